@@ -1,0 +1,58 @@
+module github.com/pelton-dev/pelton
+
+go 1.26.0
+
+require (
+	cel.dev/cel-go v0.33.2
+	github.com/HdrHistogram/hdrhistogram-go v1.4.0
+	github.com/cloudevents/sdk-go/v2 v2.16.2
+	github.com/fsnotify/fsnotify v1.10.1
+	github.com/google/go-cmp v0.7.0
+	github.com/google/uuid v1.6.0
+	github.com/nats-io/nats-server/v2 v2.15.2
+	github.com/nats-io/nats.go v1.55.0
+	github.com/netresearch/go-cron v0.9.1
+	github.com/prometheus/client_golang v1.25.0
+	github.com/rogpeppe/go-internal v1.16.0
+	github.com/spf13/cobra v1.10.2
+	go.uber.org/goleak v1.3.0
+	go.uber.org/zap v1.28.0
+	go.yaml.in/yaml/v3 v3.0.6
+	golang.org/x/sync v0.24.0
+	golang.org/x/sys v0.49.0
+	golang.org/x/term v0.47.0
+	golang.org/x/time v0.16.0
+	google.golang.org/protobuf v1.36.12
+	pgregory.net/rapid v1.3.0
+)
+
+require (
+	cel.dev/expr v0.25.1 
+	github.com/antithesishq/antithesis-sdk-go v0.8.0-default-no-op 
+	github.com/antlr4-go/antlr/v4 v4.13.1 
+	github.com/beorn7/perks v1.0.1 
+	github.com/cespare/xxhash/v2 v2.3.0 
+	github.com/google/go-tpm v0.9.8 
+	github.com/inconshreveable/mousetrap v1.1.0 
+	github.com/json-iterator/go v1.1.12 
+	github.com/klauspost/compress v1.20.3 
+	github.com/kylelemons/godebug v1.1.0 
+	github.com/minio/highwayhash v1.0.4 
+	github.com/modern-go/concurrent v0.0.0-20180306012644-bacd9c7ef1dd 
+	github.com/modern-go/reflect2 v1.0.2 
+	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 
+	github.com/nats-io/jwt/v2 v2.8.2 
+	github.com/nats-io/nkeys v0.4.16 
+	github.com/nats-io/nuid v1.0.1 
+	github.com/prometheus/client_model v0.6.3 
+	github.com/prometheus/common v0.72.0 
+	github.com/prometheus/procfs v0.22.0 
+	github.com/spf13/pflag v1.0.9 
+	go.uber.org/multierr v1.11.0 
+	golang.org/x/crypto v0.58.0 
+	golang.org/x/exp v0.0.0-20240823005443-9b4947da3948 
+	golang.org/x/text v0.43.0 
+	golang.org/x/tools v0.51.0 
+	google.golang.org/genproto/googleapis/api v0.0.0-20240826202546-f6391c0de4c7 
+	google.golang.org/genproto/googleapis/rpc v0.0.0-20240826202546-f6391c0de4c7 
+)
