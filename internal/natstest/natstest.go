@@ -1,0 +1,144 @@
+// Package natstest gives a test a real embedded NATS server with JetStream.
+//
+// The server keeps its store in the test's temporary directory, is reached in process unless Listen is given, and is gone
+// when the test ends: connections first, then the server.
+package natstest
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Server is a running NATS server that belongs to one test.
+type Server struct {
+	srv  *server.Server
+	opts *server.Options
+}
+
+// Option changes how the server is started.
+type Option func(*server.Options)
+
+// Listen makes the server listen on a free loopback port, for tests in which another process connects.
+func Listen() Option {
+	return func(o *server.Options) { o.DontListen, o.Port = false, server.RANDOM_PORT }
+}
+
+// StoreDir keeps the store in dir, so that a test can start a second server on what a first one left.
+func StoreDir(dir string) Option { return func(o *server.Options) { o.StoreDir = dir } }
+
+// SyncAlways syncs every write, as the one-machine mode does.
+func SyncAlways() Option { return func(o *server.Options) { o.SyncAlways = true } }
+
+// Start runs a server until the test ends. JetStream answers when Start returns.
+func Start(t testing.TB, options ...Option) *Server {
+	t.Helper()
+	o := &server.Options{
+		ServerName: "natstest", Host: "127.0.0.1", DontListen: true,
+		JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true,
+	}
+	for _, option := range options {
+		option(o)
+	}
+	s := &Server{opts: o}
+	s.start(t)
+	t.Cleanup(s.Stop)
+	return s
+}
+
+func (s *Server) start(t testing.TB) {
+	t.Helper()
+	srv, err := server.NewServer(s.opts)
+	if err != nil {
+		t.Fatalf("make nats server: %v", err)
+	}
+	srv.Start()
+	s.srv = srv
+	if !s.opts.DontListen && !srv.ReadyForConnections(30*time.Second) {
+		t.Fatal("nats server is not ready after 30s")
+	}
+	s.awaitJetStream(t)
+}
+
+// awaitJetStream asks until JetStream answers: the account is ready a moment after the server is.
+func (s *Server) awaitJetStream(t testing.TB) {
+	t.Helper()
+	nc, err := s.dial()
+	if err != nil {
+		t.Fatalf("connect: %v", err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatalf("jetstream: %v", err)
+	}
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		_, err := js.AccountInfo(ctx)
+		cancel()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("jetstream is not ready: %v", err)
+		}
+	}
+}
+
+func (s *Server) dial(options ...nats.Option) (*nats.Conn, error) {
+	base := []nats.Option{nats.MaxReconnects(-1), nats.ReconnectBufSize(-1), nats.ReconnectWait(50 * time.Millisecond)}
+	if s.opts.DontListen {
+		base = append(base, nats.InProcessServer(s.srv))
+	}
+	return nats.Connect(s.URL(), append(base, options...)...)
+}
+
+// Conn connects, and closes the connection when the test ends. Publishes are not buffered while it is down.
+func (s *Server) Conn(t testing.TB, options ...nats.Option) *nats.Conn {
+	t.Helper()
+	nc, err := s.dial(options...)
+	if err != nil {
+		t.Fatalf("connect: %v", err)
+	}
+	t.Cleanup(nc.Close)
+	return nc
+}
+
+// JetStream connects and returns the JetStream context of the connection.
+func (s *Server) JetStream(t testing.TB) jetstream.JetStream {
+	t.Helper()
+	js, err := jetstream.New(s.Conn(t))
+	if err != nil {
+		t.Fatalf("jetstream: %v", err)
+	}
+	return js
+}
+
+// URL is where the server listens; it is of use only with Listen.
+func (s *Server) URL() string { return s.srv.ClientURL() }
+
+// Raw is the server itself, for nats.InProcessServer.
+func (s *Server) Raw() *server.Server { return s.srv }
+
+// Stop shuts the server down and waits for it. It is idempotent.
+func (s *Server) Stop() {
+	s.srv.Shutdown()
+	s.srv.WaitForShutdown()
+}
+
+// Restart stops the server and starts it again on the same store and, if it listens, the same port.
+func (s *Server) Restart(t testing.TB) {
+	t.Helper()
+	if !s.opts.DontListen {
+		if a := s.srv.Addr(); a != nil {
+			s.opts.Port = portOf(a)
+		}
+	}
+	s.Stop()
+	s.start(t)
+}

@@ -1,0 +1,164 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/pelton-dev/pelton/internal/function"
+)
+
+// AckWait is how long the server waits for a sign of life from whoever holds a message. Sidecars give one at a third of it.
+const AckWait = 30 * time.Second
+
+// Pull requests name their group and a priority: workers are served first, a wake probe only when no worker waits. The
+// group must be there from a consumer's first day; the server cannot add it later.
+const (
+	PriorityGroup  = "pull"
+	WorkerPriority = 0
+	ProbePriority  = 9
+)
+
+// WorkTrigger is the Trigger of the consumer on a function's own queue.
+const WorkTrigger = -1
+
+// Consumer is one durable pull consumer of a function.
+type Consumer struct {
+	Stream  string
+	Name    string
+	Filters []string // subjects
+	Trigger int      // index into spec.triggers, or WorkTrigger
+}
+
+// ConsumersOf lists the consumers a function needs: one for each event trigger and one on its own queue, which is last.
+func ConsumersOf(fn *function.Function) []Consumer {
+	key := fn.Key()
+	var cs []Consumer
+	for i, t := range fn.Spec.Triggers {
+		if t.Event != nil {
+			cs = append(cs, Consumer{t.Event.Stream, consumerName(key, "event"+strconv.Itoa(i)), t.Event.Subjects, i})
+		}
+	}
+	return append(cs, Consumer{WorkStream, consumerName(key, "work"), []string{workSubjects(key)}, WorkTrigger})
+}
+
+// consumerName joins with underscores, which neither namespaces nor names may contain, so that no two functions meet.
+func consumerName(key function.Key, role string) string {
+	return key.Namespace + "_" + key.Name + "_" + role
+}
+
+func workSubjects(key function.Key) string {
+	return "pelton.work." + key.Namespace + "." + key.Name + ".>"
+}
+
+// EnsureFunction brings the consumers and schedules of a function to what its manifest asks for and returns the consumers.
+// A new event consumer begins with what is published from now on. Consumers of triggers that the manifest no longer has are
+// deleted; what they had not delivered stays in the stream.
+func EnsureFunction(ctx context.Context, js jetstream.JetStream, fn *function.Function) ([]Consumer, error) {
+	consumers := ConsumersOf(fn)
+	for _, c := range consumers {
+		if err := ensureConsumer(ctx, js, fn, c); err != nil {
+			return nil, err
+		}
+	}
+	if err := deleteStale(ctx, js, fn.Key(), consumers); err != nil {
+		return nil, err
+	}
+	if err := ensureSchedules(ctx, js, fn); err != nil {
+		return nil, err
+	}
+	return consumers, nil
+}
+
+func ensureConsumer(ctx context.Context, js jetstream.JetStream, fn *function.Function, c Consumer) error {
+	s, err := js.Stream(ctx, c.Stream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return fmt.Errorf("spec.triggers[%d].event.stream: stream %q does not exist (create it, or use %s)", c.Trigger, c.Stream, EventsStream)
+	}
+	if err != nil {
+		return fmt.Errorf("look up stream %s: %w", c.Stream, err)
+	}
+	want := consumerConfig(fn, c)
+	if have, err := s.Consumer(ctx, c.Name); err == nil {
+		cfg := have.CachedInfo().Config
+		if sameConsumer(cfg, want) {
+			return nil
+		}
+		want.DeliverPolicy, want.OptStartSeq, want.OptStartTime = cfg.DeliverPolicy, cfg.OptStartSeq, cfg.OptStartTime
+	}
+	if _, err := s.CreateOrUpdateConsumer(ctx, want); err != nil {
+		return fmt.Errorf("provision consumer %s on stream %s: %w", c.Name, c.Stream, err)
+	}
+	return nil
+}
+
+func consumerConfig(fn *function.Function, c Consumer) jetstream.ConsumerConfig {
+	cfg := jetstream.ConsumerConfig{
+		Durable: c.Name, Description: "Pelton: function " + fn.Key().String(),
+		FilterSubjects: c.Filters, AckPolicy: jetstream.AckExplicitPolicy, AckWait: AckWait,
+		MaxDeliver:     -1, // a limit would make messages vanish: the sidecar decides, and keeps a dead letter
+		MaxAckPending:  maxAckPending(fn.Spec),
+		DeliverPolicy:  jetstream.DeliverNewPolicy,
+		PriorityPolicy: jetstream.PriorityPolicyPrioritized, PriorityGroups: []string{PriorityGroup},
+	}
+	if c.Trigger == WorkTrigger {
+		cfg.DeliverPolicy = jetstream.DeliverAllPolicy // the only one a work queue allows
+	}
+	return cfg
+}
+
+// maxAckPending leaves room for everything that all replicas can hold: twice the concurrency, as instant handlers are given
+// as much again ahead. A smaller number would stall the consumer silently.
+func maxAckPending(spec function.Spec) int {
+	return max(1000, 4*max(1, spec.Scale.MaxReplicas)*max(1, spec.Concurrency))
+}
+
+func sameConsumer(have, want jetstream.ConsumerConfig) bool {
+	filters := have.FilterSubjects
+	if have.FilterSubject != "" {
+		filters = []string{have.FilterSubject}
+	}
+	return slices.Equal(filters, want.FilterSubjects) && have.AckWait == want.AckWait &&
+		have.MaxAckPending == want.MaxAckPending && have.Description == want.Description
+}
+
+// deleteStale removes consumers of this function that its manifest no longer asks for, on the streams it still uses.
+func deleteStale(ctx context.Context, js jetstream.JetStream, key function.Key, keep []Consumer) error {
+	prefix := consumerName(key, "event")
+	for _, name := range streamsOf(keep) {
+		s, err := js.Stream(ctx, name)
+		if err != nil {
+			return fmt.Errorf("look up stream %s: %w", name, err)
+		}
+		names := s.ConsumerNames(ctx)
+		for consumer := range names.Name() {
+			wanted := slices.ContainsFunc(keep, func(c Consumer) bool { return c.Stream == name && c.Name == consumer })
+			if wanted || !strings.HasPrefix(consumer, prefix) {
+				continue
+			}
+			if err := s.DeleteConsumer(ctx, consumer); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+				return fmt.Errorf("delete consumer %s on stream %s: %w", consumer, name, err)
+			}
+		}
+		if err := names.Err(); err != nil {
+			return fmt.Errorf("list consumers of stream %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func streamsOf(consumers []Consumer) []string {
+	names := []string{EventsStream}
+	for _, c := range consumers {
+		if !slices.Contains(names, c.Stream) && c.Stream != WorkStream {
+			names = append(names, c.Stream)
+		}
+	}
+	return names
+}

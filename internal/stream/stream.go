@@ -1,0 +1,134 @@
+// Package stream owns the wanted streams and consumers: what they are for a function, and bringing the server to it.
+//
+// It works level-based: Ensure and EnsureFunction may be called at any time, by anybody, and write nothing when everything
+// already is as it should be. It never deletes a stream, and it never takes data away by an update. It runs nothing.
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// The streams of Pelton.
+const (
+	EventsStream = "EVENTS"      // what publishers publish
+	WorkStream   = "PELTON_WORK" // each function's own queue: retries, schedules, direct invocations
+	DeadStream   = "PELTON_DEAD" // dead letters
+	RunsStream   = "PELTON_RUNS" // run records
+)
+
+// MaxConsumers is the limit set on our streams. A server refuses more than 1,000 on a stream that sets none.
+const MaxConsumers = 20_000
+
+// Config bounds the streams.
+type Config struct {
+	MaxBytes int64 // of all four together; 0 is no limit. A full stream refuses new events and keeps the old
+	Replicas int   // default 1
+}
+
+// Drift is a stream that already existed with a setting that Pelton would have chosen otherwise. It works, with the effect
+// that Detail names.
+type Drift struct{ Stream, Detail string }
+
+// Ensure creates the streams that are missing. The streams named PELTON_* are brought to the wanted configuration; EVENTS
+// belongs to the user once it exists, so differences there are reported and left.
+func Ensure(ctx context.Context, js jetstream.JetStream, cfg Config) ([]Drift, error) {
+	var drifts []Drift
+	for _, want := range wanted(cfg) {
+		info, err := current(ctx, js, want.Name)
+		switch {
+		case errors.Is(err, jetstream.ErrStreamNotFound):
+			if _, err := js.CreateStream(ctx, want); err != nil {
+				return nil, fmt.Errorf("create stream %s: %w", want.Name, explain(err))
+			}
+		case err != nil:
+			return nil, fmt.Errorf("look up stream %s: %w", want.Name, err)
+		case want.Name == EventsStream:
+			drifts = append(drifts, drift(info.Config, want)...)
+		default:
+			if err := update(ctx, js, info.Config, want); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return drifts, nil
+}
+
+func current(ctx context.Context, js jetstream.JetStream, name string) (*jetstream.StreamInfo, error) {
+	s, err := js.Stream(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return s.CachedInfo(), nil
+}
+
+func wanted(cfg Config) []jetstream.StreamConfig {
+	base := jetstream.StreamConfig{
+		Storage: jetstream.FileStorage, Replicas: max(1, cfg.Replicas), MaxConsumers: MaxConsumers,
+		Discard: jetstream.DiscardNew, Duplicates: 2 * time.Minute, AllowDirect: true,
+	}
+	events, work, dead, runs := base, base, base, base
+
+	events.Name, events.Subjects = EventsStream, []string{"events.>"}
+	events.Description = "Pelton: what publishers publish"
+	events.MaxAge, events.AllowAtomicPublish = 7*24*time.Hour, true
+
+	work.Name, work.Subjects = WorkStream, []string{"pelton.work.>", "pelton.park.>"}
+	work.Description = "Pelton: each function's own queue, parked retries and schedules"
+	work.Retention, work.AllowMsgSchedules = jetstream.WorkQueuePolicy, true
+
+	dead.Name, dead.Subjects = DeadStream, []string{"pelton.dead.>"}
+	dead.Description = "Pelton: dead letters"
+	dead.MaxAge = 30 * 24 * time.Hour
+
+	runs.Name, runs.Subjects = RunsStream, []string{"pelton.run.>"}
+	runs.Description = "Pelton: run records"
+	runs.MaxAge, runs.Discard, runs.MaxBytes = 24*time.Hour, jetstream.DiscardOld, 64<<20
+
+	if cfg.MaxBytes > 0 {
+		rest := max(cfg.MaxBytes-cfg.MaxBytes/20-min(runs.MaxBytes, cfg.MaxBytes/20), 1)
+		runs.MaxBytes = min(runs.MaxBytes, cfg.MaxBytes/20)
+		events.MaxBytes, work.MaxBytes, dead.MaxBytes = rest/2, rest/4, rest/4
+	}
+	return []jetstream.StreamConfig{events, work, dead, runs}
+}
+
+// update brings one of our own streams to the wanted configuration, if it differs in something we set.
+func update(ctx context.Context, js jetstream.JetStream, have, want jetstream.StreamConfig) error {
+	if len(drift(have, want)) == 0 {
+		return nil
+	}
+	merged := have
+	merged.Subjects, merged.MaxAge, merged.MaxBytes = want.Subjects, want.MaxAge, want.MaxBytes
+	merged.Discard, merged.Duplicates, merged.AllowDirect = want.Discard, want.Duplicates, want.AllowDirect
+	merged.AllowMsgSchedules = have.AllowMsgSchedules || want.AllowMsgSchedules
+	merged.Description = want.Description
+	if _, err := js.UpdateStream(ctx, merged); err != nil {
+		return fmt.Errorf("update stream %s: %w", want.Name, explain(err))
+	}
+	return nil
+}
+
+// explain adds what to do to the server errors that a user can mend.
+func explain(err error) error {
+	var api *jetstream.APIError
+	if errors.As(err, &api) {
+		switch api.ErrorCode {
+		case errCodeSubjectsOverlap:
+			return fmt.Errorf("%w (another stream already has these subjects: rename its subjects, or name that stream in the trigger)", err)
+		case errCodeStorageExceeded:
+			return fmt.Errorf("%w (the store's limit is too small: free disk space, or raise the limit)", err)
+		}
+	}
+	return err
+}
+
+// Error codes of the server that have no sentinel in the client.
+const (
+	errCodeSubjectsOverlap = 10065
+	errCodeStorageExceeded = 10047
+)
