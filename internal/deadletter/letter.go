@@ -1,0 +1,44 @@
+// Package deadletter owns dead letters: events whose delivery has ended without Done, kept with their bytes, their headers
+// and the reason, until somebody replays or discards them or their time is up.
+//
+// It writes and reads the stream PELTON_DEAD, whose configuration belongs to package stream. It does not decide what is
+// dead: the sidecar does. Every function is one or a few requests to the server and returns; there is nothing to stop.
+package deadletter
+
+import (
+	"errors"
+	"time"
+)
+
+// The reasons of dead letters. They appear in headers, run records and metrics, and do not change.
+const (
+	ReasonRejected    = "rejected"    // the handler refused the event for good
+	ReasonAttempts    = "attempts"    // every attempt that the function allows has failed
+	ReasonExpired     = "expired"     // the event is older than retry.maxAge
+	ReasonUndecodable = "undecodable" // the message is not an event
+	ReasonFilter      = "filter"      // the trigger's filter cannot be evaluated for this event
+	ReasonCrashLoop   = "crash-loop"  // the event was delivered again and again and nobody lived to settle it
+)
+
+// MaxError bounds Letter.Error in bytes; what is longer is cut.
+const MaxError = 4 << 10
+
+// ErrNotFound says that no dead letter has the id: it was replayed, discarded, or kept for its full time.
+var ErrNotFound = errors.New("no such dead letter")
+
+// Letter is one dead letter. Function, Reason, and what describes the original message are the writer's; ID is the server's.
+type Letter struct {
+	ID        uint64              `json:"id"` // sequence in PELTON_DEAD; set when read
+	Namespace string              `json:"namespace"`
+	Function  string              `json:"function"`
+	Reason    string              `json:"reason"`               // one of the reasons above
+	Error     string              `json:"error,omitempty"`      // what the handler or the decoder said last
+	Attempts  int                 `json:"attempts"`             // attempts made; 0 if the handler was never called
+	Stream    string              `json:"stream"`               // where the original message was stored
+	Sequence  uint64              `json:"sequence"`             // its sequence there
+	Subject   string              `json:"subject"`              // its NATS subject
+	Stored    time.Time           `json:"stored"`               // when it was stored there
+	Died      time.Time           `json:"died"`                 // when delivery ended
+	Header    map[string][]string `json:"header,omitempty"`     // its headers, without Nats-* and Pelton-Dead-*
+	Data      []byte              `json:"dataBase64,omitempty"` // its bytes
+}
