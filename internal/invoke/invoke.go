@@ -66,7 +66,7 @@ type Outcome struct {
 	Kind   Kind
 	After  time.Duration // Retry: the earliest next attempt the handler asked for; 0 leaves it to the back-off
 	Reason string        // Retry and Reject: what the handler said, at most MaxReason bytes, valid UTF-8
-	Reply  *event.Event  // Done: the event the handler returned, if any
+	Reply  *event.Event  // Done: the event the handler returned, if any. Missing attributes are filled in by the caller
 }
 
 // MaxReason bounds Outcome.Reason and the text of an *Error, in bytes.
