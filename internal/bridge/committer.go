@@ -1,0 +1,207 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// The bounds of one commit and of the events that wait for it.
+const (
+	DefaultCommitEvents  = 256
+	DefaultCommitBytes   = 4 << 20
+	DefaultCommitTimeout = 2500 * time.Millisecond
+	commitQueue          = 1024
+)
+
+// ErrStopped is the error of a Submit whose Committer no longer runs. The messages may be stored or not.
+var ErrStopped = errors.New("committer has stopped")
+
+// CommitterConfig bounds a Committer. Zero values are the defaults.
+type CommitterConfig struct {
+	MaxEvents int              // events in one commit, default DefaultCommitEvents
+	MaxBytes  int              // their size together, default DefaultCommitBytes
+	Timeout   time.Duration    // for one commit, default DefaultCommitTimeout
+	OnCommit  func(events int) // told the size of each commit before it is sent; may be nil
+}
+
+func (c CommitterConfig) withDefaults() CommitterConfig {
+	if c.MaxEvents == 0 {
+		c.MaxEvents = DefaultCommitEvents
+	}
+	if c.MaxBytes == 0 {
+		c.MaxBytes = DefaultCommitBytes
+	}
+	if c.Timeout == 0 {
+		c.Timeout = DefaultCommitTimeout
+	}
+	if c.OnCommit == nil {
+		c.OnCommit = func(int) {}
+	}
+	return c
+}
+
+// Ack is the stream's word that a message is stored.
+type Ack struct {
+	Sequence  uint64
+	Duplicate bool // it had been stored before, at Sequence
+}
+
+// Committer stores messages of concurrent callers together: whatever waits while one commit is on its way makes up the
+// next. A synced write costs the same for one message as for hundreds, so this is what makes syncing each commit cheap. No
+// timer delays anything: a message that finds the committer idle is sent at once.
+//
+// All messages of one Committer must belong to one stream, and each must carry a Nats-Msg-Id.
+type Committer struct {
+	cfg     CommitterConfig
+	store   store
+	queue   chan *submission
+	held    *submission   // taken from the queue but too large for the last commit; only Run touches it
+	stopped chan struct{} // closed by Run when it returns
+}
+
+// submission is what one caller wants stored: all of it, or nothing.
+type submission struct {
+	ctx  context.Context
+	msgs []*nats.Msg
+	size int
+	done chan result // buffered: Run never waits for a caller that left
+}
+
+type result struct {
+	acks []Ack
+	err  error
+}
+
+// NewCommitter returns a Committer that publishes on nc. It does nothing until Run.
+func NewCommitter(nc *nats.Conn, cfg CommitterConfig) *Committer {
+	return &Committer{
+		cfg: cfg.withDefaults(), store: store{nc},
+		queue: make(chan *submission, commitQueue), stopped: make(chan struct{}),
+	}
+}
+
+// Submit stores msgs, all or none, and returns their acknowledgements in order. When ctx ends first, messages that were
+// not sent yet never will be; those on their way may be stored or not, and may be submitted again with the same ids.
+func (c *Committer) Submit(ctx context.Context, msgs ...*nats.Msg) ([]Ack, error) {
+	s := &submission{ctx: ctx, msgs: msgs, size: sizeOf(msgs), done: make(chan result, 1)}
+	select {
+	case c.queue <- s:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-c.stopped:
+		return nil, ErrStopped
+	}
+	select {
+	case r := <-s.done:
+		return r.acks, r.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-c.stopped:
+		return s.last()
+	}
+}
+
+// last is the result that arrived just before the committer stopped, if one did.
+func (s *submission) last() ([]Ack, error) {
+	select {
+	case r := <-s.done:
+		return r.acks, r.err
+	default:
+		return nil, ErrStopped
+	}
+}
+
+func sizeOf(msgs []*nats.Msg) int {
+	n := 0
+	for _, m := range msgs {
+		n += m.Size()
+	}
+	return n
+}
+
+// Run commits until ctx ends and the commit on its way is over. It must be called once.
+func (c *Committer) Run(ctx context.Context) error {
+	defer close(c.stopped)
+	for {
+		if c.held == nil {
+			select {
+			case c.held = <-c.queue:
+			case <-ctx.Done():
+				return nil
+			}
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		if group := c.gather(); len(group) > 0 {
+			c.commit(ctx, group)
+		}
+	}
+}
+
+// gather takes what waits, up to the bounds of one commit. What the bounds leave out is held for the next one. Callers
+// that have left are passed over: they were told that nothing was stored in time.
+func (c *Committer) gather() []*submission {
+	var group []*submission
+	events, bytes := 0, 0
+	for {
+		if s := c.held; s != nil {
+			if len(group) > 0 && (events+len(s.msgs) > c.cfg.MaxEvents || bytes+s.size > c.cfg.MaxBytes) {
+				return group
+			}
+			if s.ctx.Err() == nil {
+				group = append(group, s)
+				events, bytes = events+len(s.msgs), bytes+s.size
+			}
+			c.held = nil
+		}
+		select {
+		case c.held = <-c.queue:
+		default:
+			return group
+		}
+	}
+}
+
+// commit stores a group. Shutdown does not cut it: its callers are still being answered.
+func (c *Committer) commit(ctx context.Context, group []*submission) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.cfg.Timeout)
+	defer cancel()
+	var msgs []*nats.Msg
+	for _, s := range group {
+		msgs = append(msgs, s.msgs...)
+	}
+	c.cfg.OnCommit(len(msgs))
+	acks, err := c.store.put(ctx, msgs)
+	if len(group) > 1 && refused(err) {
+		c.commitEach(ctx, group)
+		return
+	}
+	for _, s := range group {
+		if err != nil {
+			s.done <- result{err: err}
+			continue
+		}
+		s.done <- result{acks: acks[:len(s.msgs)]}
+		acks = acks[len(s.msgs):]
+	}
+}
+
+// commitEach stores each submission by itself after the group was refused, so that one that the stream cannot take does
+// not fail its neighbours. Their message ids make it harmless should the refusal have been a mistake.
+func (c *Committer) commitEach(ctx context.Context, group []*submission) {
+	for _, s := range group {
+		acks, err := c.store.put(ctx, s.msgs)
+		s.done <- result{acks: acks, err: err}
+	}
+}
+
+// refused reports whether the stream itself said no. Without an answer there is no use in asking again.
+func refused(err error) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api)
+}
