@@ -7,14 +7,20 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
 )
 
 // The bounds of one commit and of the events that wait for it.
+//
+// A batch has a fixed price, for the server stages it in files of its own: 2 to 8 ms here, as much as 10 to 30 single
+// synced publishes, on fast and slow disks alike. Fewer events than DefaultMinBatch are published singly, all at once.
 const (
+	DefaultMinBatch      = 32
 	DefaultCommitEvents  = 256
 	DefaultCommitBytes   = 4 << 20
 	DefaultCommitTimeout = 2500 * time.Millisecond
 	commitQueue          = 1024
+	commitParallel       = 32 // the server allows 50 atomic batches at a time on a stream
 )
 
 // ErrStopped is the error of a Submit whose Committer no longer runs. The messages may be stored or not.
@@ -22,6 +28,7 @@ var ErrStopped = errors.New("committer has stopped")
 
 // CommitterConfig bounds a Committer. Zero values are the defaults.
 type CommitterConfig struct {
+	MinBatch  int              // events that make a batch worth its price, default DefaultMinBatch
 	MaxEvents int              // events in one commit, default DefaultCommitEvents
 	MaxBytes  int              // their size together, default DefaultCommitBytes
 	Timeout   time.Duration    // for one commit, default DefaultCommitTimeout
@@ -29,6 +36,9 @@ type CommitterConfig struct {
 }
 
 func (c CommitterConfig) withDefaults() CommitterConfig {
+	if c.MinBatch == 0 {
+		c.MinBatch = DefaultMinBatch
+	}
 	if c.MaxEvents == 0 {
 		c.MaxEvents = DefaultCommitEvents
 	}
@@ -176,6 +186,10 @@ func (c *Committer) commit(ctx context.Context, group []*submission) {
 		msgs = append(msgs, s.msgs...)
 	}
 	c.cfg.OnCommit(len(msgs))
+	if len(msgs) == len(group) && len(msgs) < c.cfg.MinBatch {
+		c.commitEach(ctx, group)
+		return
+	}
 	acks, err := c.store.put(ctx, msgs)
 	if len(group) > 1 && refused(err) {
 		c.commitEach(ctx, group)
@@ -191,13 +205,19 @@ func (c *Committer) commit(ctx context.Context, group []*submission) {
 	}
 }
 
-// commitEach stores each submission by itself after the group was refused, so that one that the stream cannot take does
-// not fail its neighbours. Their message ids make it harmless should the refusal have been a mistake.
+// commitEach stores each submission by itself, many at once. After a group was refused it keeps the one that the stream
+// cannot take from failing its neighbours; the message ids make it harmless should the refusal have been a mistake.
 func (c *Committer) commitEach(ctx context.Context, group []*submission) {
+	var g errgroup.Group
+	g.SetLimit(commitParallel)
 	for _, s := range group {
-		acks, err := c.store.put(ctx, s.msgs)
-		s.done <- result{acks: acks, err: err}
+		g.Go(func() error {
+			acks, err := c.store.put(ctx, s.msgs)
+			s.done <- result{acks: acks, err: err}
+			return nil
+		})
 	}
+	_ = g.Wait() // the errors went to the callers
 }
 
 // refused reports whether the stream itself said no. Without an answer there is no use in asking again.

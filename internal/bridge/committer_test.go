@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -73,7 +74,7 @@ func start(t testing.TB, nc *nats.Conn, cfg CommitterConfig) *Committer {
 // group queues submissions before the committer runs, so that they make up one commit.
 func group(t *testing.T, nc *nats.Conn, submissions ...[]*nats.Msg) []result {
 	t.Helper()
-	c := NewCommitter(nc, CommitterConfig{})
+	c := NewCommitter(nc, CommitterConfig{MinBatch: 2})
 	results := make([]result, len(submissions))
 	var wg sync.WaitGroup
 	for i, msgs := range submissions {
@@ -293,13 +294,21 @@ func BenchmarkCommit(b *testing.B) {
 	srv := natstest.Start(b, natstest.SyncAlways())
 	eventsStream(b, srv.JetStream(b))
 	nc := srv.Conn(b)
-	c := start(b, nc, CommitterConfig{Timeout: time.Minute})
+	var commits atomic.Int64
+	c := start(b, nc, CommitterConfig{Timeout: time.Minute, OnCommit: func(int) { commits.Add(1) }})
 	rate := func(name string, store func(*nats.Msg) error) float64 {
 		begin := time.Now()
+		var next atomic.Int64
 		var g errgroup.Group
-		g.SetLimit(callers)
-		for i := range b.N {
-			g.Go(func() error { return store(message(fmt.Sprint(name, b.N, "-", i))) })
+		for range callers {
+			g.Go(func() error {
+				for i := next.Add(1); i <= int64(b.N); i = next.Add(1) {
+					if err := store(message(fmt.Sprint(name, b.N, "-", i))); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
 		}
 		if err := g.Wait(); err != nil {
 			b.Fatal(err)
@@ -318,4 +327,5 @@ func BenchmarkCommit(b *testing.B) {
 	b.ReportMetric(single, "single/s")
 	b.ReportMetric(grouped, "grouped/s")
 	b.ReportMetric(grouped/single, "ratio")
+	b.ReportMetric(float64(b.N)/float64(commits.Load()), "events/commit")
 }
