@@ -57,7 +57,7 @@ func Start(cfg Config) (*Process, error) {
 	started := make(chan error, 1)
 	go p.run(started)
 	if err := <-started; err != nil {
-		return nil, fmt.Errorf("start %q: %w", cfg.Command[0], cause(err))
+		return nil, fmt.Errorf("start %q: %w", cfg.Command[0], explain(cmd, cause(err)))
 	}
 	return p, nil
 }
@@ -90,6 +90,22 @@ func cause(err error) error {
 	var pe *os.PathError
 	if errors.As(err, &pe) {
 		return pe.Err
+	}
+	return err
+}
+
+// explain says what the kernel's answer leaves open.
+func explain(cmd *exec.Cmd, err error) error {
+	switch {
+	case errors.Is(err, syscall.ENOENT):
+		if _, dirErr := os.Stat(cmd.Dir); cmd.Dir != "" && dirErr != nil {
+			return fmt.Errorf("working directory %s: %w", cmd.Dir, cause(dirErr))
+		}
+		if _, fileErr := os.Stat(cmd.Path); fileErr == nil {
+			return fmt.Errorf("%s: the interpreter in its first line does not exist: %w", cmd.Path, err)
+		}
+	case errors.Is(err, syscall.ENOEXEC):
+		return fmt.Errorf("%s: %w (not a program for this machine, or a script without a #! line)", cmd.Path, err)
 	}
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -74,15 +75,13 @@ func carries(pid int, want [][]byte) bool {
 	if err != nil || len(env) == 0 {
 		return false
 	}
-	missing := len(want)
-	for kv := range bytes.SplitSeq(env, []byte{0}) {
-		for _, w := range want {
-			if bytes.Equal(kv, w) {
-				missing--
-			}
+	vars := bytes.Split(env, []byte{0})
+	for _, w := range want {
+		if !slices.ContainsFunc(vars, func(kv []byte) bool { return bytes.Equal(kv, w) }) {
+			return false
 		}
 	}
-	return missing <= 0
+	return true
 }
 
 // kill kills one marked process. The descriptor pins the process before its marker is read again: should the id have passed to
