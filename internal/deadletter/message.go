@@ -36,10 +36,11 @@ const maxHeader = 48 << 10
 // Message builds the message that stores l. Its Nats-Msg-Id comes from the original message, so that writing the same letter
 // again, after a crash between the write and the acknowledgement, stores it once.
 func Message(l Letter) (*nats.Msg, error) {
-	if l.Function == "" || l.Namespace == "" {
-		return nil, fmt.Errorf("build dead letter of %s sequence %d: namespace and function must be set", l.Stream, l.Sequence)
+	subject, err := event.DeadSubject(l.Namespace, l.Function)
+	if err != nil {
+		return nil, fmt.Errorf("build dead letter of %s sequence %d: %w", l.Stream, l.Sequence, err)
 	}
-	msg := &nats.Msg{Subject: event.DeadSubject(l.Namespace, l.Function), Header: nats.Header{}, Data: l.Data}
+	msg := &nats.Msg{Subject: subject, Header: nats.Header{}, Data: l.Data}
 	original := originalHeader(l.Header)
 	if size := headerSize(original); size > maxHeader {
 		block := headerBlock(original)

@@ -23,7 +23,11 @@ func Replay(ctx context.Context, js jetstream.JetStream, id uint64) error {
 	if err != nil {
 		return err
 	}
-	if _, err := js.PublishMsg(ctx, replayMessage(l), jetstream.WithExpectStream(stream.WorkStream)); err != nil {
+	msg, err := replayMessage(l)
+	if err != nil {
+		return err
+	}
+	if _, err := js.PublishMsg(ctx, msg, jetstream.WithExpectStream(stream.WorkStream)); err != nil {
 		return fmt.Errorf("replay dead letter %d to %s/%s: %w", id, l.Namespace, l.Function, err)
 	}
 	if err := Discard(ctx, js, id); err != nil && !errors.Is(err, ErrNotFound) {
@@ -32,7 +36,11 @@ func Replay(ctx context.Context, js jetstream.JetStream, id uint64) error {
 	return nil
 }
 
-func replayMessage(l Letter) *nats.Msg {
+func replayMessage(l Letter) (*nats.Msg, error) {
+	subject, err := event.WorkSubject(l.Namespace, l.Function, "replay")
+	if err != nil {
+		return nil, fmt.Errorf("replay dead letter %d: %w", l.ID, err)
+	}
 	header := nats.Header{}
 	for k, vs := range l.Header {
 		if !hasPrefixFold(k, "Pelton-") {
@@ -45,7 +53,7 @@ func replayMessage(l Letter) *nats.Msg {
 		}
 	}
 	header.Set(nats.MsgIdHdr, fmt.Sprintf("replay:%s.%s:%d:%d", l.Namespace, l.Function, l.ID, l.Died.UnixNano()))
-	return &nats.Msg{Subject: event.WorkSubject(l.Namespace, l.Function, "replay"), Header: header, Data: l.Data}
+	return &nats.Msg{Subject: subject, Header: header, Data: l.Data}, nil
 }
 
 // identity returns the headers that keep a raw message the event it was. Its id, source, time and the rest come from where

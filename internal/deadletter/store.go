@@ -55,13 +55,17 @@ func Get(ctx context.Context, js jetstream.JetStream, id uint64) (Letter, error)
 	return parse(raw.Sequence, raw.Subject, raw.Time, raw.Header, raw.Data), nil
 }
 
-// Count returns how many letters each function has, by the subject's two last tokens.
+// Count returns how many letters a function has. An empty name stands for every one.
 func Count(ctx context.Context, js jetstream.JetStream, namespace, function string) (uint64, error) {
+	subject, err := pattern(namespace, function)
+	if err != nil {
+		return 0, err
+	}
 	s, err := js.Stream(ctx, stream.DeadStream)
 	if err != nil {
 		return 0, fmt.Errorf("open stream %s: %w", stream.DeadStream, err)
 	}
-	info, err := s.Info(ctx, jetstream.WithSubjectFilter(pattern(namespace, function)))
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter(subject))
 	if err != nil {
 		return 0, fmt.Errorf("count dead letters: %w", err)
 	}
@@ -79,7 +83,10 @@ func Discard(ctx context.Context, js jetstream.JetStream, id uint64) error {
 		return fmt.Errorf("open stream %s: %w", stream.DeadStream, err)
 	}
 	if err := s.DeleteMsg(ctx, id); err != nil {
-		return fmt.Errorf("discard dead letter %d: %w", id, notFound(err))
+		if _, gone := s.GetMsg(ctx, id); errors.Is(gone, jetstream.ErrMsgNotFound) {
+			err = ErrNotFound // the server's answer to the deletion does not tell
+		}
+		return fmt.Errorf("discard dead letter %d: %w", id, err)
 	}
 	return nil
 }
@@ -87,11 +94,15 @@ func Discard(ctx context.Context, js jetstream.JetStream, id uint64) error {
 // each calls fn for every letter that f selects. It asks for one message at a time: nothing is left behind on the server, and
 // a letter that goes away meanwhile is passed over.
 func each(ctx context.Context, js jetstream.JetStream, f Filter, fn func(Letter) error) error {
+	subject, err := pattern(f.Namespace, f.Function)
+	if err != nil {
+		return err
+	}
 	s, err := js.Stream(ctx, stream.DeadStream)
 	if err != nil {
 		return fmt.Errorf("open stream %s: %w", stream.DeadStream, err)
 	}
-	subject, next := pattern(f.Namespace, f.Function), f.After+1
+	next := f.After + 1
 	for n := 0; f.Limit <= 0 || n < f.Limit; {
 		raw, err := s.GetMsg(ctx, next, jetstream.WithGetMsgSubject(subject))
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
@@ -114,24 +125,23 @@ func each(ctx context.Context, js jetstream.JetStream, f Filter, fn func(Letter)
 }
 
 // pattern is the subject of a function's letters; an empty name stands for every one.
-func pattern(namespace, function string) string {
-	any := func(s string) string {
-		if s == "" {
-			return "*"
+func pattern(namespace, function string) (string, error) {
+	tokens := []string{namespace, function}
+	for i, token := range tokens {
+		switch {
+		case token == "":
+			tokens[i] = "*"
+		case !event.ValidToken(token):
+			return "", fmt.Errorf("select dead letters: %q is not a name", token)
 		}
-		return s
 	}
-	return event.DeadSubject(any(namespace), any(function))
+	return "pelton.dead." + tokens[0] + "." + tokens[1], nil
 }
 
-// notFound maps what the server says of a message that is not there. Deleting answers with another code than reading.
+// notFound maps what the server says of a message that is not there.
 func notFound(err error) error {
-	var api *jetstream.APIError
-	if errors.Is(err, jetstream.ErrMsgNotFound) || errors.As(err, &api) && api.ErrorCode == errCodeMessageNotFound {
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return ErrNotFound
 	}
 	return err
 }
-
-// errCodeMessageNotFound is the server's answer to the deletion of a message that is not there.
-const errCodeMessageNotFound = 10057
