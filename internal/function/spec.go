@@ -145,7 +145,7 @@ type EnvVar struct {
 // Retry bounds what happens after an outcome that asks for another attempt.
 type Retry struct {
 	MaxAttempts int      `json:"maxAttempts,omitempty"` // attempts in all, the first included
-	MinBackoff  Duration `json:"minBackoff,omitempty"`
+	MinBackoff  Duration `json:"minBackoff"`            // always written: 0s is a choice of its own, not the default
 	MaxBackoff  Duration `json:"maxBackoff,omitempty"`
 	MaxAge      Duration `json:"maxAge,omitempty"` // since the event was stored; 0 is no limit
 }
@@ -171,7 +171,7 @@ type Scale struct {
 	MinReplicas int      `json:"minReplicas,omitempty"`
 	MaxReplicas int      `json:"maxReplicas,omitempty"`
 	Target      Target   `json:"target,omitempty"`
-	Cooldown    Duration `json:"cooldown,omitempty"` // how long nothing must be due before replicas go
+	Cooldown    Duration `json:"cooldown"` // how long nothing must be due before replicas go; always written, like minBackoff
 }
 
 // Target turns waiting events into replicas. At most one field is set; neither means Backlog = Concurrency.
