@@ -1,0 +1,94 @@
+package httpcall
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/pelton-dev/pelton/internal/event"
+	"github.com/pelton-dev/pelton/internal/invoke"
+)
+
+// maxReasonBody is how much of an error answer's body is read to keep its connection. Only the beginning is used.
+const maxReasonBody = 64 << 10
+
+// answer is a read answer.
+type answer struct {
+	head     head
+	kind     invoke.Kind
+	header   http.Header // only of answers that hold an event
+	body     []byte      // of an event: all of it; of an error: the beginning
+	reusable bool        // the connection can take another request
+}
+
+// readAnswer reads one answer from the connection.
+func readAnswer(c *conn, maxResponse int) (answer, error) {
+	h, err := readHead(&c.in)
+	if err != nil {
+		return answer{}, err
+	}
+	a := answer{head: h}
+	ok := false
+	if a.kind, ok = kindOf(h.status); !ok {
+		return answer{}, bad("status %d: want 2xx, 4xx or 5xx", h.status)
+	}
+	s := sink{max: maxResponse}
+	switch {
+	case a.kind == invoke.Done && h.length > int64(maxResponse):
+		return answer{}, tooLarge("the answer is larger than %d bytes", maxResponse)
+	case a.kind != invoke.Done:
+		s = sink{keep: invoke.MaxReason, max: maxReasonBody}
+	case h.isEvent:
+		s.keep = maxResponse
+		a.header = h.header()
+	}
+	err = readBody(&c.in, &h, &s)
+	a.body = s.kept
+	if err != nil && a.kind == invoke.Done {
+		return answer{}, err
+	}
+	a.reusable = err == nil && !h.close && h.framed() && len(c.in.unread()) == 0
+	c.keepAlive = h.keepAlive
+	return a, nil
+}
+
+// kindOf is the status column of the settlement table.
+func kindOf(status int) (kind invoke.Kind, ok bool) {
+	switch {
+	case status >= 200 && status < 300:
+		return invoke.Done, true
+	case status == http.StatusNotFound, status == http.StatusRequestTimeout, status == http.StatusConflict,
+		status == http.StatusTooEarly, status == http.StatusTooManyRequests, status >= 500 && status < 600:
+		return invoke.Retry, true
+	case status >= 400 && status < 500:
+		return invoke.Reject, true
+	default:
+		return 0, false
+	}
+}
+
+// outcome is what the answer says.
+func (a *answer) outcome() (invoke.Outcome, error) {
+	switch a.kind {
+	case invoke.Retry:
+		return invoke.Outcome{Kind: invoke.Retry, After: a.head.retryAfter, Reason: a.reason()}, nil
+	case invoke.Reject:
+		return invoke.Outcome{Kind: invoke.Reject, Reason: a.reason()}, nil
+	}
+	if a.header == nil {
+		return invoke.Outcome{}, nil
+	}
+	reply, err := event.ReplyFromHTTP(a.header, a.body)
+	if err != nil {
+		return invoke.Outcome{}, bad("read the event in the answer: %w", err)
+	}
+	return invoke.Outcome{Reply: reply}, nil
+}
+
+// reason is the status and what the handler wrote, or the standard text if it wrote nothing.
+func (a *answer) reason() string {
+	text := invoke.Text(string(a.body))
+	if text == "" {
+		text = http.StatusText(a.head.status)
+	}
+	return invoke.Text(fmt.Sprintf("HTTP %d: %s", a.head.status, text))
+}

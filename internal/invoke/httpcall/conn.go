@@ -1,0 +1,169 @@
+package httpcall
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"time"
+)
+
+const (
+	bufferSize = 4 << 10 // of a connection that is not reading a long head
+
+	// smallBody is copied behind the head, so that the request is one buffer and one write.
+	smallBody = 8 << 10
+
+	// safeBody always fits into the socket's buffer, so that writing it cannot block on a handler that answers first.
+	safeBody = 64 << 10
+
+	// lingering is how long the rest of a body may take to leave after the answer to it is complete.
+	lingering = 50 * time.Millisecond
+)
+
+// errUnsent says that no byte of the request was delivered.
+var errUnsent = errors.New("nothing was sent")
+
+// conn is one connection. It belongs to one call or lies idle in the pool; only interrupt and Close of nc are called from
+// elsewhere.
+type conn struct {
+	nc   net.Conn
+	raw  syscall.RawConn
+	in   buffer
+	out  []byte // head of the request, reused
+	bufs [2][]byte
+	vec  net.Buffers // view of bufs, used up by a write
+
+	idleSince time.Time
+	keepAlive time.Duration // how long the handler says it keeps an idle connection; 0 if it does not say
+
+	// Bound once, so that a call allocates no closures for them.
+	interruptFunc func()
+	probeFunc     func(fd uintptr) bool
+	probed        error
+}
+
+func newConn(nc net.Conn) (*conn, error) {
+	sc, ok := nc.(syscall.Conn)
+	if !ok {
+		return nil, fmt.Errorf("use connection of type %T: it has no descriptor", nc)
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return nil, fmt.Errorf("get descriptor of connection: %w", err)
+	}
+	c := &conn{nc: nc, raw: raw}
+	c.in = buffer{src: nc, b: make([]byte, bufferSize)}
+	c.interruptFunc = c.interrupt
+	c.probeFunc = c.probe
+	return c, nil
+}
+
+// interrupt ends a blocked read or write.
+func (c *conn) interrupt() { _ = c.nc.SetDeadline(time.Unix(1, 0)) }
+
+// watch interrupts the connection when ctx ends. The returned function ends the watch and reports whether the connection
+// was left alone.
+func (c *conn) watch(ctx context.Context) func() bool {
+	if ctx.Done() == nil {
+		return leftAlone
+	}
+	return context.AfterFunc(ctx, c.interruptFunc)
+}
+
+func leftAlone() bool { return true }
+
+// alive reports whether an idle connection can take a request: it is neither closed by the handler nor holds bytes that
+// nobody asked for. It does not block.
+func (c *conn) alive(now time.Time) bool {
+	if c.keepAlive > 0 && now.Sub(c.idleSince) >= c.keepAlive {
+		return false
+	}
+	c.probed = nil
+	if err := c.raw.Read(c.probeFunc); err != nil {
+		return false
+	}
+	return errors.Is(c.probed, syscall.EAGAIN)
+}
+
+// probe reads where nothing may be. It must not wait, so it always says that it is finished.
+func (c *conn) probe(fd uintptr) bool {
+	var b [1]byte
+	_, c.probed = syscall.Read(int(fd), b[:])
+	return true
+}
+
+// exchange sends the request whose head is in c.out and reads the answer. Its error wraps errUnsent if nothing was
+// delivered; else it is an *invoke.Error or an error of the connection.
+func (c *conn) exchange(body []byte, maxResponse int) (answer, error) {
+	c.in.reset()
+	if len(body) > safeBody {
+		return c.exchangeLarge(body, maxResponse)
+	}
+	n, err := c.send(body)
+	if err != nil && n == 0 {
+		return answer{}, fmt.Errorf("%w: %w", errUnsent, withoutAddress(err))
+	}
+	if err != nil && isTimeout(err) {
+		return answer{}, err
+	}
+	// After another write error the handler may have answered before it closed.
+	a, readErr := readAnswer(c, maxResponse)
+	a.reusable = a.reusable && err == nil
+	return a, readErr
+}
+
+// exchangeLarge sends a body that may not fit into the socket's buffer while it waits for the answer, because a handler
+// may answer without reading.
+func (c *conn) exchangeLarge(body []byte, maxResponse int) (answer, error) {
+	var n int64
+	var err error
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		n, err = c.send(body)
+	}()
+	a, readErr := readAnswer(c, maxResponse)
+	if readErr != nil {
+		_ = c.nc.Close()
+	} else {
+		_ = c.nc.SetWriteDeadline(time.Now().Add(lingering))
+	}
+	<-sent
+	if err != nil && n == 0 && readErr != nil {
+		return answer{}, fmt.Errorf("%w: %w", errUnsent, withoutAddress(err))
+	}
+	a.reusable = a.reusable && err == nil
+	return a, readErr
+}
+
+// send writes head and body in one go and returns how many bytes left.
+func (c *conn) send(body []byte) (int64, error) {
+	if len(body) <= smallBody {
+		c.out = append(c.out, body...)
+		n, err := c.nc.Write(c.out)
+		return int64(n), err
+	}
+	c.bufs[0], c.bufs[1] = c.out, body
+	c.vec = c.bufs[:]
+	n, err := c.vec.WriteTo(c.nc)
+	c.bufs[1] = nil
+	return n, err
+}
+
+func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
+
+// withoutAddress takes the addresses out of a connection's error: they change from run to run and say nothing.
+func withoutAddress(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Err
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errors.New("the handler closed the connection before its answer was complete")
+	}
+	return err
+}

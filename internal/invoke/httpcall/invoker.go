@@ -1,0 +1,145 @@
+// Package httpcall calls a handler that is an HTTP/1.1 server, over TCP or a unix socket: one CloudEvent per POST /, the
+// answer's status is the outcome. It serves the protocols cloudevents and http.
+//
+// The client is our own because net/http is the bottleneck of an instant handler: one kept-alive connection per running
+// call, one write per request, one reused buffer per connection, and no header maps. It knows nothing of retries: a
+// request is sent a second time only when certainly nothing of it was delivered. No goroutine runs between calls; Close
+// closes every connection and waits until the calls have returned.
+package httpcall
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/pelton-dev/pelton/internal/invoke"
+)
+
+var _ invoke.Invoker = (*Invoker)(nil)
+
+// DefaultMaxIdle is how many connections are kept open between calls.
+const DefaultMaxIdle = 256
+
+// Config says where the handler listens and what its answers may be.
+type Config struct {
+	Network string // tcp (default) or unix
+	Address string // host:port, or the path of the socket
+
+	// Plain is the protocol http, for web applications that know nothing of events: the data and its content type, and of
+	// the attributes only id, source and type. Without it every attribute is sent, in the binary mode of CloudEvents.
+	Plain bool
+
+	MaxResponse int // bytes of one answer's body; default invoke.DefaultMaxResponse
+	MaxIdle     int // connections kept between calls, best the handler's concurrency; default DefaultMaxIdle
+}
+
+func (c *Config) setDefaults() {
+	if c.Network == "" {
+		c.Network = "tcp"
+	}
+	if c.MaxResponse == 0 {
+		c.MaxResponse = invoke.DefaultMaxResponse
+	}
+	if c.MaxIdle == 0 {
+		c.MaxIdle = DefaultMaxIdle
+	}
+}
+
+func (c *Config) validate() error {
+	var errs []error
+	if c.Network != "tcp" && c.Network != "unix" {
+		errs = append(errs, fmt.Errorf("network %q: want tcp or unix", c.Network))
+	}
+	if c.Address == "" {
+		errs = append(errs, errors.New("address: must be set"))
+	}
+	if c.MaxResponse < 0 {
+		errs = append(errs, fmt.Errorf("max response %d: must not be negative", c.MaxResponse))
+	}
+	if c.MaxIdle < 0 {
+		errs = append(errs, fmt.Errorf("max idle %d: must not be negative", c.MaxIdle))
+	}
+	return errors.Join(errs...)
+}
+
+// Invoker calls one HTTP handler.
+type Invoker struct {
+	cfg   Config
+	start []byte // request line and the fields that are the same in every request
+	pool  *pool
+}
+
+// New returns an invoker for the handler at cfg.Address. It does not connect.
+func New(cfg Config) (*Invoker, error) {
+	cfg.setDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, fmt.Errorf("configure http invoker: %w", err)
+	}
+	return &Invoker{cfg: cfg, start: requestStart(cfg), pool: newPool(cfg)}, nil
+}
+
+// Invoke posts one event and reads the answer.
+//
+// The status of an error answer is the handler's word and stands even if its body, which is only the reason, breaks off
+// or is too long.
+func (i *Invoker) Invoke(ctx context.Context, call *invoke.Call) (invoke.Outcome, error) {
+	if err := i.pool.enter(); err != nil {
+		return invoke.Outcome{}, invoke.NotReady(err)
+	}
+	defer i.pool.leave()
+	if err := invoke.Begin(ctx, call); err != nil {
+		return invoke.Outcome{}, err
+	}
+	for {
+		c, dialed, err := i.pool.get(ctx, call.Deadline)
+		if err != nil {
+			return invoke.Outcome{}, invoke.NotReady(err)
+		}
+		o, err := i.callOn(ctx, c, call)
+		if !errors.Is(err, errUnsent) {
+			return o, err
+		}
+		if dialed || ctx.Err() != nil {
+			return invoke.Outcome{}, invoke.NotReady(err)
+		}
+	}
+}
+
+// callOn makes the call on one connection, which goes back to the pool or is closed.
+func (i *Invoker) callOn(ctx context.Context, c *conn, call *invoke.Call) (invoke.Outcome, error) {
+	unwatch := c.watch(ctx)
+	c.out = i.appendRequest(c.out[:0], call)
+	a, err := c.exchange(call.Event.Data, i.cfg.MaxResponse)
+	if !unwatch() || err != nil || !a.reusable {
+		i.pool.discard(c)
+	} else {
+		i.pool.put(c)
+	}
+	if err != nil {
+		return invoke.Outcome{}, i.failure(ctx, err)
+	}
+	return a.outcome()
+}
+
+// failure gives an error of an exchange its code.
+func (i *Invoker) failure(ctx context.Context, err error) error {
+	var e *invoke.Error
+	switch {
+	case errors.Is(err, errUnsent), errors.As(err, &e):
+		return err
+	case i.pool.isClosed():
+		return &invoke.Error{Code: invoke.CodeCanceled, Err: invoke.ErrClosed}
+	case ctx.Err() != nil:
+		return invoke.Interrupted(ctx)
+	case isTimeout(err):
+		return &invoke.Error{Code: invoke.CodeTimeout, Err: context.DeadlineExceeded}
+	default:
+		return &invoke.Error{Code: invoke.CodeCrash, Err: fmt.Errorf("read answer: %w", withoutAddress(err))}
+	}
+}
+
+// Close cuts running calls, closes every connection and waits until the calls have returned.
+func (i *Invoker) Close() error {
+	i.pool.close()
+	return nil
+}
