@@ -1,0 +1,91 @@
+// Package streamwire owns the bytes of the framed handler protocol: how a frame of proto/pelton/handler/v1 is written and
+// read, and how frames share a connection.
+//
+// The codec is written by hand over protowire because it runs for every event and because the sidecar must not carry
+// protobuf's reflection; tests hold it equal to the generated code in both directions. The package knows nothing of calls
+// in flight: the sidecar's side is streamcall, the handler's side the Go SDK. A Writer ends with Close, a Reader with its
+// connection.
+package streamwire
+
+import "github.com/pelton-dev/pelton/internal/event"
+
+// Version is the protocol version spoken here.
+const Version = 1
+
+// Kind says which message a frame carries. Its values are the field numbers in Frame.
+type Kind uint8
+
+// The kinds of frame. A frame of an unknown kind, or of none, decodes as KindNone and is to be ignored.
+const (
+	KindNone Kind = iota
+	KindHello
+	KindWelcome
+	KindRefuse
+	KindCall
+	KindResult
+	KindCancel
+	KindGoodbye
+)
+
+// Outcome is the handler's verdict, numbered as on the wire.
+type Outcome int32
+
+// The outcomes of a Result.
+const (
+	OutcomeUnspecified Outcome = iota
+	OutcomeDone
+	OutcomeRetry
+	OutcomeReject
+	OutcomeTooLarge
+)
+
+// Hello is the handler's first frame.
+type Hello struct {
+	Version uint32
+	SDK     string
+}
+
+// Welcome is the sidecar's answer to a Hello it accepts.
+type Welcome struct {
+	Version     uint32
+	Function    string
+	Namespace   string
+	Replica     string
+	MaxResponse uint64
+	MaxFrame    uint64
+}
+
+// Refuse is the sidecar's answer to a Hello it does not accept.
+type Refuse struct{ Reason string }
+
+// Call is one attempt at one event. Event is nil if the frame carried none.
+type Call struct {
+	ID           uint64
+	Event        *event.Event
+	Attempt      uint32
+	Redeliveries uint32
+	Deadline     int64 // nanoseconds since the Unix epoch; 0 is none
+}
+
+// Result is what a call came to.
+type Result struct {
+	ID         uint64
+	Outcome    Outcome
+	RetryAfter int64 // nanoseconds
+	Reason     string
+	Reply      *event.Event
+}
+
+// Cancel says that nobody waits for a call any more.
+type Cancel struct{ ID uint64 }
+
+// Frame is one decoded frame. Only the message that Kind names is meaningful.
+type Frame struct {
+	Kind    Kind
+	Hello   Hello
+	Welcome Welcome
+	Refuse  Refuse
+	Call    Call
+	Result  Result
+	Cancel  Cancel
+}
