@@ -131,7 +131,7 @@ type Handler struct {
 	Command  []string `json:"command,omitempty"`  // one machine: the child process
 	Build    []string `json:"build,omitempty"`    // one machine: run once before the first start and after each change
 	Image    string   `json:"image,omitempty"`    // Kubernetes
-	Port     int      `json:"port,omitempty"`     // Kubernetes: the container's port. One machine: a free port is given in $PORT
+	Port     int      `json:"port,omitempty"`     // Kubernetes: the container's port. One machine: $PORT, a free one
 	Listen   string   `json:"listen,omitempty"`   // cloudevents and http: tcp (default) or unix
 	Env      []EnvVar `json:"env,omitempty"`
 }

@@ -51,7 +51,7 @@ func checkToken(token string, wildcards, last bool) error {
 	case token == "":
 		return errors.New("is empty")
 	case strings.ContainsFunc(token, func(r rune) bool { return !unicode.IsGraphic(r) || r == utf8.RuneError }):
-		return errors.New("has a control character")
+		return errors.New("has a character that cannot be printed")
 	case strings.ContainsFunc(token, unicode.IsSpace):
 		return errors.New("has a space")
 	case !strings.ContainsAny(token, "*>"):

@@ -57,7 +57,7 @@ func (c *checker) checkHead(f *Function) {
 		c.add("kind", missingOr(f.Kind, "is not a kind of this program"), "write "+Kind+", the only kind served")
 	}
 	if name := f.Metadata.Name; !ValidName(name) {
-		c.add("metadata.name", missingOr(name, "is not a function name"), "write at most 50 of a-z, 0-9 and -, such as thumbnail-2")
+		c.add("metadata.name", missingOr(name, "is not a function name"), "write at most 50 of a-z, 0-9 and -, such as resize-2")
 	}
 	if ns := f.Metadata.Namespace; !ValidNamespace(ns) {
 		c.add("metadata.namespace", missingOr(ns, "is not a namespace"), "write at most 63 of a-z, 0-9 and -, such as shop")

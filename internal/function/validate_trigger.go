@@ -96,8 +96,10 @@ func (c *checker) checkOverlaps(triggers []Trigger) {
 			continue
 		}
 		for j, subject := range t.Event.Subjects {
-			path := fmt.Sprintf("spec.triggers[%d].event.subjects[%d]", i, j)
-			refs = append(refs, subjectRef{t.Event.Stream, subject, path})
+			if ValidSubject(subject) == nil {
+				path := fmt.Sprintf("spec.triggers[%d].event.subjects[%d]", i, j)
+				refs = append(refs, subjectRef{t.Event.Stream, subject, path})
+			}
 		}
 	}
 	if len(refs) > maxSubjects {
@@ -107,7 +109,7 @@ func (c *checker) checkOverlaps(triggers []Trigger) {
 	}
 	for i, ref := range refs {
 		overlaps := func(r subjectRef) bool { return r.stream == ref.stream && SubjectsOverlap(r.subject, ref.subject) }
-		if j := slices.IndexFunc(refs[:i], overlaps); j >= 0 && ValidSubject(ref.subject) == nil {
+		if j := slices.IndexFunc(refs[:i], overlaps); j >= 0 {
 			c.add(ref.path, fmt.Sprintf("%s overlaps %s of %s, and an event that matches both would be delivered twice",
 				quote(ref.subject), quote(refs[j].subject), refs[j].path), "make them disjoint, or keep the wider one")
 		}
@@ -120,7 +122,7 @@ func (c *checker) checkSchedule(path string, s *ScheduleTrigger) {
 	}
 	// Local is the zone of whichever machine reads it, which is the opposite of naming one.
 	if _, err := time.LoadLocation(s.TimeZone); err != nil || s.TimeZone == "" || s.TimeZone == "Local" {
-		c.add(path+".timeZone", missingOr(s.TimeZone, "is not a known time zone"), "write an IANA name, such as Europe/Oslo or UTC")
+		c.add(path+".timeZone", missingOr(s.TimeZone, "is not a known time zone"), "write a name such as Europe/Oslo or UTC")
 	}
 }
 
