@@ -6,6 +6,8 @@ package natstest
 
 import (
 	"context"
+	"net"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,8 +18,16 @@ import (
 
 // Server is a running NATS server that belongs to one test.
 type Server struct {
-	srv  *server.Server
 	opts *server.Options
+
+	mu  sync.Mutex
+	srv *server.Server // the one that runs, or ran last
+}
+
+func (s *Server) current() *server.Server {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.srv
 }
 
 // Option changes how the server is started.
@@ -57,7 +67,9 @@ func (s *Server) start(t testing.TB) {
 		t.Fatalf("make nats server: %v", err)
 	}
 	srv.Start()
+	s.mu.Lock()
 	s.srv = srv
+	s.mu.Unlock()
 	if !s.opts.DontListen && !srv.ReadyForConnections(30*time.Second) {
 		t.Fatal("nats server is not ready after 30s")
 	}
@@ -93,7 +105,7 @@ func (s *Server) awaitJetStream(t testing.TB) {
 func (s *Server) dial(options ...nats.Option) (*nats.Conn, error) {
 	base := []nats.Option{nats.MaxReconnects(-1), nats.ReconnectBufSize(-1), nats.ReconnectWait(50 * time.Millisecond)}
 	if s.opts.DontListen {
-		base = append(base, nats.InProcessServer(s.srv))
+		base = append(base, nats.InProcessServer(s))
 	}
 	return nats.Connect(s.URL(), append(base, options...)...)
 }
@@ -119,23 +131,27 @@ func (s *Server) JetStream(t testing.TB) jetstream.JetStream {
 	return js
 }
 
-// URL is where the server listens; it is of use only with Listen.
-func (s *Server) URL() string { return s.srv.ClientURL() }
+// InProcessConn makes s an in-process server for nats.InProcessServer, also after a Restart.
+func (s *Server) InProcessConn() (net.Conn, error) { return s.current().InProcessConn() }
 
-// Raw is the server itself, for nats.InProcessServer.
-func (s *Server) Raw() *server.Server { return s.srv }
+// URL is where the server listens; it is of use only with Listen.
+func (s *Server) URL() string { return s.current().ClientURL() }
+
+// Raw is the server that runs now.
+func (s *Server) Raw() *server.Server { return s.current() }
 
 // Stop shuts the server down and waits for it. It is idempotent.
 func (s *Server) Stop() {
-	s.srv.Shutdown()
-	s.srv.WaitForShutdown()
+	srv := s.current()
+	srv.Shutdown()
+	srv.WaitForShutdown()
 }
 
 // Restart stops the server and starts it again on the same store and, if it listens, the same port.
 func (s *Server) Restart(t testing.TB) {
 	t.Helper()
 	if !s.opts.DontListen {
-		if a := s.srv.Addr(); a != nil {
+		if a := s.current().Addr(); a != nil {
 			s.opts.Port = portOf(a)
 		}
 	}

@@ -26,8 +26,9 @@ const MaxConsumers = 20_000
 
 // Config bounds the streams.
 type Config struct {
-	MaxBytes int64 // of all four together; 0 is no limit. A full stream refuses new events and keeps the old
-	Replicas int   // default 1
+	MaxBytes   int64 // the store's limit, to be shared out; 0 is no limit. A full stream refuses new events and keeps the old
+	MaxPayload int64 // what the server accepts in one message; 0 is its default
+	Replicas   int   // default 1
 }
 
 // Drift is a stream that already existed with a setting that Pelton would have chosen otherwise. It works, with the effect
@@ -76,10 +77,14 @@ func wanted(cfg Config) []jetstream.StreamConfig {
 	events.Name, events.Subjects = EventsStream, []string{"events.>"}
 	events.Description = "Pelton: what publishers publish"
 	events.MaxAge, events.AllowAtomicPublish = 7*24*time.Hour, true
+	events.MaxMsgSize = maxEvent(cfg.MaxPayload)
 
 	work.Name, work.Subjects = WorkStream, []string{"pelton.work.>", "pelton.park.>"}
 	work.Description = "Pelton: each function's own queue, parked retries and schedules"
 	work.Retention, work.AllowMsgSchedules = jetstream.WorkQueuePolicy, true
+	// The server allows schedules only with DiscardOld. So this stream has no limit of its own, as reaching it would drop
+	// parked events; what remains of the store's limit bounds it, and reaching that is a clean refusal.
+	work.Discard = jetstream.DiscardOld
 
 	dead.Name, dead.Subjects = DeadStream, []string{"pelton.dead.>"}
 	dead.Description = "Pelton: dead letters"
@@ -90,11 +95,24 @@ func wanted(cfg Config) []jetstream.StreamConfig {
 	runs.MaxAge, runs.Discard, runs.MaxBytes = 24*time.Hour, jetstream.DiscardOld, 64<<20
 
 	if cfg.MaxBytes > 0 {
-		rest := max(cfg.MaxBytes-cfg.MaxBytes/20-min(runs.MaxBytes, cfg.MaxBytes/20), 1)
-		runs.MaxBytes = min(runs.MaxBytes, cfg.MaxBytes/20)
-		events.MaxBytes, work.MaxBytes, dead.MaxBytes = rest/2, rest/4, rest/4
+		events.MaxBytes, dead.MaxBytes = cfg.MaxBytes/2, cfg.MaxBytes/8
+		runs.MaxBytes = min(runs.MaxBytes, cfg.MaxBytes/16)
 	}
 	return []jetstream.StreamConfig{events, work, dead, runs}
+}
+
+// headerRoom is what Pelton's own headers may add to an event when it is parked or becomes a dead letter. Events are held so
+// far below what the server accepts that every event that was stored can be stored again.
+const headerRoom = 64 << 10
+
+// MaxEvent is the largest event in bytes, headers included, where the server accepts messages twice as large.
+const MaxEvent = 1<<20 + headerRoom
+
+func maxEvent(maxPayload int64) int32 {
+	if maxPayload == 0 {
+		maxPayload = 1 << 20
+	}
+	return int32(min(MaxEvent, maxPayload-headerRoom))
 }
 
 // update brings one of our own streams to the wanted configuration, if it differs in something we set.

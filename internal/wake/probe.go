@@ -1,0 +1,194 @@
+package wake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
+
+	"github.com/pelton-dev/pelton/internal/stream"
+)
+
+// parkRetry is how long after a refused probe the next one is parked.
+const parkRetry = 2 * time.Second
+
+// firedDescription is how the server refuses a message that is larger than a request's max_bytes: the probe has fired.
+const firedDescription = "Message Size Exceeds MaxBytes"
+
+// probe is one consumer's parked request. Guarded by Watcher.mu.
+type probe struct {
+	of       *watched
+	consumer stream.Consumer
+	number   string      // of the parked request; "" while none is parked
+	fired    bool        // something was deliverable, and no reading has shown it gone
+	timer    *time.Timer // parks again: after a refusal, or when the server has forgotten the request
+}
+
+func (w *Watcher) newProbe(f *watched, c stream.Consumer) *probe {
+	p := &probe{of: f, consumer: c}
+	p.timer = time.AfterFunc(time.Hour, func() { w.parkAgain(p) })
+	p.timer.Stop()
+	return p
+}
+
+func (w *Watcher) begin() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.running = true
+	for _, f := range w.functions {
+		if w.polling {
+			f.loud = true
+			continue
+		}
+		for _, p := range f.probes {
+			w.park(p)
+		}
+	}
+}
+
+func (w *Watcher) end() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.running = false
+	for _, f := range w.functions {
+		for _, p := range f.probes {
+			p.timer.Stop()
+		}
+	}
+}
+
+// parkAll parks every probe anew: after a reconnect the server knows none of them. A probe that was parked before and has
+// something to say says it at once.
+func (w *Watcher) parkAll() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, f := range w.functions {
+		for _, p := range f.probes {
+			if !p.fired {
+				w.park(p)
+			}
+		}
+	}
+}
+
+func (w *Watcher) parkAgain(p *probe) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.functions[p.of.key] == p.of && !p.fired {
+		w.park(p)
+	}
+}
+
+// park sends the request. The caller holds mu.
+func (w *Watcher) park(p *probe) {
+	delete(w.probes, p.number)
+	p.number = ""
+	if !w.running || w.polling {
+		return
+	}
+	w.next++
+	number := strconv.FormatUint(w.next, 36)
+	if err := w.nc.PublishRequest(requestSubject(p.consumer), w.inbox+number, w.request); err != nil {
+		p.timer.Reset(parkRetry)
+		return
+	}
+	p.number = number
+	w.probes[number] = p
+	p.timer.Reset(w.cfg.ProbeExpires + parkRetry)
+}
+
+// answer takes what the server says to a probe. It is called by the connection, one answer at a time.
+func (w *Watcher) answer(m *nats.Msg) {
+	w.mu.Lock()
+	p := w.probes[strings.TrimPrefix(m.Subject, w.inbox)]
+	if p == nil {
+		w.mu.Unlock()
+		return // of a request that was given up
+	}
+	delete(w.probes, p.number)
+	p.number = ""
+	var notify func()
+	switch status, description := m.Header.Get("Status"), m.Header.Get("Description"); {
+	case status == "409" && strings.HasPrefix(description, firedDescription):
+		notify = w.fire(p)
+	case status == "408":
+		w.park(p)
+	default: // no such consumer, no JetStream, a change of leader
+		p.of.reading.Err = fmt.Errorf("consumer %s on stream %s: %s %s", p.consumer.Name, p.consumer.Stream, status, description)
+		p.timer.Reset(parkRetry)
+	}
+	w.mu.Unlock()
+	if notify != nil {
+		notify()
+	}
+}
+
+// fire notes that at least one message is due, without waiting for a reading, and asks for one. The caller holds mu, and
+// calls what it returns without it.
+func (w *Watcher) fire(p *probe) (notify func()) {
+	p.fired = true
+	p.timer.Stop()
+	f := p.of
+	f.loud = true
+	f.reading.Due, f.reading.Known, f.reading.At, f.reading.Err = max(f.reading.Due, 1), true, time.Now(), nil
+	w.signal()
+	return f.onChange
+}
+
+// selfTest makes sure that a probe does on this server what it is meant to: answer when something is deliverable, and
+// consume nothing. It uses a small stream in memory of its own.
+func (w *Watcher) selfTest(ctx context.Context) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	name := "PELTON_PROBE_" + nuid.Next()
+	s, err := w.js.CreateStream(ctx, jetstream.StreamConfig{
+		Name: name, Subjects: []string{"pelton.probe." + name}, Storage: jetstream.MemoryStorage, MaxMsgs: 1, MaxAge: time.Minute,
+	})
+	if err != nil {
+		return fmt.Errorf("create test stream: %w", err)
+	}
+	defer func() { err = errors.Join(err, w.js.DeleteStream(context.WithoutCancel(ctx), name)) }()
+	c, err := s.CreateConsumer(ctx, jetstream.ConsumerConfig{
+		Durable: "probe", AckPolicy: jetstream.AckExplicitPolicy,
+		PriorityPolicy: jetstream.PriorityPolicyPrioritized, PriorityGroups: []string{stream.PriorityGroup},
+	})
+	if err != nil {
+		return fmt.Errorf("create test consumer: %w", err)
+	}
+	inbox, err := w.nc.SubscribeSync(w.nc.NewInbox())
+	if err != nil {
+		return fmt.Errorf("subscribe: %w", err)
+	}
+	defer func() { _ = inbox.Unsubscribe() }()
+	if err := w.nc.PublishRequest(requestSubject(stream.Consumer{Stream: name, Name: "probe"}), inbox.Subject, w.request); err != nil {
+		return fmt.Errorf("park test probe: %w", err)
+	}
+	if _, err := w.js.Publish(ctx, "pelton.probe."+name, []byte("x")); err != nil {
+		return fmt.Errorf("publish test message: %w", err)
+	}
+	return checkFired(ctx, inbox, c)
+}
+
+func checkFired(ctx context.Context, inbox *nats.Subscription, c jetstream.Consumer) error {
+	m, err := inbox.NextMsgWithContext(ctx)
+	if err != nil {
+		return fmt.Errorf("wait for the test probe: %w", err)
+	}
+	if status := m.Header.Get("Status"); status != "409" || !strings.HasPrefix(m.Header.Get("Description"), firedDescription) {
+		return fmt.Errorf("test probe was answered %q %q, want a 409 %q", status, m.Header.Get("Description"), firedDescription)
+	}
+	info, err := c.Info(ctx)
+	if err != nil {
+		return fmt.Errorf("look up test consumer: %w", err)
+	}
+	if info.Delivered.Consumer != 0 || info.NumPending != 1 {
+		return fmt.Errorf("test probe consumed: %d delivered, %d pending", info.Delivered.Consumer, info.NumPending)
+	}
+	return nil
+}

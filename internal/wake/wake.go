@@ -1,0 +1,217 @@
+// Package wake knows who has work: it parks a probe on every consumer and keeps one in-memory snapshot of what waits.
+//
+// A probe is a pull request for at most one byte, at the lowest priority. The server answers it the moment a message could be
+// delivered and no worker is waiting for it, and delivers nothing: not even the delivery count moves. So a function at
+// zero costs one parked request and no polling, and wakes for retries and schedules just as for new events. This rests on how
+// the server refuses a message that is too large, so Run tests it first and falls back to polling where it does not hold.
+//
+// Depth is read only after a probe has fired, at intervals until nothing is due any more; then the probe is parked again. A
+// function whose workers keep up is therefore never read. Package wake decides nothing and starts nothing. Run ends on its
+// context.
+package wake
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+
+	"github.com/pelton-dev/pelton/internal/function"
+	"github.com/pelton-dev/pelton/internal/stream"
+)
+
+// Defaults of Config.
+const (
+	DefaultDepthInterval = time.Second
+	DefaultPollInterval  = 2 * time.Second
+	DefaultProbeExpires  = 5 * time.Minute
+)
+
+// Config says how often the watcher looks.
+type Config struct {
+	DepthInterval time.Duration // between readings of a function with work that nobody waits for
+	PollInterval  time.Duration // between readings of every function, where probes do not work
+	ProbeExpires  time.Duration // how long a probe stays parked
+	Logger        *zap.Logger
+}
+
+// Reading is what is known of one function's work.
+type Reading struct {
+	Due      uint64    // could be delivered now
+	InFlight uint64    // delivered and not acknowledged
+	Known    bool      // at least one reading worked, and the last one did
+	At       time.Time // of the last reading that worked
+	Err      error     // of the last reading, if it did not work
+}
+
+// Watcher watches the consumers of many functions.
+type Watcher struct {
+	nc    *nats.Conn
+	js    jetstream.JetStream
+	cfg   Config
+	log   *zap.Logger
+	inbox string // probes answer to inbox + the probe's number
+
+	mu        sync.Mutex
+	functions map[function.Key]*watched
+	probes    map[string]*probe // by number
+	next      uint64
+	request   []byte        // the body of a probe
+	polling   bool          // probes do not work on this server
+	running   bool          // Run has begun: probes may be parked
+	changed   chan struct{} // one place: a function has become loud
+}
+
+// watched is one function. Guarded by Watcher.mu.
+type watched struct {
+	key      function.Key
+	probes   []*probe
+	loud     bool // a probe has fired, and nothing has been seen to be done with it yet
+	reading  Reading
+	onChange func()
+}
+
+// New makes a watcher.
+func New(nc *nats.Conn, cfg Config) (*Watcher, error) {
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, fmt.Errorf("make JetStream context: %w", err)
+	}
+	if cfg.DepthInterval == 0 {
+		cfg.DepthInterval = DefaultDepthInterval
+	}
+	if cfg.PollInterval == 0 {
+		cfg.PollInterval = DefaultPollInterval
+	}
+	if cfg.ProbeExpires == 0 {
+		cfg.ProbeExpires = DefaultProbeExpires
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = zap.NewNop()
+	}
+	return &Watcher{
+		request: probeRequest(cfg.ProbeExpires),
+		nc:      nc, js: js, cfg: cfg, log: cfg.Logger, inbox: nc.NewInbox() + ".",
+		functions: map[function.Key]*watched{}, probes: map[string]*probe{}, changed: make(chan struct{}, 1),
+	}, nil
+}
+
+// Watch begins to watch a function, or changes what is watched of it. onChange is called whenever its reading has changed,
+// from a goroutine of the watcher: it must not block.
+func (w *Watcher) Watch(key function.Key, consumers []stream.Consumer, onChange func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.forget(key)
+	f := &watched{key: key, onChange: onChange}
+	for _, c := range consumers {
+		f.probes = append(f.probes, w.newProbe(f, c))
+	}
+	w.functions[key] = f
+	if w.running && !w.polling {
+		for _, p := range f.probes {
+			w.park(p)
+		}
+	}
+	w.signal()
+}
+
+// Unwatch ends watching a function. onChange may still be running when it returns, and is not called again.
+func (w *Watcher) Unwatch(key function.Key) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.forget(key)
+	w.signal()
+}
+
+func (w *Watcher) forget(key function.Key) {
+	f := w.functions[key]
+	if f == nil {
+		return
+	}
+	for _, p := range f.probes {
+		delete(w.probes, p.number)
+		p.timer.Stop()
+	}
+	delete(w.functions, key)
+}
+
+// Reading returns what is known of a function's work now.
+func (w *Watcher) Reading(key function.Key) Reading {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if f := w.functions[key]; f != nil {
+		return f.reading
+	}
+	return Reading{}
+}
+
+// signal tells Run that there may be something to read. The caller holds mu.
+func (w *Watcher) signal() {
+	select {
+	case w.changed <- struct{}{}:
+	default:
+	}
+}
+
+// Run parks the probes and reads depths until ctx ends.
+func (w *Watcher) Run(ctx context.Context) error {
+	if err := w.selfTest(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		w.log.Warn("probes do not work on this server, functions at zero are polled",
+			zap.Error(err), zap.Duration("interval", w.cfg.PollInterval))
+		w.mu.Lock()
+		w.polling = true
+		w.mu.Unlock()
+	}
+	answers, err := w.nc.Subscribe(w.inbox+"*", w.answer)
+	if err != nil {
+		return fmt.Errorf("subscribe for probes: %w", err)
+	}
+	defer func() { _ = answers.Unsubscribe() }()
+	status := w.nc.StatusChanged(nats.CONNECTED)
+	defer w.nc.RemoveStatusListener(status)
+	w.begin()
+	defer w.end()
+	return w.loop(ctx, status)
+}
+
+// loop reads what is loud at every interval, and sleeps while nothing is.
+func (w *Watcher) loop(ctx context.Context, status <-chan nats.Status) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-w.changed:
+		case <-timer.C:
+		case _, open := <-status:
+			if !open {
+				return nil
+			}
+			w.parkAll()
+		}
+		if wait := w.readLoud(ctx); wait > 0 {
+			timer.Reset(wait)
+		} else {
+			timer.Stop()
+		}
+	}
+}
+
+// probeRequest is the body of a probe, by the server's API: durations in nanoseconds.
+func probeRequest(expires time.Duration) []byte {
+	return fmt.Appendf(nil, `{"batch":1,"max_bytes":1,"expires":%d,"group":%q,"priority":%d}`,
+		expires.Nanoseconds(), stream.PriorityGroup, stream.ProbePriority)
+}
+
+func requestSubject(c stream.Consumer) string {
+	return strings.Join([]string{"$JS.API.CONSUMER.MSG.NEXT", c.Stream, c.Name}, ".")
+}
