@@ -32,6 +32,9 @@ const (
 	codeBatchDuplicate  = 10201
 )
 
+// codesFull are the refusals of a server, an account or a stream that is out of room, or of a disk that takes no writes.
+var codesFull = []jetstream.ErrorCode{10002, 10023, 10028, 10047, 10077}
+
 // batchTries bounds how often a batch is sent again because somebody else stored one of its ids meanwhile.
 const batchTries = 3
 

@@ -1,0 +1,137 @@
+package bridge
+
+import (
+	"fmt"
+	"net/http"
+	"runtime/debug"
+
+	"github.com/google/uuid"
+	"go.uber.org/zap"
+)
+
+const headerRequestID = "X-Request-Id"
+
+// recorder remembers the status of an answer.
+type recorder struct {
+	http.ResponseWriter
+	status int // 0 until the answer begins
+}
+
+// WriteHeader notes the status.
+func (w *recorder) WriteHeader(status int) {
+	if w.status == 0 && status >= http.StatusOK {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write begins the answer if nothing has.
+func (w *recorder) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// serveHTTP answers one request, whatever happens.
+func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
+	s.running.Add(1)
+	defer s.running.Done()
+	c := connOf(r)
+	c.begin()
+	defer c.end()
+	rec := &recorder{ResponseWriter: w}
+	rec.Header().Set(headerRequestID, uuid.Must(uuid.NewV7()).String())
+	defer s.finish(rec, r)
+	if p := s.handle(rec, r); p != nil {
+		s.refuse(rec, r, p)
+	}
+}
+
+// finish counts the answer. A panic becomes an answer if none has begun, and ends the connection if one has.
+func (s *Server) finish(w *recorder, r *http.Request) {
+	if v := recover(); v != nil && v != http.ErrAbortHandler {
+		s.log.Error("handler panicked", zap.String("request_id", w.Header().Get(headerRequestID)),
+			zap.Any("panic", v), zap.ByteString("stack", debug.Stack()))
+		if w.status != 0 {
+			s.metrics.answered(w.status)
+			panic(http.ErrAbortHandler)
+		}
+		s.refuse(w, r, kindInternal.refuse("The request was not carried out. Its id finds the cause in the log."))
+	} else if v != nil {
+		panic(v)
+	}
+	if w.status == 0 {
+		w.status = http.StatusOK // what net/http makes of a handler that wrote nothing
+	}
+	s.metrics.answered(w.status)
+}
+
+// handle finds out what is asked for and does it. Who asks is checked before what is there.
+func (s *Server) handle(w http.ResponseWriter, r *http.Request) *problem {
+	if p := s.guard.admit(r); p != nil {
+		return p
+	}
+	path := r.URL.EscapedPath()
+	takesEvents := isEventsPath(path) || (*s.routes.Load())[path] != nil
+	if h, _ := lookUp(s.cfg.Public, path); h != nil && !takesEvents {
+		return serveMounted(h, w, r)
+	}
+	if p := s.guard.authorize(r); p != nil {
+		return p
+	}
+	if h, _ := lookUp(s.cfg.Handlers, path); h != nil && !takesEvents {
+		return serveMounted(h, w, r)
+	}
+	t, p := s.find(r)
+	if p != nil {
+		return p
+	}
+	body, p := s.readBody(w, r)
+	if p != nil {
+		return p
+	}
+	connOf(r).answering()
+	return s.accept(w, r, t, body)
+}
+
+func serveMounted(h http.Handler, w http.ResponseWriter, r *http.Request) *problem {
+	connOf(r).answering()
+	h.ServeHTTP(w, r)
+	return nil
+}
+
+// refuse answers with p. After a 4xx the connection ends: what follows a request that was wrong is not trusted to be where
+// it seems to be, and a body that was not read need not be.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, p *problem) {
+	if p.Status == http.StatusNoContent {
+		for name, values := range p.header {
+			w.Header()[name] = values
+		}
+		w.WriteHeader(p.Status)
+		return
+	}
+	if p.Status < http.StatusInternalServerError {
+		w.Header().Set("Connection", "close")
+	}
+	err := p.write(w)
+	level := zap.DebugLevel
+	if p.Status >= http.StatusInternalServerError {
+		level = zap.WarnLevel
+	}
+	s.log.Log(level, "request refused", zap.String("request_id", w.Header().Get(headerRequestID)), zap.Int("status", p.Status),
+		zap.String("code", p.Code), zap.String("method", clip(r.Method)), zap.String("path", clip(r.URL.EscapedPath())),
+		zap.NamedError("cause", p.cause), zap.NamedError("write_error", err))
+}
+
+// clip bounds foreign text in a log line; the encoder escapes it.
+func clip(s string) string {
+	const maxClip = 128
+	if len(s) > maxClip {
+		return fmt.Sprintf("%s... (%d bytes)", s[:maxClip], len(s))
+	}
+	return s
+}

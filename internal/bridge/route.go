@@ -1,0 +1,141 @@
+package bridge
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/pelton-dev/pelton/internal/event"
+)
+
+// Route is one HTTP trigger: requests for Path become events in the function's own queue.
+type Route struct {
+	Path      string
+	Methods   []string // default POST
+	Namespace string
+	Function  string
+}
+
+// routeTable finds the target of a path and method.
+type routeTable map[string]map[string]target
+
+// target is where the events of a request go.
+type target struct {
+	path    string
+	subject string   // "" when the type of each event says it
+	scope   []string // of the message id: one function's copy of an event is not another's
+	work    bool     // in a function's own queue
+}
+
+// SetRoutes replaces all HTTP triggers. It may be called at any time; when a route is not valid, nothing changes and the
+// error names all that are not.
+func (s *Server) SetRoutes(routes []Route) error {
+	table := routeTable{}
+	var errs []error
+	for _, r := range routes {
+		if err := s.addRoute(table, r); err != nil {
+			errs = append(errs, fmt.Errorf("route %q of function %s/%s: %w", r.Path, r.Namespace, r.Function, err))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	s.routes.Store(&table)
+	return nil
+}
+
+func (s *Server) addRoute(table routeTable, r Route) error {
+	subject, err := event.WorkSubject(r.Namespace, r.Function, "http")
+	if err != nil {
+		return err
+	}
+	if !strings.HasPrefix(r.Path, "/") || isEventsPath(r.Path) || s.isMounted(r.Path) {
+		return errors.New("the path is not free")
+	}
+	methods := r.Methods
+	if len(methods) == 0 {
+		methods = []string{http.MethodPost}
+	}
+	if table[r.Path] == nil {
+		table[r.Path] = map[string]target{}
+	}
+	for _, method := range methods {
+		if _, taken := table[r.Path][method]; taken {
+			return fmt.Errorf("%s is taken by another route", method)
+		}
+		table[r.Path][method] = target{path: r.Path, subject: subject, scope: []string{r.Namespace + "/" + r.Function}, work: true}
+	}
+	return nil
+}
+
+// isMounted reports whether a configured handler claims a path. One for / takes what nobody else wants and claims nothing.
+func (s *Server) isMounted(path string) bool {
+	for _, handlers := range []map[string]http.Handler{s.cfg.Handlers, s.cfg.Public} {
+		if _, key := lookUp(handlers, path); len(key) > 1 {
+			return true
+		}
+	}
+	return false
+}
+
+// lookUp finds the handler of a path, or that of its longest prefix that ends in a slash, and the key it is under.
+func lookUp(handlers map[string]http.Handler, path string) (http.Handler, string) {
+	if h := handlers[path]; h != nil {
+		return h, path
+	}
+	for i := len(path) - 1; i >= 0; i-- {
+		if path[i] == '/' {
+			if h := handlers[path[:i+1]]; h != nil {
+				return h, path[:i+1]
+			}
+		}
+	}
+	return nil, ""
+}
+
+// find decides where the events of r go. Paths are compared as they were sent: an escape or a dot segment matches nothing,
+// and nothing is redirected.
+func (s *Server) find(r *http.Request) (target, *problem) {
+	path := r.URL.EscapedPath()
+	methods := map[string]target{}
+	if isEventsPath(path) {
+		t := target{path: path}
+		if path != eventsPath {
+			subject, ok := subjectOfPath(path)
+			if !ok {
+				return target{}, kindInvalidSubject.refuse("What follows %s/ in the path is the subject: want %s.", eventsPath, subjectRule)
+			}
+			t.subject = subject
+		}
+		methods[http.MethodPost] = t
+	} else if methods = (*s.routes.Load())[path]; methods == nil {
+		return target{}, kindNotFound.refuse("Events go to %s/SUBJECT, or to the path of a function's HTTP trigger.", eventsPath)
+	}
+	t, ok := methods[r.Method]
+	if !ok {
+		return target{}, refuseMethod(r, methods)
+	}
+	return t, nil
+}
+
+// refuseMethod answers OPTIONS too, as a problem without a fault.
+func refuseMethod(r *http.Request, methods map[string]target) *problem {
+	allowed := make([]string, 0, len(methods)+1)
+	for method := range methods {
+		allowed = append(allowed, method)
+	}
+	slices.Sort(allowed)
+	allow := strings.Join(append(allowed, http.MethodOptions), ", ")
+	if r.Method == http.MethodOptions {
+		if r.Header.Get("Webhook-Request-Origin") != "" {
+			return kindWebhookOrigin.refuse("No webhook origin is allowed to deliver here.").with("Allow", allow)
+		}
+		return (&problem{Status: http.StatusNoContent, header: http.Header{}}).with("Allow", allow).with("Accept-Post", acceptPost)
+	}
+	return kindMethod.refuse("Use %s.", strings.Join(allowed, " or ")).with("Allow", allow)
+}
+
+// acceptPost lists what a body may be.
+const acceptPost = "application/cloudevents+json, application/cloudevents-batch+json, */*"
