@@ -45,7 +45,7 @@ func (a *activation) ResolveName(name string) (any, bool) {
 }
 
 func attributes(e *event.Event) map[string]string {
-	m := make(map[string]string, 8+len(e.Extensions))
+	m := make(map[string]string, 8) // enough for most events, and the largest size that costs one allocation
 	m["specversion"], m["id"], m["source"], m["type"] = event.SpecVersion, e.ID, e.Source, e.Type
 	for _, o := range [...]event.Attribute{
 		{Name: "subject", Value: e.Subject}, {Name: "time", Value: e.Time},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"cel.dev/cel-go/common"
 )
@@ -31,6 +32,8 @@ func checkLength(expr string) error {
 	switch {
 	case strings.TrimSpace(expr) == "":
 		return &Error{Line: 1, Column: 1, Message: "the expression is empty", Hint: "leave the filter out to take every event"}
+	case !utf8.ValidString(expr):
+		return &Error{Line: 1, Column: 1, Message: "the expression is not valid UTF-8"}
 	case len(expr) > MaxLength:
 		return &Error{Line: 1, Column: MaxLength + 1,
 			Message: fmt.Sprintf("the expression has %d bytes: at most %d", len(expr), MaxLength)}
@@ -40,8 +43,8 @@ func checkLength(expr string) error {
 
 func describe(e *common.Error) *Error {
 	return &Error{
-		Line:    e.Location.Line(),
-		Column:  e.Location.Column() + 1,
+		Line:    max(1, e.Location.Line()), // an error of the whole expression has no place
+		Column:  max(1, e.Location.Column()+1),
 		Message: oneLine(e.Message),
 		Hint:    hint(e.Message),
 	}
