@@ -1,0 +1,80 @@
+package sidecar
+
+import (
+	"context"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+const flushTimeout = 2 * time.Second
+
+// phases are the three things that end one after another when a sidecar stops: taking messages, calling the handler, and
+// recording outcomes. None of the last two ends with the context that Run was given.
+type phases struct {
+	intake, calls, records       context.Context
+	stopIntake, cutCalls, giveUp context.CancelFunc
+}
+
+func newPhases(ctx context.Context) *phases {
+	detached := context.WithoutCancel(ctx)
+	var p phases
+	p.intake, p.stopIntake = context.WithCancel(detached)
+	p.calls, p.cutCalls = context.WithCancel(detached)
+	p.records, p.giveUp = context.WithCancel(detached)
+	return &p
+}
+
+func (p *phases) end() {
+	p.stopIntake()
+	p.cutCalls()
+	p.giveUp()
+}
+
+// drain ends delivery: stop asking, hand back what has not begun, wait for what runs, cut it when the time is up, and leave
+// the rest to be delivered again. It returns with no worker running.
+func (s *Sidecar) drain(p *phases) {
+	s.draining.Store(true)
+	p.stopIntake()
+	s.stopSources()
+	// Once the flush is answered, everything the server had sent is in the inbox.
+	if err := s.nc.FlushTimeout(flushTimeout); err != nil {
+		s.log.Debug("connection not flushed", zap.Error(err))
+	}
+	s.returnWaiting()
+
+	finished := make(chan struct{})
+	go func() {
+		s.workers.Wait()
+		close(finished)
+	}()
+	if !waitFor(finished, s.cfg.DrainTimeout) {
+		s.log.Warn("calls cut, drain timeout is over", zap.Int64("in_flight", s.held.Load()))
+		p.cutCalls()
+		if !waitFor(finished, settleGrace) {
+			p.giveUp()
+		}
+		<-finished
+	}
+	s.returnWaiting()
+	if err := s.nc.FlushTimeout(flushTimeout); err != nil {
+		s.log.Debug("connection not flushed", zap.Error(err))
+	}
+}
+
+func (s *Sidecar) stopSources() {
+	for _, src := range s.sources {
+		src.stop()
+	}
+}
+
+func waitFor(done <-chan struct{}, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return true
+	case <-timer.C:
+		return false
+	}
+}

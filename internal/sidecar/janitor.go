@@ -1,0 +1,119 @@
+package sidecar
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// houseTick is how often the janitor looks while something is in work.
+const houseTick = time.Second
+
+// janitor keeps what is in work alive and what waits too long from waiting. It sleeps while nothing is in work, so that an
+// idle replica does nothing.
+type janitor struct {
+	awake atomic.Bool
+	kick  chan struct{} // one place: a worker wakes the janitor
+}
+
+// wake costs one atomic load while the janitor is awake.
+func (j *janitor) wake() {
+	if !j.awake.Load() && j.awake.CompareAndSwap(false, true) {
+		j.kick <- struct{}{}
+	}
+}
+
+// keepHouse runs until ctx ends.
+func (s *Sidecar) keepHouse(ctx context.Context) {
+	defer s.helpers.Done()
+	tick := time.NewTicker(houseTick)
+	defer tick.Stop()
+	told := make([]progress, len(s.slots))
+	for {
+		tick.Stop()
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.janitor.kick:
+		}
+		tick.Reset(houseTick)
+		for s.janitor.awake.Load() {
+			select {
+			case <-ctx.Done():
+				return
+			case now := <-tick.C:
+				s.tidy(told, now)
+			}
+		}
+	}
+}
+
+// progress is the last sign of life given for a slot's message.
+type progress struct {
+	msg *nats.Msg
+	at  time.Time
+}
+
+func (s *Sidecar) tidy(told []progress, now time.Time) {
+	busy := s.keepAlive(told, now)
+	if busy == len(s.slots) && s.allBusyFor(houseTick, now) {
+		s.returnWaiting()
+	}
+	if busy == 0 && len(s.inbox) == 0 {
+		s.janitor.awake.Store(false)
+		// A worker may have begun between the count and the store: then nobody would wake us for it.
+		if s.held.Load() > 0 {
+			s.janitor.awake.Store(true)
+		}
+	}
+}
+
+// keepAlive tells the server of every message in work that it is, often enough that none is given to another.
+func (s *Sidecar) keepAlive(told []progress, now time.Time) (busy int) {
+	for i := range s.slots {
+		m := s.slots[i].msg.Load()
+		if m == nil {
+			told[i] = progress{}
+			continue
+		}
+		busy++
+		if told[i].msg != m {
+			told[i] = progress{m, time.Unix(0, s.slots[i].since.Load())}
+		}
+		if now.Sub(told[i].at) >= s.cfg.AckWait/3-houseTick/2 {
+			if s.nc.Publish(m.Reply, progressBody) == nil {
+				told[i].at = now
+			}
+		}
+	}
+	return busy
+}
+
+func (s *Sidecar) allBusyFor(d time.Duration, now time.Time) bool {
+	for i := range s.slots {
+		if now.Sub(time.Unix(0, s.slots[i].since.Load())) < d {
+			return false
+		}
+	}
+	return true
+}
+
+// returnWaiting gives back what waits in the inbox: every slot has been busy for a while, and another replica may be free.
+func (s *Sidecar) returnWaiting() {
+	for {
+		select {
+		case m := <-s.inbox:
+			src := s.sourceOf(m.Sub)
+			if m.Reply == "" {
+				src.status(m, time.Now())
+				continue
+			}
+			src.delivered(time.Now())
+			s.returned(m, 0)
+		default:
+			return
+		}
+	}
+}

@@ -1,0 +1,162 @@
+package sidecar
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/textproto"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"go.uber.org/zap"
+
+	"github.com/pelton-dev/pelton/internal/deadletter"
+	"github.com/pelton-dev/pelton/internal/event"
+)
+
+// Each try to write a record has writeTimeout; between tries it rests, longer each time up to maxWriteRest.
+const (
+	writeTimeout = 5 * time.Second
+	minWriteRest = 100 * time.Millisecond
+	maxWriteRest = 5 * time.Second
+)
+
+// keepTrying writes a record until it is written or ctx ends. The message stays in its slot meanwhile and is kept alive: an
+// outcome that cannot be recorded is never acknowledged.
+func (s *Sidecar) keepTrying(ctx context.Context, what string, write func(context.Context) error) error {
+	for rest := minWriteRest; ; rest = min(2*rest, maxWriteRest) {
+		try, cancel := context.WithTimeout(ctx, writeTimeout)
+		err := write(try)
+		cancel()
+		if err == nil {
+			return nil
+		}
+		s.metrics.recordFailures.Inc()
+		s.log.Warn("record not written, trying again", zap.String("record", what), zap.Error(err))
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("write %s: %w", what, err)
+		case <-time.After(rest):
+		}
+	}
+}
+
+// publishReply stores the event that the handler returned. One event has one reply per function, so the id comes from the
+// incoming event: a second run's reply is recognised even if the handler gave it another id.
+func (s *Sidecar) publishReply(ctx context.Context, d *delivery, reply *event.Event) error {
+	subject := s.fn.Spec.Reply.Subject
+	completeReply(reply, &d.event, s.fullName, subject)
+	header, data := event.Encode(reply)
+	m := &nats.Msg{Subject: subject, Header: header, Data: data}
+	m.Header.Set("Nats-Msg-Id", event.MessageID(d.event.Source, d.event.ID, "reply", s.fullName))
+	_, err := s.js.PublishMsg(ctx, m)
+	return err
+}
+
+// completeReply fills in what a handler that returns bare data leaves out.
+func completeReply(reply, in *event.Event, function, subject string) {
+	if reply.ID == "" {
+		reply.ID = event.MessageID(in.Source, in.ID, "reply", function)
+	}
+	if reply.Source == "" {
+		reply.Source = "pelton://function/" + function
+	}
+	if reply.Type == "" {
+		reply.Type = subject
+	}
+	for _, name := range []string{"traceparent", "tracestate"} {
+		if v, ok := in.Extension(name); ok {
+			if _, set := reply.Extension(name); !set {
+				reply.Extensions = append(reply.Extensions, event.Attribute{Name: name, Value: v})
+			}
+		}
+	}
+}
+
+// publishPark stores the next attempt as a schedule on a subject of its own, by stream and sequence: storing it twice
+// replaces it. Its firing puts it into the function's own queue.
+func (s *Sidecar) publishPark(ctx context.Context, d *delivery, due time.Time) error {
+	subject, err := event.ParkSubject(s.key.Namespace, s.key.Name, d.stream, d.sequence)
+	if err != nil {
+		return err
+	}
+	m := &nats.Msg{Subject: subject, Header: keptHeaders(d), Data: d.msg.Data}
+	m.Header.Set(headerAttempt, strconv.Itoa(d.attempt+1))
+	m.Header.Set(headerStream, d.origin.Stream)
+	m.Header.Set(headerSeq, strconv.FormatUint(d.origin.Sequence, 10))
+	m.Header.Set(headerSubject, d.origin.Subject)
+	m.Header.Set(headerTime, d.origin.Time.UTC().Format(time.RFC3339Nano))
+	m.Header.Set(headerDue, due.UTC().Format(time.RFC3339Nano))
+	m.Header.Set("Nats-Schedule", "@at "+due.UTC().Format(time.RFC3339Nano))
+	m.Header.Set("Nats-Schedule-Target", s.retrySubject)
+	m.Header.Set("Nats-Msg-Id", subject)
+	_, err = s.js.PublishMsg(ctx, m)
+	return err
+}
+
+func (s *Sidecar) publishDead(ctx context.Context, d *delivery, reason, text string) error {
+	return deadletter.Publish(ctx, s.js, deadletter.Letter{
+		Namespace: s.key.Namespace, Function: s.key.Name,
+		Reason: reason, Error: text, Attempts: d.attempt,
+		Stream: d.origin.Stream, Sequence: d.origin.Sequence, Subject: d.origin.Subject,
+		Stored: d.origin.Time, Died: time.Now(),
+		Header: keptHeaders(d), Data: d.msg.Data,
+	})
+}
+
+// keptHeaders returns the headers that go with an event to another place. Those of the server are commands, and ours belong
+// to the place they were written for. An event that had no attributes of its own is given those it was delivered with, as
+// it would otherwise be another event there; its data is not touched.
+func keptHeaders(d *delivery) nats.Header {
+	kept := make(nats.Header, len(d.msg.Header)+8)
+	own := false
+	for name, values := range d.msg.Header {
+		switch canonical := textproto.CanonicalMIMEHeaderKey(name); {
+		case strings.HasPrefix(canonical, "Nats-"), strings.HasPrefix(canonical, "Pelton-"):
+			continue
+		case strings.HasPrefix(canonical, "Ce-"),
+			canonical == "Content-Type" && len(values) > 0 && strings.HasPrefix(strings.ToLower(values[0]), "application/cloudevents"):
+			own = true
+		}
+		kept[name] = values
+	}
+	if !own && d.event.ID != "" {
+		attributes, _ := event.Encode(&d.event)
+		for name, values := range attributes {
+			kept[name] = values
+		}
+	}
+	return kept
+}
+
+var ackBody, progressBody, nakBody = []byte("+ACK"), []byte("+WPI"), []byte("-NAK")
+
+// acknowledge tells the server that the message is settled. While the connection is down it waits for it, as long as the
+// server would wait for us: an acknowledgement given up too early is a duplicate.
+func (s *Sidecar) acknowledge(ctx context.Context, m *nats.Msg) {
+	err := s.nc.Publish(m.Reply, ackBody)
+	deadline := time.Now().Add(s.cfg.AckWait)
+	for err != nil && ctx.Err() == nil && time.Now().Before(deadline) && !errors.Is(err, nats.ErrConnectionClosed) {
+		select {
+		case <-ctx.Done():
+		case <-time.After(minWriteRest):
+		}
+		err = s.nc.Publish(m.Reply, ackBody)
+	}
+	if err != nil {
+		s.log.Warn("acknowledgement not sent, the event will be delivered again", zap.Error(err))
+	}
+}
+
+// giveBack returns a message to the queue, to be delivered again after delay.
+func (s *Sidecar) giveBack(m *nats.Msg, delay time.Duration) {
+	body := nakBody
+	if delay > 0 {
+		body = fmt.Appendf(nil, `-NAK {"delay": %d}`, delay.Nanoseconds())
+	}
+	if err := s.nc.Publish(m.Reply, body); err != nil {
+		s.log.Debug("hand back not sent, the server will time it out", zap.Error(err))
+	}
+}

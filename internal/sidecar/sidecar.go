@@ -1,0 +1,223 @@
+package sidecar
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+
+	"github.com/pelton-dev/pelton/internal/event"
+	"github.com/pelton-dev/pelton/internal/filter"
+	"github.com/pelton-dev/pelton/internal/function"
+	"github.com/pelton-dev/pelton/internal/invoke"
+	"github.com/pelton-dev/pelton/internal/stream"
+)
+
+const (
+	// instant is the service time below which a handler is given as many events ahead as it has slots: it is done with them
+	// before they could be of use elsewhere.
+	instant = 2 * time.Millisecond
+
+	// settleGrace is how long, once calls have been cut, settling may take before it is given up.
+	settleGrace = 3 * time.Second
+)
+
+// Sidecar delivers the events of one function to one handler.
+type Sidecar struct {
+	cfg      Config
+	fn       *function.Function
+	key      function.Key
+	fullName string // namespace/name
+	nc       *nats.Conn
+	js       jetstream.JetStream
+	inv      invoke.Invoker
+	log      *zap.Logger
+	metrics  *functionMetrics
+
+	retrySubject string
+	concurrency  int64
+	timeout      time.Duration
+
+	sources []*source
+	inbox   chan *nats.Msg // written by the connection, read by workers; never closed
+	slots   []slot
+
+	held     atomic.Int64 // messages taken from the inbox and not settled
+	service  atomic.Int64 // smoothed nanoseconds inside the handler
+	paused   atomic.Bool  // the handler does not listen
+	draining atomic.Bool
+	ready    chan struct{} // closed when the handler first accepted calls
+	readyAt  time.Time     // written before ready is closed
+
+	workers sync.WaitGroup
+	helpers sync.WaitGroup
+	janitor janitor
+}
+
+type eventFilter interface {
+	Match(*event.Event) (bool, error)
+}
+
+// New makes a sidecar. The function's streams and consumers must exist (stream.EnsureFunction). nc must not buffer publishes
+// while it is down (nats.ReconnectBufSize(-1)): a record must fail rather than be stored some time later.
+func New(nc *nats.Conn, inv invoke.Invoker, cfg Config) (*Sidecar, error) {
+	cfg = cfg.withDefaults()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, fmt.Errorf("make JetStream context: %w", err)
+	}
+	fn := cfg.Function
+	retrySubject, err := event.WorkSubject(fn.Metadata.Namespace, fn.Metadata.Name, "retry")
+	if err != nil {
+		return nil, err
+	}
+	s := &Sidecar{
+		cfg: cfg, fn: fn, key: fn.Key(), nc: nc, js: js, inv: inv,
+		fullName:     fn.Metadata.Namespace + "/" + fn.Metadata.Name,
+		log:          cfg.Logger.With(zap.String("function", fn.Key().String()), zap.String("replica", cfg.Replica)),
+		metrics:      cfg.Metrics.of(fn.Metadata.Namespace, fn.Metadata.Name),
+		retrySubject: retrySubject, concurrency: int64(max(1, fn.Spec.Concurrency)), timeout: time.Duration(fn.Spec.Timeout),
+		ready: make(chan struct{}),
+	}
+	s.slots = make([]slot, s.concurrency)
+	s.janitor.kick = make(chan struct{}, 1)
+	return s, s.addSources()
+}
+
+func (s *Sidecar) addSources() error {
+	consumers := stream.ConsumersOf(s.fn)
+	for _, c := range consumers {
+		var f eventFilter
+		if c.Trigger != stream.WorkTrigger && s.fn.Spec.Triggers[c.Trigger].Event.Filter != "" {
+			compiled, err := filter.Compile(s.fn.Spec.Triggers[c.Trigger].Event.Filter)
+			if err != nil {
+				return fmt.Errorf("spec.triggers[%d].event.filter: %w", c.Trigger, err)
+			}
+			f = compiled
+		}
+		s.sources = append(s.sources, newSource(s.nc, c, f))
+	}
+	// Each source can be owed a full window, and as much again by requests that a lost connection made us forget; a message
+	// for which there is no room would be delivered again only after AckWait.
+	s.inbox = make(chan *nats.Msg, 64+8*s.concurrency*int64(len(consumers)))
+	return nil
+}
+
+// Ready is closed once the handler accepts calls and pulling has begun.
+func (s *Sidecar) Ready() <-chan struct{} { return s.ready }
+
+// InFlight is how many events are in the handler or being settled.
+func (s *Sidecar) InFlight() int { return int(s.held.Load()) }
+
+// ServiceTime is the smoothed time per event inside the handler, 0 before the first.
+func (s *Sidecar) ServiceTime() time.Duration { return time.Duration(s.service.Load()) }
+
+// Paused reports whether pulling rests because the handler does not listen.
+func (s *Sidecar) Paused() bool { return s.paused.Load() }
+
+// Run delivers until ctx ends, and then drains. It returns nil after a drain, and an error only if it could not begin.
+func (s *Sidecar) Run(ctx context.Context) error {
+	for _, src := range s.sources {
+		if err := src.start(s.inbox, s.credit); err != nil {
+			s.stopSources()
+			return fmt.Errorf("subscribe for consumer %s: %w", src.consumer.Name, err)
+		}
+	}
+	if err := s.inv.WaitReady(ctx); err != nil {
+		s.stopSources()
+		if ctx.Err() != nil {
+			return nil
+		}
+		return fmt.Errorf("wait for the handler: %w", err)
+	}
+	s.readyAt = time.Now()
+
+	p := newPhases(ctx)
+	defer p.end()
+	for i := range s.slots {
+		s.workers.Add(1)
+		go s.work(p, &s.slots[i])
+	}
+	s.helpers.Add(2)
+	go s.watchConnection(p.records)
+	go s.keepHouse(p.records)
+	s.ask()
+	close(s.ready)
+
+	<-ctx.Done()
+	s.drain(p)
+	p.end()
+	s.helpers.Wait()
+	return nil
+}
+
+// window is how many messages of one source may be on their way or in work.
+func (s *Sidecar) window() int64 {
+	if t := s.service.Load(); t > 0 && time.Duration(t) < instant {
+		return 2 * s.concurrency
+	}
+	return s.concurrency
+}
+
+// credit is how many messages one source may ask for now, what it has asked for included.
+func (s *Sidecar) credit() int64 {
+	if s.paused.Load() || s.draining.Load() {
+		return 0
+	}
+	return s.window() - s.held.Load()
+}
+
+// ask lets every source ask for what there is room for.
+func (s *Sidecar) ask() {
+	credit, window := s.credit(), s.window()
+	if credit < 1 {
+		return
+	}
+	for _, src := range s.sources {
+		src.ask(credit, window)
+	}
+}
+
+// pause rests until the handler accepts calls again. What had been asked for still comes and is handed back. It is called by
+// a worker, and its goroutine is awaited with the workers.
+func (s *Sidecar) pause(p *phases) {
+	if p.intake.Err() != nil || !s.paused.CompareAndSwap(false, true) {
+		return
+	}
+	s.log.Info("handler does not listen, pulling rests")
+	s.workers.Add(1)
+	go func() {
+		defer s.workers.Done()
+		if s.inv.WaitReady(p.intake) == nil {
+			s.log.Info("handler listens again")
+		}
+		s.paused.Store(false)
+		s.ask()
+	}()
+}
+
+// watchConnection forgets what was asked for when the connection was lost: the server did too.
+func (s *Sidecar) watchConnection(ctx context.Context) {
+	defer s.helpers.Done()
+	status := s.nc.StatusChanged(nats.CONNECTED)
+	defer s.nc.RemoveStatusListener(status)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case _, open := <-status:
+			if !open {
+				return
+			}
+			for _, src := range s.sources {
+				src.reset()
+			}
+			s.ask()
+		}
+	}
+}

@@ -1,0 +1,212 @@
+package sidecar
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"go.uber.org/zap"
+
+	"github.com/pelton-dev/pelton/internal/deadletter"
+	"github.com/pelton-dev/pelton/internal/invoke"
+	"github.com/pelton-dev/pelton/internal/ledger"
+)
+
+// slot is one event in work. Its worker writes it; the janitor reads msg and since.
+type slot struct {
+	msg   atomic.Pointer[nats.Msg] // nil while the slot is free
+	since atomic.Int64             // unix nanoseconds
+
+	d    delivery    // the worker's own, used again for each message
+	call invoke.Call // the same
+}
+
+// work takes messages until the sidecar drains.
+func (s *Sidecar) work(p *phases, sl *slot) {
+	defer s.workers.Done()
+	for {
+		select {
+		case m := <-s.inbox:
+			s.take(p, sl, m)
+		case <-p.intake.Done():
+			return
+		}
+	}
+}
+
+func (s *Sidecar) take(p *phases, sl *slot, m *nats.Msg) {
+	now := time.Now()
+	src := s.sourceOf(m.Sub)
+	if m.Reply == "" {
+		if src.status(m, now) {
+			s.ask()
+		}
+		return
+	}
+	s.held.Add(1)
+	src.delivered(now)
+	if s.draining.Load() || s.paused.Load() {
+		delay := time.Duration(0)
+		if !s.draining.Load() {
+			delay = notReadyDelay
+		}
+		s.returned(m, delay)
+	} else {
+		s.deliver(p, sl, src, m, now)
+	}
+	s.held.Add(-1)
+	s.ask()
+}
+
+func (s *Sidecar) sourceOf(sub *nats.Subscription) *source {
+	for _, src := range s.sources {
+		if src.sub == sub {
+			return src
+		}
+	}
+	return s.sources[len(s.sources)-1] // not reached: the inbox has no other writers
+}
+
+func (s *Sidecar) returned(m *nats.Msg, delay time.Duration) {
+	s.giveBack(m, delay)
+	s.metrics.returned.Inc()
+}
+
+// deliver takes one message from its decoding to its acknowledgement.
+func (s *Sidecar) deliver(p *phases, sl *slot, src *source, m *nats.Msg, now time.Time) {
+	sl.since.Store(now.UnixNano())
+	sl.msg.Store(m)
+	s.janitor.wake()
+	s.metrics.inFlight.Inc()
+	d := &sl.d
+	run := ledger.Run{Started: now}
+	st := s.examine(d, src, m, now)
+	if st == nil {
+		st = s.invoke(p, sl, now)
+		run.Duration = time.Since(now)
+		s.measure(run.Duration, st.action)
+	}
+	s.settle(p.records, d, st, &run)
+	s.metrics.inFlight.Dec()
+	sl.msg.Store(nil)
+}
+
+// examine decides without the handler where it can: what is no event, what crashes whoever touches it, what is too old, and
+// what the trigger's filter does not want. nil means that the handler is asked.
+func (s *Sidecar) examine(d *delivery, src *source, m *nats.Msg, now time.Time) *settlement {
+	if err := d.read(m, src.consumer); err != nil {
+		if errors.Is(err, errNotDelivery) {
+			s.log.Error("message is not a delivery, it is left alone", zap.String("subject", m.Subject), zap.String("reply", m.Reply))
+			return &settlement{action: handBack, reason: "not-a-delivery", text: err.Error(), delay: notReadyDelay}
+		}
+		return &settlement{action: bury, reason: deadletter.ReasonUndecodable, text: err.Error()}
+	}
+	if n := d.redeliveries(); n > s.cfg.MaxRedeliveries {
+		return &settlement{action: bury, reason: deadletter.ReasonCrashLoop,
+			text: "delivered again and again without a settlement; the handler or its host may die of it"}
+	}
+	if expired(d.origin.Time, now, s.fn.Spec.Retry) {
+		return &settlement{action: bury, reason: deadletter.ReasonExpired, text: "older than maxAge " + s.fn.Spec.Retry.MaxAge.String()}
+	}
+	if src.filter != nil {
+		match, err := src.filter.Match(&d.event)
+		if err != nil {
+			s.metrics.filterErrors.Inc()
+		}
+		if !match {
+			return &settlement{action: ackNoMatch}
+		}
+	}
+	return nil
+}
+
+func (s *Sidecar) invoke(p *phases, sl *slot, now time.Time) *settlement {
+	d := &sl.d
+	sl.call = invoke.Call{
+		Event: &d.event, Function: s.fullName, Attempt: d.attempt, Redeliveries: d.redeliveries(), Deadline: now.Add(s.timeout),
+	}
+	outcome, err := s.inv.Invoke(p.calls, &sl.call)
+	if err != nil && errors.Is(err, invoke.ErrNotReady) {
+		s.pause(p)
+	}
+	facts := attemptFacts{attempt: d.attempt, stored: d.origin.Time, now: time.Now()}
+	st := decide(outcome, err, facts, s.fn.Spec.Retry, rand.Float64())
+	return &st
+}
+
+// settle records the outcome and then acknowledges. When the record cannot be written before the sidecar has to go, the
+// message is left to be delivered again.
+func (s *Sidecar) settle(ctx context.Context, d *delivery, st *settlement, run *ledger.Run) {
+	var err error
+	switch st.action {
+	case ackDone:
+		if st.reply != nil && s.fn.Spec.Reply != nil {
+			err = s.keepTrying(ctx, "reply", func(try context.Context) error { return s.publishReply(try, d, st.reply) })
+		}
+	case park:
+		run.Next = time.Now().Add(st.delay)
+		err = s.keepTrying(ctx, "retry", func(try context.Context) error { return s.publishPark(try, d, run.Next) })
+	case bury:
+		err = s.keepTrying(ctx, "dead letter", func(try context.Context) error { return s.publishDead(try, d, st.reason, st.text) })
+	case handBack:
+		s.returned(d.msg, st.delay)
+		s.record(d, st, run)
+		return
+	case ackNoMatch:
+	}
+	if err != nil {
+		s.log.Error("outcome not recorded, the event will be delivered again", zap.String("event_id", d.event.ID), zap.Error(err))
+		return
+	}
+	s.acknowledge(ctx, d.msg)
+	s.record(d, st, run)
+}
+
+// measure folds the time of one call into the smoothed service time. Losing an update to a concurrent one does no harm.
+func (s *Sidecar) measure(d time.Duration, a action) {
+	if a == handBack {
+		return
+	}
+	old := s.service.Load()
+	if old == 0 {
+		s.service.Store(max(1, int64(d)))
+		return
+	}
+	s.service.Store(max(1, old+(int64(d)-old)/8))
+}
+
+func (s *Sidecar) record(d *delivery, st *settlement, run *ledger.Run) {
+	run.Namespace, run.Function, run.Replica = s.key.Namespace, s.key.Name, s.cfg.Replica
+	run.EventID, run.EventSource, run.EventType = d.event.ID, d.event.Source, d.event.Type
+	run.Stream, run.Sequence = d.stream, d.sequence
+	run.Attempt, run.MaxAttempts = d.attempt, s.fn.Spec.Retry.MaxAttempts
+	run.Reason, run.Error = st.reason, st.text
+	if wait := run.Started.Sub(d.due()); wait > 0 {
+		run.Wait = wait
+		if !s.cfg.StartedAt.IsZero() && d.due().Before(s.readyAt) {
+			run.Cold = min(wait, s.readyAt.Sub(s.cfg.StartedAt))
+		}
+	}
+	switch st.action {
+	case ackDone:
+		run.Outcome = ledger.OutcomeDone
+		s.metrics.done.Inc()
+	case park:
+		run.Outcome = ledger.OutcomeRetry
+		s.metrics.retry.Inc()
+	case bury:
+		run.Outcome = ledger.OutcomeDead
+		s.metrics.dead.Inc()
+	case ackNoMatch:
+		run.Outcome = ledger.OutcomeFiltered
+		s.metrics.filtered.Inc()
+	case handBack:
+		run.Outcome = ledger.OutcomeReturned
+	}
+	s.metrics.wait.Observe(run.Wait.Seconds())
+	s.metrics.duration.Observe(run.Duration.Seconds())
+	s.cfg.Recorder.Record(*run)
+}
