@@ -212,6 +212,14 @@ func (w *Writer) fail(err error) {
 	_ = w.conn.Close() // so that the reader's side ends too
 }
 
+// Drain waits until everything that was appended is written, and returns why if that cannot be.
+func (w *Writer) Drain() error {
+	w.flushes.Wait()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.err
+}
+
 // Close refuses further frames, closes the connection and waits until nobody writes. It returns how many of all the bytes
 // that were appended the socket took: the peer cannot have seen a frame that starts there or later.
 func (w *Writer) Close() (written uint64) {

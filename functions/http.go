@@ -1,0 +1,147 @@
+package functions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	peltonevent "github.com/pelton-dev/pelton/internal/event"
+	"github.com/pelton-dev/pelton/internal/invoke"
+)
+
+const (
+	maxBody       = 64 << 20 // no NATS server stores more
+	headerTimeout = 10 * time.Second
+	idleTimeout   = 5 * time.Minute
+)
+
+// address is where to listen for HTTP: this machine only, unless the environment says otherwise.
+func (s settings) address() string {
+	host := s.host
+	if host == "" {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, s.port)
+}
+
+// serveHTTP serves CloudEvents over HTTP until ctx ends and the running requests are answered.
+func serveHTTP(ctx context.Context, f Func, s settings, network, address string) error {
+	ln, err := (&net.ListenConfig{}).Listen(ctx, network, address)
+	if err != nil {
+		return fmt.Errorf("serve events: %w", err)
+	}
+	server := &http.Server{
+		Handler: &httpHandler{f: f, s: s}, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
+	}
+	stopped := make(chan error, 1)
+	context.AfterFunc(ctx, func() { stopped <- server.Shutdown(context.WithoutCancel(ctx)) })
+	if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve events: %w", err)
+	}
+	return <-stopped
+}
+
+// httpHandler answers one event per request: 200 or 204 is Done, 422 Reject, 503 and 500 Retry.
+type httpHandler struct {
+	f Func
+	s settings
+}
+
+func (h *httpHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		http.Error(w, "this is a Pelton function: POST a CloudEvent", http.StatusMethodNotAllowed)
+		return
+	}
+	e, status, err := readEvent(w, r)
+	if err != nil {
+		http.Error(w, err.Error(), status)
+		return
+	}
+	ctx, cancel := requestContext(r)
+	defer cancel()
+	done := make(chan invoke.Outcome, 1)
+	go handle(h.f, &call{Context: ctx, event: e, delivery: h.delivery(r.Header)}, func(o invoke.Outcome) { done <- o })
+	writeOutcome(w, <-done)
+}
+
+// readEvent reads the one event of a request. With the error comes the status to answer.
+func readEvent(w http.ResponseWriter, r *http.Request) (*peltonevent.Event, int, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, http.StatusRequestEntityTooLarge, err
+	case err != nil:
+		return nil, http.StatusBadRequest, err
+	}
+	mode, events, problems := peltonevent.FromHTTP(r.Header, body, peltonevent.Limits{})
+	switch {
+	case len(problems) > 0:
+		return nil, http.StatusBadRequest, errors.New(problems[0].Detail)
+	case mode == peltonevent.ModeNone:
+		return nil, http.StatusUnsupportedMediaType, errors.New("the request is no CloudEvent: want ce- headers or " +
+			"Content-Type: application/cloudevents+json")
+	case len(events) != 1:
+		return nil, http.StatusUnsupportedMediaType, fmt.Errorf("the request holds %d events: want one", len(events))
+	}
+	return events[0], 0, nil
+}
+
+// requestContext ends with the request, and at the deadline the sidecar names.
+func requestContext(r *http.Request) (context.Context, context.CancelFunc) {
+	deadline, err := time.Parse(time.RFC3339Nano, r.Header.Get("Pelton-Deadline"))
+	if err != nil {
+		return context.WithCancel(r.Context())
+	}
+	return context.WithDeadline(r.Context(), deadline)
+}
+
+func (h *httpHandler) delivery(header http.Header) Delivery {
+	attempt, _ := strconv.Atoi(header.Get("Pelton-Attempt")) // absent if another system called
+	redeliveries, _ := strconv.Atoi(header.Get("Pelton-Redeliveries"))
+	return Delivery{
+		Function: h.s.function, Namespace: h.s.namespace, Replica: h.s.replica,
+		Attempt: max(1, attempt), Redeliveries: redeliveries,
+	}
+}
+
+func writeOutcome(w http.ResponseWriter, o invoke.Outcome) {
+	switch o.Kind {
+	case invoke.Reject:
+		http.Error(w, o.Reason, http.StatusUnprocessableEntity)
+	case invoke.Retry:
+		if o.After > 0 {
+			w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(o.After.Seconds()))))
+		}
+		http.Error(w, o.Reason, http.StatusServiceUnavailable)
+	case invoke.Done:
+		writeReply(w, o.Reply)
+	}
+}
+
+// writeReply answers with the event in binary mode.
+func writeReply(w http.ResponseWriter, e *peltonevent.Event) {
+	if e == nil {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	const contentType = "ce-datacontenttype" // over HTTP it is the Content-Type
+	header, data := peltonevent.Encode(e)
+	for name, values := range header {
+		if name != contentType {
+			w.Header()[http.CanonicalHeaderKey(name)] = values
+		}
+	}
+	w.Header()["Content-Type"] = nil // do not guess one
+	if e.DataContentType != "" {
+		w.Header().Set("Content-Type", e.DataContentType)
+	}
+	_, _ = w.Write(data) // fails if the sidecar is gone, and then there is nobody to tell
+}

@@ -1,0 +1,85 @@
+package functions
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"time"
+
+	"github.com/cloudevents/sdk-go/v2/event"
+
+	peltonevent "github.com/pelton-dev/pelton/internal/event"
+	"github.com/pelton-dev/pelton/internal/invoke"
+)
+
+// RetryError asks for another attempt. Retry makes it.
+type RetryError struct {
+	After time.Duration // the earliest time for it, from now; 0 leaves it to the manifest's back-off
+	Err   error         // why; may be nil
+}
+
+// Retry asks for another attempt after the given time at the earliest. The causes say why, if there is something to say.
+func Retry(after time.Duration, causes ...error) error {
+	return &RetryError{After: max(0, after), Err: errors.Join(causes...)}
+}
+
+// Error returns the causes, or what is asked for.
+func (e *RetryError) Error() string {
+	if e.Err != nil {
+		return e.Err.Error()
+	}
+	return fmt.Sprintf("retry after %s", e.After)
+}
+
+// Unwrap returns the causes.
+func (e *RetryError) Unwrap() error { return e.Err }
+
+// RejectError says that the event will never succeed. Reject makes it.
+type RejectError struct{ Reason string }
+
+// Reject says that the event will never succeed, for a reason that people will read. It becomes a dead letter.
+func Reject(reason string) error { return &RejectError{Reason: reason} }
+
+// Error returns the reason.
+func (e *RejectError) Error() string { return e.Reason }
+
+// verdictOf turns what a Func returned into an outcome. The text of an error is the one of the outermost: wrapping adds.
+func verdictOf(reply *event.Event, err error, cause *peltonevent.Event, d *Delivery) invoke.Outcome {
+	var reject *RejectError
+	var retry *RetryError
+	switch {
+	case errors.As(err, &reject):
+		return invoke.Outcome{Kind: invoke.Reject, Reason: invoke.Text(err.Error())}
+	case errors.As(err, &retry):
+		return invoke.Outcome{Kind: invoke.Retry, After: retry.After, Reason: invoke.Text(err.Error())}
+	case err != nil:
+		return failed(err)
+	case reply == nil:
+		return invoke.Outcome{Kind: invoke.Done}
+	}
+	e, err := fromSDK(reply, cause, d)
+	if err != nil {
+		return failed(fmt.Errorf("the returned event is not valid: %w", err))
+	}
+	return invoke.Outcome{Kind: invoke.Done, Reply: e}
+}
+
+func failed(err error) invoke.Outcome {
+	return invoke.Outcome{Kind: invoke.Retry, Reason: invoke.Text(err.Error())}
+}
+
+// handle makes one call of f. It returns whatever f does, panics and runtime.Goexit included; after the latter the
+// goroutine ends, so the outcome is given to done and not returned.
+func handle(f Func, c *call, done func(invoke.Outcome)) {
+	outcome := failed(errors.New("the function ended its goroutine"))
+	defer func() {
+		if r := recover(); r != nil {
+			fmt.Fprintf(os.Stderr, "panic: %v\n\n%s\n", r, debug.Stack())
+			outcome = failed(fmt.Errorf("panic: %v", r))
+		}
+		done(outcome)
+	}()
+	reply, err := f(c, toSDK(c.event))
+	outcome = verdictOf(reply, err, c.event, &c.delivery)
+}
