@@ -27,6 +27,7 @@ type decoder struct {
 	unshown    int // problems beyond maxProblems
 	aliasDepth int // > 0 while inside the target of an alias
 	aliasSpent int
+	tooDeep    bool // said so already
 }
 
 func newDecoder(offset int) *decoder {

@@ -77,11 +77,21 @@ func parseDocument(doc document, file string) (manifest, []Problem) {
 	d.value("", doc.root, reflect.ValueOf(f).Elem())
 	f.setDefaults(d.written)
 	m.unread = d.unread()
-	problems := append(d.problems, m.locate(f.validate(d.written))...)
-	if d.unshown > 0 {
-		problems = append(problems, Problem{Message: fmt.Sprintf("%d further problems are not shown", d.unshown)})
+	return m, shorten(append(d.problems, m.locate(f.validate(d.written))...), d.unshown)
+}
+
+// shorten bounds the report about one document.
+func shorten(problems []Problem, unshown int) []Problem {
+	if extra := len(problems) - maxProblems; extra > 0 {
+		problems, unshown = problems[:maxProblems], unshown+extra
 	}
-	return m, problems
+	if unshown > 0 {
+		sortProblems(problems)
+		last := problems[len(problems)-1]
+		last.Path, last.Message, last.Hint = "", fmt.Sprintf("%d further problems are not shown", unshown), "put these right first"
+		problems = append(problems, last)
+	}
+	return problems
 }
 
 // otherKind returns the kind of a document that is plainly not meant as a Function, such as a Deployment in the same

@@ -105,7 +105,7 @@ func (d *decoder) appendJSON(b *bytes.Buffer, path string, n *yaml.Node, depth i
 	defer done()
 	switch {
 	case depth > maxDataDepth:
-		d.refuse(path, n, fmt.Sprintf("the data is nested more than %d levels deep", maxDataDepth), "make it flatter")
+		d.refuseDepth(path, n)
 		return false
 	case n.Kind == yaml.MappingNode:
 		return d.appendObject(b, path, n, depth)
@@ -113,6 +113,16 @@ func (d *decoder) appendJSON(b *bytes.Buffer, path string, n *yaml.Node, depth i
 		return d.appendList(b, path, n, depth)
 	}
 	return d.appendScalar(b, path, n)
+}
+
+// refuseDepth says once that a document is too deep: where aliases nest, each of a thousand branches would be.
+func (d *decoder) refuseDepth(path string, n *yaml.Node) {
+	if d.tooDeep {
+		return
+	}
+	d.tooDeep = true
+	message := fmt.Sprintf("the data is nested more than %d levels deep", maxDataDepth)
+	d.refuse(cut(path), n, message, "make it flatter")
 }
 
 func (d *decoder) appendObject(b *bytes.Buffer, path string, n *yaml.Node, depth int) bool {
@@ -146,6 +156,8 @@ func (d *decoder) appendList(b *bytes.Buffer, path string, n *yaml.Node, depth i
 
 func (d *decoder) appendScalar(b *bytes.Buffer, path string, n *yaml.Node) bool {
 	switch tag := n.ShortTag(); {
+	case isNumber(n):
+		b.WriteString(n.Value) // as it was written: numbers of any size keep their digits
 	case isTruthWord(n):
 		d.refuse(path, n, cut(n.Value)+" without quotes is text to some YAML readers and true or false to others",
 			fmt.Sprintf("write true or false, or %q", n.Value))
@@ -156,13 +168,16 @@ func (d *decoder) appendScalar(b *bytes.Buffer, path string, n *yaml.Node) bool 
 		b.WriteString("null")
 	case tag == "!!bool":
 		b.WriteString(strings.ToLower(n.Value))
-	case (tag == "!!int" || tag == "!!float") && json.Valid([]byte(n.Value)):
-		b.WriteString(n.Value) // as it was written: numbers of any size keep their digits
 	default:
 		d.refuse(path, n, found(n)+" cannot be written as JSON", "write a plain decimal number, or put it in quotes")
 		return false
 	}
 	return true
+}
+
+// isNumber finds the plain values that JSON would read as numbers, also those too large for the YAML library.
+func isNumber(n *yaml.Node) bool {
+	return n.Style == 0 && n.Value != "" && strings.ContainsAny(n.Value[:1], "-0123456789") && json.Valid([]byte(n.Value))
 }
 
 // jsonText quotes s as json.Marshal does; strings cannot fail.

@@ -1,6 +1,9 @@
 package function
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // checkSet checks what concerns several functions: names and HTTP routes that two of them claim.
 func checkSet(manifests []manifest) []Problem {
@@ -30,29 +33,44 @@ func checkNames(manifests []manifest) (problems []Problem) {
 // route is what the HTTP front door tells functions apart by.
 type route struct{ method, path string }
 
+// routeClaim is a route with the field that asks for it.
+type routeClaim struct {
+	route
+	field string
+}
+
 func checkRoutes(manifests []manifest) (problems []Problem) {
 	first := map[route]string{}
 	for _, m := range manifests {
-		for i, trigger := range m.Spec.Triggers {
-			if trigger.HTTP == nil {
+		for _, claim := range m.routes() {
+			earlier, taken := first[claim.route]
+			if !taken {
+				first[claim.route] = fmt.Sprintf("function %s, at %s", m.Key(), m.at(claim.field))
 				continue
 			}
-			path := fmt.Sprintf("spec.triggers[%d].http.path", i)
-			for _, method := range trigger.HTTP.Methods {
-				r := route{method, trigger.HTTP.Path}
-				if earlier, taken := first[r]; taken {
-					problems = append(problems, m.locate([]Problem{{
-						Path:    path,
-						Message: fmt.Sprintf("%s %s already belongs to %s", method, quote(r.path), earlier),
-						Hint:    "choose another path or method",
-					}})...)
-					continue
-				}
-				first[r] = fmt.Sprintf("function %s, at %s", m.Key(), m.at(path))
-			}
+			problems = append(problems, m.locate([]Problem{{
+				Path:    claim.field,
+				Message: fmt.Sprintf("%s %s already belongs to %s", cut(claim.method), quote(claim.path), earlier),
+				Hint:    "choose another path or method",
+			}})...)
 		}
 	}
 	return problems
+}
+
+// routes lists the routes that m asks for. A method listed twice in one trigger is checkMethods' problem.
+func (m manifest) routes() (claims []routeClaim) {
+	for i, trigger := range m.Spec.Triggers {
+		if trigger.HTTP == nil {
+			continue
+		}
+		methods := slices.Sorted(slices.Values(trigger.HTTP.Methods))
+		for _, method := range slices.Compact(methods) {
+			field := fmt.Sprintf("spec.triggers[%d].http.path", i)
+			claims = append(claims, routeClaim{route{method, trigger.HTTP.Path}, field})
+		}
+	}
+	return claims
 }
 
 // at formats where a field is written.

@@ -146,7 +146,7 @@ type EnvVar struct {
 type Retry struct {
 	MaxAttempts int      `json:"maxAttempts,omitempty"` // attempts in all, the first included
 	MinBackoff  Duration `json:"minBackoff"`            // always written: 0s is a choice of its own, not the default
-	MaxBackoff  Duration `json:"maxBackoff,omitempty"`
+	MaxBackoff  Duration `json:"maxBackoff"`
 	MaxAge      Duration `json:"maxAge,omitempty"` // since the event was stored; 0 is no limit
 }
 
