@@ -1,0 +1,123 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"time"
+
+	"go.uber.org/zap/zapcore"
+
+	"github.com/pelton-dev/pelton/internal/function"
+	"github.com/pelton-dev/pelton/internal/sidecar"
+)
+
+// settings is everything the environment says.
+type settings struct {
+	function  *function.Function
+	natsURL   string
+	creds     string // path of a NATS credentials file; "" is none
+	replica   string
+	network   string // of the handler: tcp or unix
+	address   string
+	health    string // listen address of probes and metrics; "" is none
+	drain     time.Duration
+	provision bool // make the streams and consumers
+	level     zapcore.Level
+}
+
+// readSettings reads the environment. All problems come back at once.
+func readSettings(getenv func(string) string) (settings, error) {
+	var problems []error
+	note := func(err error) {
+		if err != nil {
+			problems = append(problems, err)
+		}
+	}
+	s := settings{
+		natsURL: or(getenv("NATS_URL"), "nats://127.0.0.1:4222"), creds: getenv("NATS_CREDS"),
+		replica: getenv("PELTON_REPLICA"), health: or(getenv("PELTON_HEALTH_ADDRESS"), ":8081"),
+		drain: sidecar.DefaultDrainTimeout, provision: true,
+	}
+	if s.health == "off" {
+		s.health = ""
+	}
+	if s.replica == "" {
+		s.replica, _ = os.Hostname()
+	}
+	var err error
+	s.function, err = readManifest(getenv)
+	note(err)
+	if v := getenv("PELTON_DRAIN_TIMEOUT"); v != "" {
+		s.drain, err = time.ParseDuration(v)
+		if err != nil || s.drain <= 0 {
+			note(fmt.Errorf("PELTON_DRAIN_TIMEOUT: %q is not a duration above zero, write for example 25s", v))
+		}
+	}
+	if v := getenv("PELTON_PROVISION"); v != "" {
+		s.provision, err = strconv.ParseBool(v)
+		if err != nil {
+			note(fmt.Errorf("PELTON_PROVISION: %q is neither true nor false", v))
+		}
+	}
+	if err := s.level.UnmarshalText([]byte(or(getenv("PELTON_LOG_LEVEL"), "info"))); err != nil {
+		note(fmt.Errorf("PELTON_LOG_LEVEL: %q is none of debug, info, warn, error", getenv("PELTON_LOG_LEVEL")))
+	}
+	if s.function != nil {
+		note(s.readHandler(getenv))
+	}
+	return s, errors.Join(problems...)
+}
+
+// readManifest takes the manifest from PELTON_MANIFEST, as YAML or JSON, or from the file PELTON_MANIFEST_FILE.
+func readManifest(getenv func(string) string) (*function.Function, error) {
+	text, name := getenv("PELTON_MANIFEST"), "PELTON_MANIFEST"
+	if path := getenv("PELTON_MANIFEST_FILE"); text == "" && path != "" {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("PELTON_MANIFEST_FILE: %w", err)
+		}
+		text, name = string(b), path
+	}
+	if text == "" {
+		return nil, errors.New("PELTON_MANIFEST: not set (give the Function manifest, as YAML or JSON, or its path in PELTON_MANIFEST_FILE)")
+	}
+	fns, problems := function.Parse([]byte(text), name)
+	if len(problems) > 0 {
+		return nil, &function.Invalid{Problems: problems}
+	}
+	if len(fns) != 1 {
+		return nil, fmt.Errorf("%s: holds %d functions, a sidecar serves exactly one", name, len(fns))
+	}
+	return fns[0], nil
+}
+
+// readHandler finds out where the handler is: a unix socket shared by both containers, or the port of the manifest.
+func (s *settings) readHandler(getenv func(string) string) error {
+	h := s.function.Spec.Handler
+	socket := getenv("PELTON_SOCKET")
+	switch {
+	case h.Protocol == function.ProtocolExec:
+		return nil
+	case h.Protocol == function.ProtocolStream || h.Listen == function.ListenUnix:
+		if socket == "" {
+			return fmt.Errorf("PELTON_SOCKET: not set, and protocol %s with listen %q needs it (a path that both containers share)", h.Protocol, h.Listen)
+		}
+		s.network, s.address = "unix", socket
+	default:
+		s.network, s.address = "tcp", or(getenv("PELTON_HANDLER_ADDRESS"), net.JoinHostPort("127.0.0.1", strconv.Itoa(max(h.Port, 1))))
+		if h.Port == 0 && getenv("PELTON_HANDLER_ADDRESS") == "" {
+			return errors.New("spec.handler.port: not set, and no PELTON_HANDLER_ADDRESS (host:port where the handler listens)")
+		}
+	}
+	return nil
+}
+
+func or(v, otherwise string) string {
+	if v == "" {
+		return otherwise
+	}
+	return v
+}

@@ -1,0 +1,25 @@
+// Command pelton-sidecar is the runtime next to one handler: it pulls events, calls the handler and settles, until SIGTERM.
+//
+// It is configured by its environment alone (see env.go and deploy/docs/sidecar.md) and links neither Kubernetes nor a NATS
+// server. SIGTERM or SIGINT begins the drain; a second signal exits at once.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	go func() {
+		<-ctx.Done()
+		stop() // the next signal has its default effect
+	}()
+	if err := run(ctx, os.Getenv); err != nil {
+		fmt.Fprintf(os.Stderr, "pelton-sidecar: %v\n", err)
+		os.Exit(1)
+	}
+}
