@@ -84,10 +84,16 @@ def answer(handle, event):
 
 def _structured(reply, event):
     """Complete a reply ({"type": ..., "data": ...}) to a CloudEvent. The same event always gives the same id."""
-    name = os.environ.get("PELTON_FUNCTION", "function")
-    whole = {"specversion": "1.0", "id": event.id, "source": f"/functions/{name}", "datacontenttype": "application/json"}
-    whole.update(reply)
-    return json.dumps(whole).encode()
+    import hashlib  # imported late: the first reply pays, not the start
+
+    namespace, name = os.environ.get("PELTON_NAMESPACE", "default"), os.environ.get("PELTON_FUNCTION", "function")
+    return json.dumps({
+        "specversion": "1.0",
+        "id": hashlib.sha256(f"{event.source}|{event.id}".encode()).hexdigest()[:32],
+        "source": f"/functions/{namespace}/{name}",
+        "datacontenttype": "application/json",
+        **reply,
+    }).encode()
 
 
 class _Busy:
@@ -122,7 +128,7 @@ def _listen():
     else:
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((os.environ.get("HOST", "127.0.0.1"), int(os.environ.get("PORT", "8080"))))
+        listener.bind((os.environ.get("PELTON_HOST", "127.0.0.1"), int(os.environ.get("PORT", "8080"))))
     listener.listen(1024)
     return listener
 

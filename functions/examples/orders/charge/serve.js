@@ -55,7 +55,7 @@ function serve(handle) {
   if (process.env.PELTON_SOCKET) {
     server.listen(process.env.PELTON_SOCKET);
   } else {
-    server.listen({ port: Number(process.env.PORT || 8080), host: process.env.HOST || '127.0.0.1', backlog: 1024 });
+    server.listen({ port: Number(process.env.PORT || 8080), host: process.env.PELTON_HOST || '127.0.0.1', backlog: 1024 });
   }
 }
 
@@ -89,8 +89,10 @@ async function answer(handle, event) {
 
 // structured completes a reply ({ type, data }) to a CloudEvent. The same event always gives the same id.
 function structured(reply, event) {
-  const source = `/functions/${process.env.PELTON_FUNCTION || 'function'}`;
-  return JSON.stringify({ specversion: '1.0', id: event.id, source, datacontenttype: 'application/json', ...reply });
+  const { createHash } = require('node:crypto'); // loaded late: the first reply pays, not the start
+  const id = createHash('sha256').update(`${event.source}|${event.id}`).digest('hex').slice(0, 32);
+  const source = `/functions/${process.env.PELTON_NAMESPACE || 'default'}/${process.env.PELTON_FUNCTION || 'function'}`;
+  return JSON.stringify({ specversion: '1.0', id, source, datacontenttype: 'application/json', ...reply });
 }
 
 async function body(req) {
