@@ -122,8 +122,8 @@ func renderFile(name string, v view) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// target is the name a template's file gets. Go files end in .tmpl so that the go command does not take the templates for
-// packages, and embed leaves out names with a leading dot.
+// target is the name a template's file gets. Some end in .tmpl so that the go command does not take the templates for
+// packages, and Pelton not for manifests; embed leaves out names with a leading dot.
 func target(name string) string {
 	if name == "gitignore" {
 		return ".gitignore"
