@@ -56,6 +56,7 @@ type Config struct {
 	Metrics prometheus.Registerer // nil registers none
 
 	MaxBody       int64 // bytes of a request body
+	MaxMessage    int64 // bytes of an event, attributes included, that the streams take; default: as the server takes
 	MaxBatch      int   // events in one batch request
 	MaxConns      int   // open connections
 	MaxConnsPerIP int   // of one address, loopback excepted; -1 is no limit

@@ -41,6 +41,9 @@ func newGuard(cfg Config) (*guard, error) {
 // admit applies what holds for every path. The Host is checked against web pages that point their own name at this
 // address; the origin against pages that post here from a user's browser.
 func (g *guard) admit(r *http.Request) *problem {
+	if r.ProtoMajor != 1 {
+		return kindVersion.refuse("Use HTTP/1.1.") // net/http hands on the preface of HTTP/2
+	}
 	if !g.anyHost && !g.hosts[hostName(r.Host)] {
 		return kindMisdirected.refuse("This server answers to localhost and to the host names it was configured with. " +
 			"Call it by one of them, or add this name to its hosts.")

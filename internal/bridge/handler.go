@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"runtime/debug"
+	"time"
 
 	"github.com/google/uuid"
 	"go.uber.org/zap"
@@ -104,8 +105,11 @@ func serveMounted(h http.Handler, w http.ResponseWriter, r *http.Request) *probl
 	return nil
 }
 
-// refuse answers with p. After a 4xx the connection ends: what follows a request that was wrong is not trusted to be where
-// it seems to be, and a body that was not read need not be.
+// lingerTimeout is how long a refused request may go on sending its body before its connection is closed.
+const lingerTimeout = time.Second
+
+// refuse answers with p. Unless all is well with the request itself the connection ends: what follows a request that was
+// wrong is not trusted to be where it seems to be, and a body that was not read need not be.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, p *problem) {
 	if p.Status == http.StatusNoContent {
 		for name, values := range p.header {
@@ -114,8 +118,9 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, p *problem) {
 		w.WriteHeader(p.Status)
 		return
 	}
-	if p.Status < http.StatusInternalServerError {
+	if p.Status != http.StatusServiceUnavailable {
 		w.Header().Set("Connection", "close")
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(lingerTimeout)) // a closed connection needs none
 	}
 	err := p.write(w)
 	level := zap.DebugLevel

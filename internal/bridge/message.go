@@ -39,23 +39,32 @@ func (s *Server) message(t target, e *event.Event) (*nats.Msg, *problem) {
 	header, data := event.Encode(e)
 	m := &nats.Msg{Subject: subject, Header: header, Data: data}
 	m.Header.Set(headerMsgID, event.MessageID(e.Source, e.ID, t.scope...))
-	if p := checkSize(m, s.conn.MaxPayload()); p != nil {
+	if p := checkSize(m, s.maxMessage()); p != nil {
 		return nil, p
 	}
 	return m, nil
 }
 
+// maxMessage is the size that both the streams and the server take. The server's may change with a reconnect.
+func (s *Server) maxMessage() int64 {
+	limit := s.conn.MaxPayload()
+	if s.cfg.MaxMessage > 0 && (limit <= 0 || s.cfg.MaxMessage < limit) {
+		return s.cfg.MaxMessage
+	}
+	return limit
+}
+
 // checkSize refuses what the server would, as it would cut the connection for that. There is room for the headers of a
-// batch, since any event may become part of one.
-func checkSize(m *nats.Msg, maxPayload int64) *problem {
+// batch, since any event may become part of one. A limit of 0 is not known yet.
+func checkSize(m *nats.Msg, limit int64) *problem {
 	header := headerSize(m.Header) + batchHeaderRoom
 	if header > math.MaxUint16 {
 		return kindEventTooLarge.refuse("The attributes have %d bytes when encoded: at most %d are possible.",
 			header-batchHeaderRoom, math.MaxUint16-batchHeaderRoom)
 	}
-	if size := int64(header + len(m.Data)); maxPayload > 0 && size > maxPayload {
+	if size := int64(header + len(m.Data)); limit > 0 && size > limit {
 		return kindEventTooLarge.refuse("Data and attributes together have %d bytes: at most %d are possible. "+
-			"Keep large data elsewhere and send a reference to it.", size-batchHeaderRoom, maxPayload-batchHeaderRoom)
+			"Keep large data elsewhere and send a reference to it.", size-batchHeaderRoom, limit-batchHeaderRoom)
 	}
 	return nil
 }
