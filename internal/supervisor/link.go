@@ -1,0 +1,106 @@
+package supervisor
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/pelton-dev/pelton/internal/function"
+	"github.com/pelton-dev/pelton/internal/invoke"
+	"github.com/pelton-dev/pelton/internal/invoke/execcall"
+	"github.com/pelton-dev/pelton/internal/invoke/httpcall"
+	"github.com/pelton-dev/pelton/internal/invoke/streamcall"
+)
+
+// link is the way between a replica's sidecar and its handler.
+type link struct {
+	inv     invoke.Invoker
+	address string   // for people; "" for exec
+	env     []string // what the handler must know of it
+	socket  string   // removed at the end; "" for TCP and exec
+	port    int      // given back at the end; 0 for others
+}
+
+// openLink makes the invoker of a replica. For stream it listens already: the handler dials it.
+func (r *replica) openLink() error {
+	h := r.fn.Spec.Handler
+	var err error
+	switch {
+	case h.Protocol == function.ProtocolExec:
+		r.link.inv, err = execcall.New(execcall.Config{
+			Command: h.Command, Dir: r.fn.Origin.Dir, Env: r.environment(), Guard: r.unit.sup.cfg.Guard, Stderr: r.stderr(),
+		})
+	case h.Protocol == function.ProtocolStream:
+		r.useSocket()
+		r.link.inv, err = streamcall.Listen(streamcall.Config{
+			Socket: r.link.socket, Function: r.fn.Metadata.Name, Namespace: r.fn.Metadata.Namespace, Replica: r.name,
+		})
+	case h.Listen == function.ListenUnix:
+		r.useSocket()
+		r.link.inv, err = httpcall.New(r.httpConfig("unix", r.link.socket))
+	default:
+		if r.link.port, err = r.unit.sup.ports.take(); err != nil {
+			return err
+		}
+		port := strconv.Itoa(r.link.port)
+		r.link.address = net.JoinHostPort("127.0.0.1", port)
+		r.link.env = []string{"PORT=" + port}
+		r.link.inv, err = httpcall.New(r.httpConfig("tcp", r.link.address))
+	}
+	if err != nil {
+		return fmt.Errorf("reach handler: %w", err)
+	}
+	return nil
+}
+
+func (r *replica) httpConfig(network, address string) httpcall.Config {
+	return httpcall.Config{
+		Network: network, Address: address, Plain: r.fn.Spec.Handler.Protocol == function.ProtocolHTTP,
+		MaxIdle: r.fn.Spec.Concurrency,
+	}
+}
+
+// useSocket gives the replica a socket of its own. The name is short: the path of a socket may have only 107 bytes.
+func (r *replica) useSocket() {
+	r.link.socket = filepath.Join(r.unit.sup.dir, strconv.FormatUint(r.serial, 36)+".sock")
+	r.link.address = r.link.socket
+	r.link.env = []string{"PELTON_SOCKET=" + r.link.socket}
+}
+
+// closeLink releases everything that openLink took.
+func (r *replica) closeLink() {
+	if r.link.inv != nil {
+		_ = r.link.inv.Close()
+	}
+	if r.link.socket != "" {
+		_ = os.Remove(r.link.socket)
+	}
+	if r.link.port != 0 {
+		r.unit.sup.ports.give(r.link.port)
+	}
+}
+
+// environment is the handler's: ours, the manifest's, and what Pelton says, which wins.
+func (r *replica) environment() []string {
+	env := handlerEnv(r.fn)
+	env = append(env, r.identity()...)
+	return append(env, r.link.env...)
+}
+
+// identity tells a replica's processes from all others of this run.
+func (r *replica) identity() []string {
+	return []string{
+		"PELTON_FUNCTION=" + r.fn.Metadata.Name, "PELTON_NAMESPACE=" + r.fn.Metadata.Namespace, "PELTON_REPLICA=" + r.name,
+	}
+}
+
+// handlerEnv is our own environment and the manifest's.
+func handlerEnv(fn *function.Function) []string {
+	env := os.Environ()
+	for _, v := range fn.Spec.Handler.Env {
+		env = append(env, v.Name+"="+v.Value)
+	}
+	return env
+}

@@ -1,0 +1,141 @@
+package supervisor
+
+import (
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/pelton-dev/pelton/internal/demand"
+	"github.com/pelton-dev/pelton/internal/function"
+)
+
+// How often a function is looked at while it has replicas that it may lose.
+const (
+	lookOften  = 50 * time.Millisecond
+	lookSeldom = time.Second
+)
+
+func replicaName(fn *function.Function, number int) string {
+	return fn.Metadata.Name + "-" + strconv.Itoa(number)
+}
+
+// pass compares what is wanted with what is there, starts and drains, and returns when to look again; 0 is not before
+// something happens.
+func (u *unit) pass(now time.Time) time.Duration {
+	u.mu.Lock()
+	defer u.release()
+	if u.fn == nil {
+		return until(now, u.setup.retry)
+	}
+	u.decide(now)
+	s := u.situation(now)
+	start, drain := s.plan()
+	for range start {
+		u.begin(now)
+	}
+	for _, number := range drain {
+		for _, r := range u.replicas {
+			if r.number == number {
+				r.state = draining
+				r.drain()
+			}
+		}
+	}
+	return u.nextLook(now, s)
+}
+
+// decide asks demand. The caller holds mu.
+func (u *unit) decide(now time.Time) {
+	snapshot := u.snapshot(now)
+	d := demand.Decide(u.policy, snapshot)
+	if d.Wanted >= snapshot.Replicas {
+		u.enough = now
+	}
+	if d.Replicas != u.decision.Replicas {
+		u.tell(Event{Kind: EventScaled, Wanted: d.Replicas, Text: d.Reason})
+	}
+	u.decision, u.decided = d, now
+}
+
+// snapshot is the function's work now. What is in flight comes from our own sidecars: the queue's number is read only while
+// something is due, and includes what a killed sidecar took with it, which no replica can work on.
+func (u *unit) snapshot(now time.Time) demand.Snapshot {
+	reading := u.sup.watcher.Reading(u.key)
+	inFlight, service, measured := 0, time.Duration(0), 0
+	for _, r := range u.replicas {
+		if r.sidecar == nil {
+			continue
+		}
+		inFlight += r.sidecar.InFlight()
+		if t := r.sidecar.ServiceTime(); t > 0 {
+			service += t
+			measured++
+		}
+	}
+	if measured > 0 {
+		u.service = service / time.Duration(measured)
+	}
+	u.inFlight = max(inFlight, u.load.sample(now, u.tick())) + u.direct
+	return demand.Snapshot{
+		Due: int(min(reading.Due, math.MaxInt32)), InFlight: u.inFlight, Replicas: u.decision.Replicas,
+		ServiceTime: u.service, Surplus: now.Sub(u.enough), Known: reading.Known || reading.Err == nil,
+	}
+}
+
+// situation is what the plan is made of. The caller holds mu.
+func (u *unit) situation(now time.Time) situation {
+	s := situation{want: u.decision.Replicas, idleOnly: time.Duration(u.fn.Spec.Timeout) > u.sup.cfg.DrainTimeout}
+	trying, serving := 0, 0
+	for _, r := range u.replicas {
+		m := member{number: r.number, current: r.generation == u.generation, state: r.state, pinned: r.calls > 0}
+		if r.sidecar != nil {
+			m.inFlight = r.sidecar.InFlight()
+		}
+		if m.current && m.state == starting {
+			trying++
+		}
+		if m.current && m.state == ready {
+			serving++
+		}
+		s.members = append(s.members, m)
+	}
+	switch {
+	case u.resume.After(now):
+	case u.tracker.failures > 0 && serving == 0:
+		s.mayStart = max(0, 1-trying) // one shows whether it works now
+	default:
+		s.mayStart = math.MaxInt
+	}
+	return s
+}
+
+// nextLook returns when time alone may change the plan. The caller holds mu.
+func (u *unit) nextLook(now time.Time, s situation) time.Duration {
+	wait := until(now, u.setup.retry)
+	if u.resume.After(now) && s.want > 0 {
+		wait = sooner(wait, u.resume.Sub(now))
+	}
+	if u.decision.Replicas > u.policy.Min {
+		wait = sooner(wait, u.tick())
+	}
+	return wait
+}
+
+// tick is how often to look while replicas may have to go.
+func (u *unit) tick() time.Duration { return min(max(u.policy.Cooldown/4, lookOften), lookSeldom) }
+
+// until is the time from now to t, at least one moment; 0 if t is zero.
+func until(now, t time.Time) time.Duration {
+	if t.IsZero() {
+		return 0
+	}
+	return max(t.Sub(now), time.Millisecond)
+}
+
+// sooner is the smaller of two waits, where 0 is for ever.
+func sooner(a, b time.Duration) time.Duration {
+	if a == 0 {
+		return b
+	}
+	return min(a, b)
+}

@@ -1,0 +1,183 @@
+package supervisor
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"time"
+
+	"github.com/pelton-dev/pelton/internal/demand"
+	"github.com/pelton-dev/pelton/internal/function"
+	"github.com/pelton-dev/pelton/internal/process"
+	"github.com/pelton-dev/pelton/internal/stream"
+)
+
+// The waits between tries to make a function's consumers.
+const (
+	provisionRetry    = time.Second
+	provisionRetryMax = 30 * time.Second
+	provisionTimeout  = 30 * time.Second
+)
+
+// setup is how a new version of a function comes to serve: its consumers are made, it is built, its program is found. One
+// setup runs at a time. Guarded by unit.mu.
+type setup struct {
+	newest  *function.Function // the version that shall serve
+	spec    bool               // newest is not set up yet
+	files   bool               // files have changed since the last setup began
+	running bool
+	tries   int
+	retry   time.Time // no setup before; zero for none that waits
+	err     error     // of the last one
+	build   *BuildStatus
+	changes changes
+}
+
+func newSetup(fn *function.Function) setup {
+	return setup{newest: fn, spec: true, changes: newChanges()}
+}
+
+// apply takes a new manifest of the function. One that says the same changes nothing.
+func (u *unit) apply(fn *function.Function) {
+	u.mu.Lock()
+	defer u.release()
+	old := u.setup.newest
+	if reflect.DeepEqual(old.Spec, fn.Spec) && old.Origin.Dir == fn.Origin.Dir {
+		return
+	}
+	u.setup.newest, u.setup.spec = fn, true
+	u.setup.tries, u.setup.retry = 0, time.Time{}
+	u.setup.changes = newChanges()
+	u.look()
+}
+
+// job is one setup.
+type job struct {
+	fn    *function.Function
+	spec  bool // the manifest is new
+	files bool // files have changed
+}
+
+// beginSetup starts a setup if there is a reason and none runs.
+func (u *unit) beginSetup() {
+	u.mu.Lock()
+	defer u.release()
+	s := &u.setup
+	if s.running || (!s.spec && !s.files) || s.retry.After(time.Now()) {
+		return
+	}
+	j := job{s.newest, s.spec, s.files}
+	s.running, s.spec, s.files, s.retry = true, false, false, time.Time{}
+	u.work.Add(1)
+	go u.setUp(j)
+}
+
+// setUp makes a version ready to serve, or says why it cannot.
+func (u *unit) setUp(j job) {
+	defer u.work.Done()
+	path, retry, err := u.prepare(j)
+	u.mu.Lock()
+	defer u.release()
+	u.setup.running = false
+	u.setup.err = err
+	switch {
+	case u.ctx.Err() != nil:
+	case err != nil:
+		u.tell(Event{Kind: EventSetupFailed, Text: err.Error()})
+		if retry {
+			u.retryLater(j)
+		}
+	default:
+		u.setup.tries = 0
+		u.activate(j, path)
+	}
+	u.broadcast()
+}
+
+// retryLater puts a setup off whose cause may pass by itself. The caller holds mu.
+func (u *unit) retryLater(j job) {
+	s := &u.setup
+	wait := provisionRetryMax
+	if s.tries < 5 {
+		wait = provisionRetry << s.tries
+	}
+	s.tries++
+	s.spec, s.files = s.spec || j.spec, s.files || j.files
+	s.retry = time.Now().Add(wait)
+}
+
+// prepare does the work of a setup. retry says that the same may work later.
+func (u *unit) prepare(j job) (path string, retry bool, err error) {
+	if j.spec {
+		if err := u.provision(j.fn); err != nil {
+			return "", true, err
+		}
+	}
+	if len(j.fn.Spec.Handler.Build) > 0 {
+		if err := u.buildInTurn(j.fn); err != nil {
+			return "", false, err
+		}
+	}
+	return u.resolve(j.fn), false, nil
+}
+
+// provision makes the consumers and begins to watch them.
+func (u *unit) provision(fn *function.Function) error {
+	ctx, cancel := context.WithTimeout(u.ctx, provisionTimeout)
+	defer cancel()
+	if err := u.sup.provisions.Acquire(ctx, 1); err != nil {
+		return fmt.Errorf("provision consumers: %w", err)
+	}
+	defer u.sup.provisions.Release(1)
+	consumers, err := stream.EnsureFunction(ctx, u.sup.js, fn)
+	if err != nil {
+		return fmt.Errorf("provision consumers: %w", err)
+	}
+	u.sup.watchQueue(u, consumers)
+	return nil
+}
+
+// activate lets a version serve. Replicas of the one before stay until newer ones are ready. The caller holds mu.
+func (u *unit) activate(j job, path string) {
+	first := u.fn == nil
+	if first || j.files || !sameButScale(u.fn, j.fn) {
+		u.generation++
+		u.tracker.reset()
+		u.resume, u.backoff = time.Time{}, ""
+		if !first {
+			u.tell(Event{Kind: EventReloaded, Text: reloadReason(j)})
+		}
+	}
+	u.fn, u.path, u.policy = j.fn, path, demand.PolicyOf(&j.fn.Spec)
+}
+
+func reloadReason(j job) string {
+	if j.spec {
+		return "its manifest has changed"
+	}
+	return "its files have changed"
+}
+
+// sameButScale reports whether two versions differ at most in how many replicas they want, which restarts nothing.
+func sameButScale(a, b *function.Function) bool {
+	x, y := a.Spec, b.Spec
+	x.Scale, y.Scale = function.Scale{}, function.Scale{}
+	return reflect.DeepEqual(x, y) && a.Origin.Dir == b.Origin.Dir
+}
+
+// resolve finds a handler's program once, so that a cold start does not search for it. What cannot be found yet is left to the
+// start, whose error says so. Version managers take their time to answer, so not all are asked at once.
+func (u *unit) resolve(fn *function.Function) string {
+	if fn.Spec.Handler.Protocol == function.ProtocolExec || len(fn.Spec.Handler.Command) == 0 {
+		return ""
+	}
+	if u.sup.provisions.Acquire(u.ctx, 1) != nil {
+		return ""
+	}
+	defer u.sup.provisions.Release(1)
+	path, err := process.LookPath(fn.Spec.Handler.Command[0], fn.Origin.Dir, handlerEnv(fn))
+	if err != nil {
+		return ""
+	}
+	return path
+}
