@@ -16,6 +16,9 @@ import (
 // MaxManifestSize is the most bytes one file may have.
 const MaxManifestSize = 1 << 20
 
+// maxDocuments bounds the documents of one file.
+const maxDocuments = 1000
+
 // document is one document of a file, as a tree of nodes. JSON documents are made into the same tree.
 type document struct {
 	root   *yaml.Node
@@ -37,7 +40,12 @@ func readDocuments(data []byte) (docs []document, problems []Problem) {
 	if p, ok := invalidRune(data); !ok {
 		return nil, []Problem{p}
 	}
-	for _, part := range splitDocuments(data) {
+	parts := splitDocuments(data)
+	if len(parts) > maxDocuments {
+		message := fmt.Sprintf("the file has %d documents, more than %d", len(parts), maxDocuments)
+		return nil, []Problem{{Message: message, Hint: "split the file"}}
+	}
+	for _, part := range parts {
 		root, err := parseYAML(part.text)
 		switch {
 		case err != nil:

@@ -16,8 +16,8 @@ type Check func(*Function) []Problem
 
 // CheckCommand is the rule of the one-machine mode: a handler needs a command to start.
 func CheckCommand(f *Function) []Problem {
-	if len(f.Spec.Handler.Command) > 0 {
-		return nil
+	if len(f.Spec.Handler.Command) > 0 || f.Spec.Handler.Image == "" {
+		return nil // without both, Validate has said so
 	}
 	return []Problem{{
 		Path:    "spec.handler.command",
@@ -139,7 +139,7 @@ func filesAt(path string) (files []string, problems []Problem) {
 // walk searches a directory. The slash makes WalkDir follow a link given as the root; links to directories below it are
 // not followed.
 func walk(root string) (files []string, problems []Problem) {
-	err := filepath.WalkDir(root+string(filepath.Separator), func(path string, d fs.DirEntry, err error) error {
+	visit := func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			problems = append(problems, *pathProblem(path, err))
@@ -149,10 +149,9 @@ func walk(root string) (files []string, problems []Problem) {
 			files = append(files, path)
 		}
 		return nil
-	})
-	if err != nil {
-		problems = append(problems, *pathProblem(root, err))
 	}
+	// WalkDir returns only what visit returns, and that is never an error.
+	_ = filepath.WalkDir(root+string(filepath.Separator), visit)
 	return files, problems
 }
 

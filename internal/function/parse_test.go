@@ -129,6 +129,19 @@ func TestOriginAndPlace(t *testing.T) {
 	}
 }
 
+func TestDurationJSON(t *testing.T) {
+	t.Parallel()
+	var d function.Duration
+	if err := json.Unmarshal([]byte(`"1h30m"`), &d); err != nil || time.Duration(d) != 90*time.Minute {
+		t.Errorf("read %v, error %v", d, err)
+	}
+	for _, text := range []string{"10", `"10"`, `"soon"`, "null"} {
+		if err := json.Unmarshal([]byte(text), &d); err == nil {
+			t.Errorf("%s is read as %v", text, d)
+		}
+	}
+}
+
 func TestProblemString(t *testing.T) {
 	t.Parallel()
 	for want, p := range map[string]function.Problem{

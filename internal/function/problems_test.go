@@ -111,6 +111,7 @@ func textProblems() []problemTest {
 		{"a text", "hello\n", []string{"1: the text \"hello\" stands where fields are expected"}},
 		{"a list", "- a\n", []string{"1: a list stands where fields are expected"}},
 		{"a number in JSON's place", "42", []string{"1: the number 42 stands where fields are expected"}},
+		{"too many documents", strings.Repeat("---\na: 1\n", 1001), []string{" the file has 1002 documents, more than 1000"}},
 		{"each document", "a: [\n---\n\tb: 1\n---\n- c\n---\n" + strings.Replace(good, "pelton.dev/v1alpha1", "v1", 1),
 			[]string{
 				"2: the text is not YAML: did not find expected node content", "3: the line is indented with a tab",

@@ -57,19 +57,24 @@ func parseCron(expr string) (cron.Schedule, error) {
 	return parser.Parse(expr)
 }
 
-// endWeekOnSaturday rewrites open-ended steps of the weekday field. The library counts 7 as Sunday too, so its 1/2 would
-// reach Sunday; for NATS the week ends at 6.
+// endWeekOnSaturday writes out the open-ended steps of the weekday field. The library counts 7 as Sunday too, so its 1/2
+// would reach Sunday; for NATS the week ends at 6.
 func endWeekOnSaturday(field string) string {
 	items := strings.Split(field, ",")
 	for i, item := range items {
-		from, step, ok := strings.Cut(item, "/")
-		if !ok || strings.Contains(from, "-") || step == "1" {
+		start, stepText, _ := strings.Cut(item, "/")
+		if start == "*" || start == "?" {
+			start = "SUN"
+		}
+		day, known := cronNumber(4, start)
+		step, err := strconv.Atoi(stepText)
+		if !known || err != nil || step < 2 {
 			continue
 		}
-		if from == "*" || from == "?" {
-			from = "0"
+		items[i] = strconv.Itoa(day)
+		for day += min(step, 7); day <= 6; day += step { // a step of any size stays out of overflow
+			items[i] += "," + strconv.Itoa(day)
 		}
-		items[i] = from + "-6/" + step
 	}
 	return strings.Join(items, ",")
 }
