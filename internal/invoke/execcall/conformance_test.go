@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 }
 
 func TestExec(t *testing.T) {
-	invoketest.Run(t, invoketest.Protocol{New: newHarness})
+	invoketest.Run(t, invoketest.Protocol{New: newHarness, Concurrent: concurrent})
 }
 
 // newHarness runs the test binary by a link: the handler is there while the link is.

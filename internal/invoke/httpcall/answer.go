@@ -1,8 +1,8 @@
 package httpcall
 
 import (
-	"fmt"
 	"net/http"
+	"strconv"
 
 	"github.com/pelton-dev/pelton/internal/event"
 	"github.com/pelton-dev/pelton/internal/invoke"
@@ -86,9 +86,13 @@ func (a *answer) outcome() (invoke.Outcome, error) {
 
 // reason is the status and what the handler wrote, or the standard text if it wrote nothing.
 func (a *answer) reason() string {
+	reason := "HTTP " + strconv.Itoa(a.head.status)
 	text := invoke.Text(string(a.body))
 	if text == "" {
 		text = http.StatusText(a.head.status)
 	}
-	return invoke.Text(fmt.Sprintf("HTTP %d: %s", a.head.status, text))
+	if text == "" {
+		return reason
+	}
+	return invoke.Text(reason + ": " + text)
 }

@@ -1,0 +1,5 @@
+//go:build !race
+
+package execcall_test
+
+const concurrent = 1000

@@ -1,0 +1,409 @@
+package httpcall_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/pelton-dev/pelton/internal/event"
+	"github.com/pelton-dev/pelton/internal/invoke"
+	"github.com/pelton-dev/pelton/internal/invoke/httpcall"
+)
+
+const noContent = "HTTP/1.1 204 No Content\r\n\r\n"
+
+func mustDone(t *testing.T, inv *httpcall.Invoker, data string) {
+	t.Helper()
+	if o, err := inv.Invoke(t.Context(), newCall(data)); err != nil || o.Kind != invoke.Done {
+		t.Fatalf("got %+v, %v; want done", o, err)
+	}
+}
+
+func TestRequest(t *testing.T) {
+	t.Parallel()
+	type request struct {
+		*http.Request
+		body string
+	}
+	got := make(chan request, 1)
+	s := newRawServer(t, "tcp", func(_ int, c *rawConn) {
+		for {
+			r, body, err := c.request()
+			if err != nil {
+				return
+			}
+			got <- request{r, string(body)}
+			c.say(noContent)
+		}
+	})
+	call := &invoke.Call{
+		Event: &event.Event{
+			ID: "1", Source: "/s", Type: "t", Subject: "sub", DataContentType: "text/plain", Data: []byte("hei"),
+			Extensions: []event.Attribute{
+				{Name: "traceparent", Value: "00-a-b-01"}, {Name: "tracestate", Value: "x\r\nEvil: 1"}, {Name: "ext", Value: "ø"},
+			},
+		},
+		Function: "prod/f", Attempt: 2, Redeliveries: 1, Deadline: time.Now().Add(patience),
+	}
+	for _, plain := range []bool{false, true} {
+		inv := s.invoker(t, httpcall.Config{Plain: plain})
+		if _, err := inv.Invoke(t.Context(), call); err != nil {
+			t.Fatal(err)
+		}
+		r := <-got
+		want := map[string]string{
+			"Content-Type": "text/plain", "Ce-Id": "1", "Ce-Source": "/s", "Ce-Type": "t", "Ce-Specversion": "1.0",
+			"Ce-Subject": "sub", "Ce-Ext": "%C3%B8", "Traceparent": "00-a-b-01", "Tracestate": "", "Evil": "",
+			"Pelton-Function": "prod/f", "Pelton-Attempt": "2", "Pelton-Redeliveries": "1",
+			"Pelton-Deadline": call.Deadline.UTC().Format(time.RFC3339Nano), "User-Agent": "pelton",
+		}
+		if plain {
+			want["Ce-Subject"], want["Ce-Ext"] = "", ""
+		}
+		for name, value := range want {
+			if r.Header.Get(name) != value {
+				t.Errorf("plain %v: header %s is %q, want %q", plain, name, r.Header.Get(name), value)
+			}
+		}
+		if r.Method != "POST" || r.URL.Path != "/" || r.Host != s.ln.Addr().String() || r.body != "hei" {
+			t.Errorf("plain %v: got %s %s, host %s, body %q", plain, r.Method, r.URL, r.Host, r.body)
+		}
+	}
+}
+
+// No deadline and no redelivery are said by no header.
+func TestRequestWithoutDeadline(t *testing.T) {
+	t.Parallel()
+	s := newRawServer(t, "unix", func(_ int, c *rawConn) {
+		r, _, err := c.request()
+		if err == nil && r.Header["Pelton-Deadline"] == nil && r.Header["Pelton-Redeliveries"] == nil && r.Host == "localhost" {
+			c.say(noContent)
+		}
+	})
+	call := newCall("x")
+	call.Deadline = time.Time{}
+	if _, err := s.invoker(t, httpcall.Config{}).Invoke(t.Context(), call); err != nil {
+		t.Error(err)
+	}
+}
+
+// Calls one after another use one connection, whatever the size of their data.
+func TestConnectionIsReused(t *testing.T) {
+	t.Parallel()
+	for _, network := range []string{"tcp", "unix"} {
+		s := newRawServer(t, network, always(noContent))
+		inv := s.invoker(t, httpcall.Config{})
+		if err := inv.WaitReady(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, size := range []int{0, 1, 8 << 10, 8<<10 + 1, 64 << 10, 64<<10 + 1, 900 << 10} {
+			mustDone(t, inv, repeat("x", size))
+		}
+		if n := s.connections(); n != 1 {
+			t.Errorf("%s: %d connections for calls one after another", network, n)
+		}
+	}
+}
+
+// A connection that the handler closed while it was idle is noticed before anything is sent on it.
+func TestIdleConnectionClosed(t *testing.T) {
+	t.Parallel()
+	for _, network := range []string{"tcp", "unix"} {
+		closed := make(chan struct{})
+		s := newRawServer(t, network, func(n int, c *rawConn) {
+			if n == 1 {
+				defer close(closed)
+				defer c.Close()
+			}
+			if _, _, err := c.request(); err == nil {
+				c.say(noContent)
+			}
+			if n > 1 {
+				c.untilClosed()
+			}
+		})
+		inv := s.invoker(t, httpcall.Config{})
+		mustDone(t, inv, "first")
+		<-closed
+		mustDone(t, inv, "second")
+		if n := s.connections(); n != 2 {
+			t.Errorf("%s: %d connections, want 2", network, n)
+		}
+	}
+}
+
+// Bytes that nobody asked for make a connection unusable, not the next answer.
+func TestUnsolicitedAnswer(t *testing.T) {
+	t.Parallel()
+	said := make(chan struct{})
+	s := newRawServer(t, "unix", func(n int, c *rawConn) {
+		for {
+			if _, _, err := c.request(); err != nil || !c.say(noContent) {
+				return
+			}
+			if n == 1 {
+				c.say("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+				close(said)
+			}
+		}
+	})
+	inv := s.invoker(t, httpcall.Config{})
+	mustDone(t, inv, "first")
+	<-said
+	mustDone(t, inv, "second")
+}
+
+// Once a request was written, a lost connection is a crash even if it was a used one: the handler may have seen it.
+func TestReusedConnectionLostAfterRequest(t *testing.T) {
+	t.Parallel()
+	for name, lose := range map[string]func(*rawConn){"end": func(c *rawConn) { _ = c.Close() }, "reset": (*rawConn).reset} {
+		s := newRawServer(t, "tcp", func(n int, c *rawConn) {
+			for i := 0; ; i++ {
+				if _, _, err := c.request(); err != nil {
+					return
+				}
+				if n == 1 && i == 1 {
+					lose(c)
+					return
+				}
+				c.say(noContent)
+			}
+		})
+		inv := s.invoker(t, httpcall.Config{})
+		mustDone(t, inv, "first")
+		o, err := inv.Invoke(t.Context(), newCall("second"))
+		wantCode(t, o, err, invoke.CodeCrash)
+		if strings.Contains(err.Error(), "127.0.0.1") {
+			t.Errorf("%s: the error holds addresses: %v", name, err)
+		}
+		mustDone(t, inv, "third")
+	}
+}
+
+// A handler may answer and close, or answer and wait, before it has read the data.
+func TestEarlyAnswer(t *testing.T) {
+	t.Parallel()
+	const refused = "HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig"
+	for _, network := range []string{"tcp", "unix"} {
+		for name, then := range map[string]func(*rawConn){
+			"close": func(*rawConn) {}, "wait": (*rawConn).untilClosedUnread,
+		} {
+			s := newRawServer(t, network, func(_ int, c *rawConn) {
+				// Read the head only: the reader's buffer is far smaller than the data.
+				if _, err := http.ReadRequest(c.in); err == nil {
+					c.say(refused)
+					then(c)
+				}
+			})
+			o, err := s.invoker(t, httpcall.Config{}).Invoke(t.Context(), newCall(repeat("x", 16<<20)))
+			if err != nil || o.Kind != invoke.Reject || o.Reason != "HTTP 413: big" {
+				t.Errorf("%s, %s: got %+v, %v", network, name, o, err)
+			}
+		}
+	}
+}
+
+// untilClosedUnread waits until the other side has closed, without reading what it sent.
+func (c *rawConn) untilClosedUnread() {
+	for c.say("x") {
+		<-time.After(time.Millisecond)
+	}
+}
+
+// A handler that reads nothing and says nothing ends at the deadline.
+func TestUnreadRequest(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	s := newRawServer(t, "unix", func(int, *rawConn) { <-release })
+	defer close(release)
+	for _, size := range []int{10, 16 << 20} {
+		call := newCall(repeat("x", size))
+		call.Deadline = time.Now().Add(200 * time.Millisecond)
+		o, err := s.invoker(t, httpcall.Config{}).Invoke(t.Context(), call)
+		wantCode(t, o, err, invoke.CodeTimeout)
+	}
+}
+
+// The deadline of a context is as good as the call's.
+func TestContextDeadline(t *testing.T) {
+	t.Parallel()
+	s := newRawServer(t, "unix", func(_ int, c *rawConn) { c.untilClosed() })
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	o, err := s.invoker(t, httpcall.Config{}).Invoke(ctx, newCall("x"))
+	wantCode(t, o, err, invoke.CodeTimeout)
+}
+
+// A connection is not used any more shortly before the handler's own limit for idle ones.
+func TestKeepAliveHint(t *testing.T) {
+	t.Parallel()
+	for hint, want := range map[string]int{"timeout=0": 2, "timeout=600": 1, "max=5, timeout=600": 1, "": 1} {
+		s := newRawServer(t, "unix", always("HTTP/1.1 204 No Content\r\nKeep-Alive: "+hint+"\r\n\r\n"))
+		inv := s.invoker(t, httpcall.Config{})
+		mustDone(t, inv, "first")
+		<-time.After(5 * time.Millisecond)
+		mustDone(t, inv, "second")
+		if n := s.connections(); n != want {
+			t.Errorf("keep-alive %q: %d connections, want %d", hint, n, want)
+		}
+	}
+}
+
+// No more connections are kept than configured.
+func TestMaxIdle(t *testing.T) {
+	t.Parallel()
+	const calls, kept = 8, 2
+	var together sync.WaitGroup
+	together.Add(calls)
+	closed := make(chan struct{}, calls)
+	s := newRawServer(t, "unix", func(_ int, c *rawConn) {
+		if _, _, err := c.request(); err != nil {
+			return
+		}
+		together.Done()
+		together.Wait()
+		c.say(noContent)
+		c.untilClosed()
+		closed <- struct{}{}
+	})
+	inv := s.invoker(t, httpcall.Config{MaxIdle: kept})
+	var done sync.WaitGroup
+	for range calls {
+		done.Go(func() {
+			if _, err := inv.Invoke(t.Context(), newCall("x")); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	done.Wait()
+	for range calls - kept {
+		<-closed
+	}
+}
+
+// Refused connections and missing sockets mean that the handler saw nothing.
+func TestNobodyListens(t *testing.T) {
+	t.Parallel()
+	for _, network := range []string{"tcp", "unix"} {
+		inv, err := httpcall.New(httpcall.Config{Network: network, Address: freeAddress(t, network)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		o, err := inv.Invoke(t.Context(), newCall("x"))
+		if !errors.Is(err, invoke.ErrNotReady) {
+			t.Errorf("%s: got %+v, %v; want ErrNotReady", network, o, err)
+		}
+		_ = inv.Close()
+	}
+}
+
+// The socket file of a dead handler is as good as none.
+func TestStaleSocketFile(t *testing.T) {
+	t.Parallel()
+	address := freeAddress(t, "unix")
+	ln, err := net.Listen("unix", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln.(*net.UnixListener).SetUnlinkOnClose(false)
+	_ = ln.Close()
+	if _, err := os.Stat(address); err != nil {
+		t.Fatal(err)
+	}
+	inv, err := httpcall.New(httpcall.Config{Network: "unix", Address: address})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer inv.Close()
+	if o, err := inv.Invoke(t.Context(), newCall("x")); !errors.Is(err, invoke.ErrNotReady) {
+		t.Errorf("got %+v, %v; want ErrNotReady", o, err)
+	}
+}
+
+// Handlers with a short accept queue, as Python's servers have, do not fail calls that come all at once.
+func TestShortAcceptQueue(t *testing.T) {
+	t.Parallel()
+	address := freeAddress(t, "unix")
+	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(syscall.Bind(fd, &syscall.SockaddrUnix{Name: address}), syscall.Listen(fd, 1)); err != nil {
+		t.Fatal(err)
+	}
+	f := os.NewFile(uintptr(fd), address)
+	ln, err := net.FileListener(f)
+	_ = f.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &rawServer{ln: ln}
+	inv := s.invoker(t, httpcall.Config{})
+	var calls sync.WaitGroup
+	for range 100 {
+		calls.Go(func() {
+			if _, err := inv.Invoke(t.Context(), newCall("x")); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	s.conns.Go(func() { s.accept(func(n int, c *rawConn) { always(noContent)(n, c) }) })
+	calls.Wait()
+	_ = ln.Close()
+	_ = inv.Close()
+	s.conns.Wait()
+}
+
+func TestConfig(t *testing.T) {
+	t.Parallel()
+	for _, cfg := range []httpcall.Config{
+		{}, {Network: "udp", Address: "x"}, {Address: "x", MaxResponse: -1}, {Address: "x", MaxIdle: -1},
+	} {
+		if _, err := httpcall.New(cfg); err == nil {
+			t.Errorf("%+v was accepted", cfg)
+		}
+	}
+}
+
+// Many callers, handlers that come and go, and a close in the middle: nothing hangs and nothing is left.
+func TestStress(t *testing.T) {
+	t.Parallel()
+	s := newRawServer(t, "unix", func(n int, c *rawConn) {
+		for i := 0; i < n%7+1; i++ {
+			if _, body, err := c.request(); err != nil || len(body) == 0 {
+				return
+			}
+			c.say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+		}
+	})
+	inv := s.invoker(t, httpcall.Config{MaxIdle: 4})
+	var callers sync.WaitGroup
+	for i := range 16 {
+		callers.Go(func() {
+			for j := range 200 {
+				ctx, cancel := context.WithCancel(t.Context())
+				if (i+j)%5 == 0 {
+					cancel()
+				}
+				_, err := inv.Invoke(ctx, newCall(strconv.Itoa(j)))
+				var e *invoke.Error
+				if err != nil && !errors.Is(err, invoke.ErrNotReady) && !errors.As(err, &e) {
+					t.Errorf("untyped error: %v", err)
+				}
+				cancel()
+				if i == 0 && j == 150 {
+					_ = inv.Close()
+				}
+			}
+		})
+	}
+	callers.Wait()
+}
