@@ -1,0 +1,74 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/pelton-dev/pelton/internal/function"
+	"github.com/pelton-dev/pelton/internal/ledger"
+	"github.com/pelton-dev/pelton/internal/supervisor"
+)
+
+// textView writes one line for people for each thing.
+type textView struct {
+	w     io.Writer
+	paint paint
+	runs  *runPrinter
+}
+
+func newTextView(w io.Writer, p paint) textView { return textView{w, p, &runPrinter{paint: p}} }
+
+func (v textView) run(r ledger.Run) { fmt.Fprintln(v.w, v.runs.line(r)) }
+
+// note writes a line that is about a function but not about a run.
+func (v textView) note(at time.Time, key function.Key, text string) {
+	name := key.String()
+	v.runs.name = max(v.runs.name, len(name))
+	fmt.Fprintf(v.w, "%s  %-*s  %s\n", v.paint.dim(at.Local().Format("15:04:05")), v.runs.name, name, text)
+}
+
+func (v textView) event(e supervisor.Event) {
+	if text := v.eventText(e); text != "" {
+		v.note(e.Time, e.Function, text)
+		for _, line := range e.Lines {
+			v.note(e.Time, e.Function, v.paint.dim("  | "+oneLine(line, 200)))
+		}
+	}
+}
+
+// eventText is "" for what a run's line says anyway.
+func (v textView) eventText(e supervisor.Event) string {
+	text := oneLine(e.Text, 200)
+	switch e.Kind {
+	case supervisor.EventScaled:
+		return v.paint.dim(fmt.Sprintf("scale to %d: %s", e.Wanted, text))
+	case supervisor.EventReady:
+		return ""
+	case supervisor.EventBuild:
+		return v.paint.dim("building")
+	case supervisor.EventBuilt:
+		return v.paint.dim("built in " + short(e.Took))
+	case supervisor.EventExited, supervisor.EventStartFailed, supervisor.EventBuildFailed, supervisor.EventSetupFailed,
+		supervisor.EventReloadError, supervisor.EventWatchError:
+		return v.paint.red(string(e.Kind)) + " " + text
+	default:
+		return v.paint.yellow(string(e.Kind)) + " " + text
+	}
+}
+
+func (v textView) output(o supervisor.Output) {
+	v.note(time.Now(), o.Function, v.paint.dim("| ")+oneLine(o.Line, 300))
+}
+
+func (v textView) summary(key function.Key, t *tally) {
+	text := fmt.Sprintf("%d more runs", t.runs)
+	for _, outcome := range sortedKeys(t.outcomes) {
+		text += fmt.Sprintf("  %s %d", outcome, t.outcomes[outcome])
+	}
+	v.note(time.Now(), key, fmt.Sprintf("%s  run %s on average, %s at most", text, short(t.duration/time.Duration(t.runs)), short(t.slowest)))
+}
+
+func (v textView) lost(n int) {
+	fmt.Fprintln(v.w, v.paint.dim(fmt.Sprintf("          %s not shown", plural(n, "line"))))
+}

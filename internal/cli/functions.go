@@ -1,0 +1,128 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pelton-dev/pelton/internal/supervisor"
+)
+
+func (a *app) functionsCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "functions", Aliases: []string{"fn", "function"},
+		Short:   "List and describe the functions of the running pelton up",
+		Example: "  # All of them\n  pelton functions list\n\n  # One in full\n  pelton functions describe hello",
+	}
+	cmd.AddCommand(
+		&cobra.Command{
+			Use: "list", Short: "List functions with their replicas and what waits for them",
+			Example: "  # For people\n  pelton functions list\n\n  # Names only\n  pelton functions list -o json | jq -r '.items[].name'",
+			Args:    cobra.NoArgs,
+			RunE:    func(cmd *cobra.Command, _ []string) error { return a.functionsList(cmd.Context()) },
+		},
+		&cobra.Command{
+			Use: "describe FUNCTION", Short: "Show one function in full: manifest, replicas, queue, last exit",
+			Example: "  # For people\n  pelton functions describe hello\n\n  # For programs\n  pelton functions describe hello -o json",
+			Args:    cobra.ExactArgs(1),
+			RunE:    func(cmd *cobra.Command, args []string) error { return a.functionsDescribe(cmd.Context(), args[0]) },
+		})
+	return cmd
+}
+
+func (a *app) functionsList(ctx context.Context) error {
+	c, err := a.control()
+	if err != nil {
+		return err
+	}
+	views, err := c.list(ctx)
+	if err != nil {
+		return err
+	}
+	if a.json() {
+		return a.writeJSON(listOf(views))
+	}
+	if len(views) == 0 {
+		a.say("no functions; make one: pelton new hello")
+		return nil
+	}
+	rows := [][]string{{"NAME", "STATE", "READY", "WANTED", "DUE", "IN FLIGHT", "SCALE", "LAST RUN", "TRIGGERS"}}
+	for _, v := range views {
+		s := v.Status
+		rows = append(rows, []string{
+			v.key().String(), string(s.Phase), strconv.Itoa(s.Ready), strconv.Itoa(s.Wanted), strconv.Itoa(s.Due),
+			strconv.Itoa(s.InFlight), v.Scale, ago(s.LastRun, time.Now()), strings.Join(v.Triggers, "; "),
+		})
+	}
+	return writeTable(a.stdout, rows)
+}
+
+func (a *app) functionsDescribe(ctx context.Context, name string) error {
+	key, err := parseKey(name)
+	if err != nil {
+		return err
+	}
+	c, err := a.control()
+	if err != nil {
+		return err
+	}
+	v, err := c.describe(ctx, key)
+	if errors.Is(err, errNoFunction) {
+		return c.unknownFunction(ctx, key)
+	}
+	if err != nil {
+		return err
+	}
+	if a.json() {
+		return a.writeJSON(v)
+	}
+	return writeTable(a.stdout, append(manifestRows(v), statusRows(v.Status)...))
+}
+
+func manifestRows(v functionView) [][]string {
+	rows := [][]string{
+		{"function", v.key().String()}, {"manifest", v.File}, {"protocol", v.Protocol}, {"command", strings.Join(v.Command, " ")},
+	}
+	for _, t := range v.Triggers {
+		rows = append(rows, []string{"trigger", t})
+	}
+	return append(rows, []string{"scale", v.Scale + " replicas, " + strconv.Itoa(v.Concurrency) + " events at once in each"},
+		[]string{"timeout", v.Timeout}, []string{"retry", v.Retry})
+}
+
+func statusRows(s supervisor.Status) [][]string {
+	rows := [][]string{
+		{"state", string(s.Phase)},
+		{"replicas", fmt.Sprintf("%d ready, %d starting, %d wanted: %s", s.Ready, s.Starting, s.Wanted, s.Reason)},
+		{"queue", fmt.Sprintf("%d due, %d in flight", s.Due, s.InFlight)},
+		{"last run", ago(s.LastRun, time.Now())},
+	}
+	if s.QueueError != "" {
+		rows = append(rows, []string{"queue error", s.QueueError})
+	}
+	if s.SetupError != "" {
+		rows = append(rows, []string{"setup error", oneLine(s.SetupError, 300)})
+	}
+	if b := s.Build; b != nil {
+		rows = append(rows, []string{"build", strings.TrimSpace(b.State + " " + oneLine(b.Error, 200))})
+	}
+	if s.Backoff != "" {
+		rows = append(rows, []string{"backing off", s.Backoff})
+	}
+	for _, r := range s.Replicas {
+		rows = append(rows, []string{"replica", fmt.Sprintf("%s %s, pid %d, %d in flight, up %s",
+			r.Name, r.State, r.PID, r.InFlight, short(time.Since(r.StartedAt)))})
+	}
+	if e := s.LastExit; e != nil {
+		rows = append(rows, []string{"last exit", fmt.Sprintf("%s, %s: %s", e.Replica, ago(e.At, time.Now()), oneLine(e.Reason, 200))})
+		for _, line := range e.Stderr {
+			rows = append(rows, []string{"", oneLine(line, 200)})
+		}
+	}
+	return rows
+}

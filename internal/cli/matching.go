@@ -1,0 +1,96 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/pelton-dev/pelton/internal/function"
+)
+
+// subscription is one function's interest in subjects of a stream, read from the server.
+type subscription struct {
+	key     function.Key
+	filters []string
+}
+
+// subscriptions lists which functions listen on a stream. Consumers that are not ours are passed over.
+func subscriptions(ctx context.Context, js jetstream.JetStream, name string) ([]subscription, error) {
+	s, err := js.Stream(ctx, name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look up stream %s: %w", name, err)
+	}
+	var subs []subscription
+	infos := s.ListConsumers(ctx)
+	for info := range infos.Info() {
+		key, ok := ownerOf(info.Name)
+		if !ok {
+			continue
+		}
+		filters := info.Config.FilterSubjects
+		if info.Config.FilterSubject != "" {
+			filters = []string{info.Config.FilterSubject}
+		}
+		subs = append(subs, subscription{key, filters})
+	}
+	if err := infos.Err(); err != nil {
+		return nil, fmt.Errorf("list consumers of stream %s: %w", name, err)
+	}
+	return subs, nil
+}
+
+// ownerOf reads the function from a consumer's name, as stream.ConsumersOf makes it: NAMESPACE_NAME_ROLE.
+func ownerOf(consumer string) (function.Key, bool) {
+	parts := strings.Split(consumer, "_")
+	if len(parts) != 3 || !function.ValidNamespace(parts[0]) || !function.ValidName(parts[1]) {
+		return function.Key{}, false
+	}
+	return function.Key{Namespace: parts[0], Name: parts[1]}, true
+}
+
+// matching returns the functions that get what is published to subject, in order of their names.
+func matching(subs []subscription, subject string) []function.Key {
+	var keys []function.Key
+	for _, s := range subs {
+		hit := slices.ContainsFunc(s.filters, func(f string) bool { return function.MatchSubject(f, subject) })
+		if hit && !slices.Contains(keys, s.key) {
+			keys = append(keys, s.key)
+		}
+	}
+	slices.SortFunc(keys, func(a, b function.Key) int { return strings.Compare(a.String(), b.String()) })
+	return keys
+}
+
+// nearest describes the subject closest to one that nobody listens on.
+func nearest(subs []subscription, subject string) string {
+	owners := map[string]function.Key{}
+	for _, s := range subs {
+		for _, f := range s.filters {
+			owners[f] = s.key
+		}
+	}
+	best := closest(subject, sortedKeys(owners))
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("closest: %s listens on %s", owners[best], best)
+}
+
+// eventsSubject is the NATS subject that a name on the command line means: "hello" is events.hello.
+func eventsSubject(name string) (string, error) {
+	subject := name
+	if !strings.HasPrefix(name, "events.") {
+		subject = "events." + name
+	}
+	if err := function.ValidPublishSubject(subject); err != nil {
+		return "", usage("a subject such as orders.created", "%q cannot be published to: %s", name, err)
+	}
+	return subject, nil
+}

@@ -1,0 +1,141 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// maxPayload is above the 1 MiB that publishers usually have, so that a dead letter or a parked retry of the largest
+	// event still fits with the headers that it gains.
+	maxPayload = 2 << 20
+
+	// storeShare is the part of the free disk that the store may fill. A full store then is a clean refusal; a full disk
+	// would freeze streams until a restart.
+	storeShare = 0.8
+
+	natsReady = 20 * time.Second
+)
+
+// natsServer is the NATS server inside `pelton up`.
+type natsServer struct {
+	srv   *server.Server
+	fatal chan error // written once by the server's logger
+}
+
+// startNATS starts the server on the loopback interface with its store of at most maxStore bytes in dir, and waits until it
+// takes connections. Port 0 takes any free one.
+func startNATS(port int, dir string, maxStore int64, logger *zap.Logger) (*natsServer, error) {
+	if port == 0 {
+		port = server.RANDOM_PORT
+	}
+	srv, err := server.NewServer(&server.Options{
+		ServerName: "pelton", Host: loopback, Port: port, NoSigs: true, NoLog: true, MaxPayload: maxPayload,
+		JetStream: true, StoreDir: dir, JetStreamMaxStore: maxStore, SyncAlways: true,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("start NATS: %w", err)
+	}
+	n := &natsServer{srv: srv, fatal: make(chan error, 1)}
+	srv.SetLogger(&natsLogger{logger: logger.Named("nats"), fatal: n.fatal}, false, false)
+	go srv.Start() // returns once it listens, or stays if it cannot; Shutdown ends it
+	if err := n.awaitReady(); err != nil {
+		n.stop()
+		return nil, err
+	}
+	return n, nil
+}
+
+func (n *natsServer) awaitReady() error {
+	ready := make(chan bool, 1)
+	go func() { ready <- n.srv.ReadyForConnections(natsReady) }()
+	select {
+	case err := <-n.fatal:
+		return err
+	case ok := <-ready:
+		if !ok {
+			return fmt.Errorf("start NATS: not ready after %s", natsReady)
+		}
+		return nil
+	}
+}
+
+func (n *natsServer) url() string { return n.srv.ClientURL() }
+
+// dial connects inside the process, past the network.
+func (n *natsServer) dial(name string) (*nats.Conn, error) {
+	nc, err := nats.Connect("", append(connOptions(name), nats.InProcessServer(n.srv))...)
+	if err != nil {
+		return nil, fmt.Errorf("connect to NATS: %w", err)
+	}
+	return nc, nil
+}
+
+// run waits for ctx; it returns earlier only if the server fails.
+func (n *natsServer) run(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-n.fatal:
+		return err
+	}
+}
+
+func (n *natsServer) stop() {
+	n.srv.Shutdown()
+	n.srv.WaitForShutdown()
+}
+
+// storeLimit is how large a store in dir may be: what is already there, and most of what is free.
+func storeLimit(dir string) (int64, error) {
+	var stat unix.Statfs_t
+	if err := unix.Statfs(dir, &stat); err != nil {
+		return 0, fmt.Errorf("look at the disk of %s: %w", dir, err)
+	}
+	free := float64(stat.Bavail) * float64(stat.Bsize) //nolint:unconvert // the types differ between systems
+	return sizeOf(dir) + int64(free*storeShare), nil
+}
+
+// sizeOf adds up the files under dir. One that goes away meanwhile does not count.
+func sizeOf(dir string) int64 {
+	var total int64
+	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			if info, err := d.Info(); err == nil {
+				total += info.Size()
+			}
+		}
+		return nil
+	})
+	return total
+}
+
+// natsLogger passes the server's log on. A fatal line of the server is no reason to exit by itself: it ends `up`.
+type natsLogger struct {
+	logger *zap.Logger
+	fatal  chan error
+	once   sync.Once
+}
+
+var _ server.Logger = (*natsLogger)(nil)
+
+func (l *natsLogger) Noticef(format string, v ...any) { l.logger.Debug(fmt.Sprintf(format, v...)) }
+func (l *natsLogger) Warnf(format string, v ...any)   { l.logger.Warn(fmt.Sprintf(format, v...)) }
+func (l *natsLogger) Errorf(format string, v ...any)  { l.logger.Error(fmt.Sprintf(format, v...)) }
+func (l *natsLogger) Debugf(string, ...any)           {}
+func (l *natsLogger) Tracef(string, ...any)           {}
+
+// Fatalf tells the owner of the server.
+func (l *natsLogger) Fatalf(format string, v ...any) {
+	l.once.Do(func() { l.fatal <- errors.New("NATS server: " + fmt.Sprintf(format, v...)) })
+}

@@ -1,0 +1,123 @@
+package cli
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/pelton-dev/pelton/internal/function"
+	"github.com/pelton-dev/pelton/internal/process"
+)
+
+// ready is what up says under -o json once everything listens.
+type ready struct {
+	Version   string          `json:"version"`
+	PID       int             `json:"pid"`
+	HTTPURL   string          `json:"httpURL"`
+	NATSURL   string          `json:"natsURL"`
+	StateDir  string          `json:"stateDir"`
+	Ephemeral bool            `json:"ephemeral"`
+	Functions []readyFunction `json:"functions"`
+}
+
+type readyFunction struct {
+	Name     string   `json:"name"`
+	Triggers []string `json:"triggers"`
+	Scale    string   `json:"scale"`
+	Problem  string   `json:"problem,omitempty"` // why it cannot run now
+}
+
+// view is how this run shows what happens.
+func (u *upRun) view() view {
+	if u.app.json() {
+		return jsonView{u.app.stdout}
+	}
+	return newTextView(u.app.stdout, u.app.painter(u.app.stdout))
+}
+
+// startScreen says where everything is.
+func (u *upRun) startScreen() {
+	r := ready{
+		Version: u.state.Version, PID: u.state.PID, HTTPURL: u.state.HTTPURL, NATSURL: u.state.NATSURL,
+		StateDir: u.opts.stateDir, Ephemeral: u.opts.ephemeral, Functions: []readyFunction{},
+	}
+	for _, fn := range u.functions {
+		r.Functions = append(r.Functions, readyFunction{fn.Key().String(), triggersText(fn), scaleText(fn), u.problemOf(fn)})
+	}
+	if u.app.json() {
+		jsonView{u.app.stdout}.line("up.ready", time.Now(), r)
+		return
+	}
+	u.printScreen(r)
+}
+
+// problemOf says why a function cannot run now, or "".
+func (u *upRun) problemOf(fn *function.Function) string {
+	if p := u.problems[fn.Key()]; p != "" {
+		return p
+	}
+	command := fn.Spec.Handler.Command
+	if len(fn.Spec.Handler.Build) > 0 {
+		command = fn.Spec.Handler.Build // the program itself may not be there before the build
+	}
+	env := []string{"PATH=" + u.app.getenv("PATH")}
+	for _, v := range fn.Spec.Handler.Env {
+		env = append(env, v.Name+"="+v.Value)
+	}
+	if _, err := process.LookPath(command[0], fn.Origin.Dir, env); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+func (u *upRun) printScreen(r ready) {
+	w, p := u.app.stdout, u.app.painter(u.app.stdout)
+	fmt.Fprintf(w, "%s %s   %s\n\n", p.bold("pelton"), r.Version, plural(len(r.Functions), "function"))
+	_ = writeTable(w, u.addresses(r))
+	fmt.Fprintln(w)
+	rows := [][]string{}
+	for _, f := range r.Functions {
+		state := "ready"
+		if f.Problem != "" {
+			state = "cannot run"
+		}
+		rows = append(rows, []string{"  " + f.Name, state, "scale " + f.Scale, strings.Join(f.Triggers, "; ")})
+		if f.Problem != "" {
+			rows = append(rows, []string{"", "", "", "why: " + oneLine(f.Problem, 200)})
+		}
+	}
+	_ = writeTable(w, rows)
+	if len(rows) == 0 {
+		fmt.Fprintln(w, "  no functions in "+strings.Join(u.opts.paths, ", ")+"; make one: pelton new hello")
+	}
+	fmt.Fprintln(w, "\n"+p.dim("  one line per run follows; Ctrl-C stops"))
+}
+
+func (u *upRun) addresses(r ready) [][]string {
+	state := r.StateDir
+	if abs, err := filepath.Abs(r.StateDir); err == nil {
+		state = abs
+	}
+	state += "  (kept; every write is synced)"
+	if r.Ephemeral {
+		state = filepath.Join(u.runtime, "nats") + "  (temporary: deleted at the end)"
+	}
+	if u.nats == nil {
+		state = "in the NATS server"
+	}
+	return [][]string{{"  HTTP", r.HTTPURL + "/events/SUBJECT"}, {"  NATS", r.NATSURL}, {"  State", state}}
+}
+
+// farewell is the last word.
+func (u *upRun) farewell() {
+	took := time.Since(u.started)
+	if u.app.json() {
+		jsonView{u.app.stdout}.line("up.stopped", time.Now(), struct {
+			Outcomes map[string]int `json:"outcomes"`
+			Uptime   time.Duration  `json:"uptimeNs"`
+		}{u.console.totals, took})
+		return
+	}
+	fmt.Fprintf(u.app.stdout, "\nstopped after %s: %s\n", short(took), upTotals(u.console))
+}

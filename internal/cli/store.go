@@ -1,0 +1,71 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// storeVersion is the layout of the state folder. A higher one was written by a newer pelton.
+const storeVersion = 1
+
+// storeInfo is what the state folder says of itself. The limit is decided at the first start: streams reserve their share
+// of it, which a later, smaller limit could not hold.
+type storeInfo struct {
+	Version  int   `json:"version"`
+	MaxStore int64 `json:"maxStore"` // bytes
+}
+
+// openStateDir makes the state folder, which git shall not see.
+func openStateDir(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return &Error{Exit: ExitFailed, Message: "cannot make the state folder", Cause: err, Hint: "choose another with --state-dir"}
+	}
+	ignore := filepath.Join(dir, ".gitignore")
+	if err := os.WriteFile(ignore, []byte("*\n"), 0o600); err != nil {
+		return &Error{Exit: ExitFailed, Message: "cannot write to the state folder", Cause: err, Hint: "choose another with --state-dir"}
+	}
+	return nil
+}
+
+// openStore returns how large the NATS store in the state folder may be.
+func openStore(dir string) (int64, error) {
+	path := filepath.Join(dir, "store.json")
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return newStore(dir, path)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read state folder: %w", err)
+	}
+	var info storeInfo
+	if err := json.Unmarshal(data, &info); err != nil {
+		return 0, fmt.Errorf("read %s: %w", path, err)
+	}
+	if info.Version > storeVersion || info.MaxStore <= 0 {
+		return 0, &Error{
+			Exit:    ExitConflict,
+			Message: fmt.Sprintf("state folder %s was written by a newer pelton (layout %d, this one knows %d)", dir, info.Version, storeVersion),
+			Hint:    "use the newer pelton, or another --state-dir",
+		}
+	}
+	return info.MaxStore, nil
+}
+
+func newStore(dir, path string) (int64, error) {
+	limit, err := storeLimit(dir)
+	if err != nil {
+		return 0, err
+	}
+	data, err := json.Marshal(storeInfo{storeVersion, limit})
+	if err == nil {
+		err = os.WriteFile(path, append(data, '\n'), 0o600)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("write %s: %w", path, err)
+	}
+	return limit, nil
+}

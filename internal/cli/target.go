@@ -1,0 +1,98 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const connectTimeout = 3 * time.Second
+
+// target is the NATS server that a command works on.
+type target struct {
+	nc    *nats.Conn
+	js    jetstream.JetStream
+	url   string
+	state *upState // of the running pelton up; nil if the server was named
+}
+
+func (t *target) close() { t.nc.Close() }
+
+// connect finds the server and connects: --nats, then a running pelton up, then $NATS_URL.
+func (a *app) connect(ctx context.Context) (*target, error) {
+	t := &target{url: a.natsURL}
+	if t.url == "" {
+		state, err := a.findState()
+		if err != nil {
+			return nil, err
+		}
+		if state != nil {
+			t.state, t.url = state, state.NATSURL
+		} else {
+			t.url = a.getenv("NATS_URL")
+		}
+	}
+	if t.url == "" {
+		return nil, errNoUp("no pelton up runs here, and no NATS server is named")
+	}
+	if err := t.dial(ctx); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+func errNoUp(message string) *Error {
+	return &Error{
+		Exit: ExitUnreachable, Message: message,
+		Hint: "start it with `pelton up`, run this in its folder, or name the server with --nats",
+	}
+}
+
+func (t *target) dial(ctx context.Context) error {
+	nc, err := nats.Connect(t.url, append(connOptions("pelton cli"), nats.Timeout(connectTimeout))...)
+	if err != nil {
+		return &Error{Exit: ExitUnreachable, Message: "cannot reach NATS at " + t.url, Cause: err, Hint: "check that the server runs and the address is right"}
+	}
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(5*time.Second))
+	if err == nil {
+		_, err = js.AccountInfo(ctx)
+	}
+	if err != nil {
+		nc.Close()
+		return &Error{Exit: ExitUnreachable, Message: "JetStream does not answer at " + t.url, Cause: err, Hint: "start the server with JetStream: nats-server --jetstream"}
+	}
+	t.nc, t.js = nc, js
+	return nil
+}
+
+// connOptions are those of every connection of ours. Nothing is buffered while the server is away: a publish then fails at
+// once, instead of being reported as failed and stored later all the same.
+func connOptions(name string) []nats.Option {
+	return []nats.Option{
+		nats.Name(name), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1), nats.ReconnectWait(250 * time.Millisecond),
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // the default prints to stderr
+	}
+}
+
+// explain gives errors of the server and of waiting their exit code.
+func explain(message string, err error) error {
+	var e *Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &e), errors.Is(err, context.Canceled):
+		return err
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
+		return &Error{Exit: ExitTimeout, Message: message, Cause: err}
+	case errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, nats.ErrNoServers), errors.Is(err, nats.ErrReconnectBufExceeded):
+		return &Error{Exit: ExitUnreachable, Message: message, Cause: err}
+	case errors.Is(err, jetstream.ErrStreamNotFound), errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrNoStreamResponse):
+		return &Error{Exit: ExitNotFound, Message: message, Cause: err, Hint: "start `pelton up`: it makes the streams"}
+	default:
+		return fmt.Errorf("%s: %w", message, err)
+	}
+}

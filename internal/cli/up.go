@@ -1,0 +1,117 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+// upOptions are the flags of up.
+type upOptions struct {
+	paths     []string
+	port      int
+	natsPort  int
+	natsURL   string
+	stateDir  string
+	ephemeral bool
+	watch     bool
+	tokenFile string
+	grace     time.Duration
+	logLevel  string
+}
+
+func (a *app) upCommand() *cobra.Command {
+	var o upOptions
+	cmd := &cobra.Command{
+		Use:   "up [PATH...]",
+		Short: "Run everything on this machine: NATS, HTTP and the functions",
+		Long: "Run everything on this machine: a NATS server with JetStream on 127.0.0.1, HTTP for events, and the functions of\n" +
+			"the manifests in PATH (files or folders, default: this folder). Functions start when there is work and stop when\n" +
+			"there is none. Events, retries and dead letters are kept in the state folder; every write is synced.\n\n" +
+			"Ctrl-C stops it: running calls may end within --grace, the exit code is 0. A second Ctrl-C stops it at once.",
+		Example: "  # The functions of a folder\n  pelton up functions/examples\n\n" +
+			"  # On other ports, forgetting everything at the end\n  pelton up --port 9090 --nats-port 5222 --ephemeral hello/\n\n" +
+			"  # With a NATS server that runs already\n  pelton up --nats nats://127.0.0.1:4222 functions/\n\n" +
+			"  # For a program: one JSON object per line\n  pelton up -o json functions/",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.paths, o.natsURL, o.stateDir = args, a.natsURL, a.stateDir
+			return a.up(cmd.Context(), o)
+		},
+	}
+	flags := cmd.Flags()
+	flags.IntVar(&o.port, "port", 8080, "HTTP port on 127.0.0.1; 0 takes any free one")
+	flags.IntVar(&o.natsPort, "nats-port", 4222, "NATS port on 127.0.0.1; 0 takes any free one")
+	flags.BoolVar(&o.ephemeral, "ephemeral", false, "keep events in a temporary folder and delete them at the end")
+	flags.BoolVar(&o.watch, "watch", true, "restart a function when its files change")
+	flags.StringVar(&o.tokenFile, "token-file", "", "file with the bearer token that HTTP callers must send")
+	flags.DurationVar(&o.grace, "grace", 20*time.Second, "how long running calls may go on when pelton stops")
+	flags.StringVar(&o.logLevel, "log-level", "warn", "log to stderr: debug, info, warn or error")
+	bindEnv(flags, "port", "nats-port", "ephemeral", "watch", "token-file", "grace", "log-level")
+	return cmd
+}
+
+// check finds mistakes in the flags before anything is touched.
+func (o *upOptions) check() error {
+	if err := validPort("port", o.port); err != nil {
+		return err
+	}
+	if err := validPort("nats-port", o.natsPort); err != nil {
+		return err
+	}
+	if o.port != 0 && o.port == o.natsPort && o.natsURL == "" {
+		return usage("two different ports", "--port and --nats-port are both %d", o.port)
+	}
+	if o.grace <= 0 {
+		return usage("--grace 20s", "--grace must be positive")
+	}
+	if len(o.paths) == 0 {
+		o.paths = []string{"."}
+	}
+	if o.stateDir == "" {
+		o.stateDir = defaultStateDir
+	}
+	return nil
+}
+
+// token reads the token for HTTP callers; a token on the command line would be seen by every user of the machine.
+func (o *upOptions) token() (string, error) {
+	if o.tokenFile == "" {
+		return "", nil
+	}
+	data, err := os.ReadFile(o.tokenFile)
+	if err != nil {
+		return "", &Error{Exit: ExitFailed, Message: "cannot read the token", Cause: err}
+	}
+	token := strings.TrimSpace(string(data))
+	if token == "" {
+		return "", &Error{Exit: ExitInvalid, Message: "token file " + o.tokenFile + " is empty", Hint: "openssl rand -base64 24 > " + o.tokenFile}
+	}
+	return token, nil
+}
+
+// logger writes what packages log to stderr.
+func (a *app) logger(level string) (*zap.Logger, error) {
+	l, err := zapcore.ParseLevel(level)
+	if err != nil {
+		return nil, usage("--log-level debug, info, warn or error", "unknown log level %q", level)
+	}
+	cfg := zap.NewProductionEncoderConfig()
+	cfg.EncodeTime = zapcore.ISO8601TimeEncoder
+	encoder := zapcore.NewConsoleEncoder(cfg)
+	if a.json() {
+		encoder = zapcore.NewJSONEncoder(cfg)
+	}
+	core := zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(a.stderr)), l)
+	return zap.New(core), nil
+}
+
+// upTotals is the last thing that up says.
+func upTotals(c *console) string {
+	return fmt.Sprintf("%d done, %d to retry, %d dead, %d filtered out",
+		c.total("done"), c.total("retry"), c.total("dead"), c.total("filtered"))
+}

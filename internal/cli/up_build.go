@@ -1,0 +1,112 @@
+package cli
+
+import (
+	"context"
+	"path/filepath"
+
+	"github.com/pelton-dev/pelton/internal/bridge"
+	"github.com/pelton-dev/pelton/internal/function"
+	"github.com/pelton-dev/pelton/internal/ledger"
+	"github.com/pelton-dev/pelton/internal/lifecycle"
+	"github.com/pelton-dev/pelton/internal/supervisor"
+	"github.com/pelton-dev/pelton/internal/wake"
+)
+
+// build makes the parts that run side by side. Nothing of them runs yet.
+func (u *upRun) build(ctx context.Context) error {
+	core, err := u.dial("core")
+	if err != nil {
+		return err
+	}
+	u.console = newConsole(u.view())
+	writer := ledger.NewWriter(u.js, ledger.WriterConfig{Logger: u.log.Named("ledger")})
+	watcher, err := wake.New(core, wake.Config{Logger: u.log.Named("wake")})
+	if err != nil {
+		return err
+	}
+	u.sup, err = supervisor.New(core, watcher, supervisor.Config{
+		RuntimeDir: filepath.Join(u.runtime, "h"), Guard: u.guard, DrainTimeout: u.opts.grace,
+		Watch: u.opts.watch, Manifests: u.opts.paths, Reload: u.reload,
+		OnEvent: u.onEvent, OnOutput: u.console.output,
+		Recorder: ledger.RecorderFunc(func(r ledger.Run) { writer.Record(r); u.console.Record(r) }),
+		Logger:   u.log.Named("supervisor"),
+	})
+	if err != nil {
+		return err
+	}
+	for _, fn := range u.functions {
+		u.announced.Store(fn.Key(), true)
+	}
+	u.sup.Apply(u.functions)
+	if err := u.buildBridge(); err != nil {
+		return err
+	}
+	if u.control, err = listenControl(u.runtime, u.sup); err != nil {
+		return err
+	}
+	u.state.ControlSocket = u.control.socket()
+	u.keep(ctx, "run records", writer.Run)
+	u.keep(ctx, "wake", watcher.Run)
+	u.actors = append(u.actors, lifecycle.Actor{Name: "functions", Run: u.sup.Run}, lifecycle.Actor{Name: "http", Run: u.bridge.Run},
+		lifecycle.Actor{Name: "control", Run: u.control.run})
+	return nil
+}
+
+// onEvent shows what happens to functions, except that those of the start screen have come.
+func (u *upRun) onEvent(e supervisor.Event) {
+	if e.Kind == supervisor.EventAdded {
+		if _, known := u.announced.LoadAndDelete(e.Function); known {
+			return
+		}
+	}
+	u.console.event(e)
+}
+
+// keep runs a part until everything that needs it has ended.
+func (u *upRun) keep(ctx context.Context, name string, run func(context.Context) error) {
+	b := startBackground(ctx, name, run)
+	u.later(b.stop)
+	u.actors = append(u.actors, lifecycle.Actor{Name: name, Run: b.watch})
+}
+
+func (u *upRun) buildBridge() error {
+	token, err := u.opts.token()
+	if err != nil {
+		return err
+	}
+	nc, err := u.dial("http")
+	if err != nil {
+		return err
+	}
+	u.bridge, err = bridge.New(bridge.Config{
+		Conn: nc, Listener: u.http, Token: token, Logger: u.log.Named("http"), DrainTimeout: min(u.opts.grace, bridge.DefaultDrainTimeout),
+	})
+	if err != nil {
+		return err
+	}
+	u.state.HTTPURL = "http://" + u.http.Addr().String()
+	return u.bridge.SetRoutes(routesOf(u.functions))
+}
+
+// reload reads the manifests again after a change.
+func (u *upRun) reload(context.Context) ([]*function.Function, error) {
+	fns, err := loadFunctions(u.opts.paths, function.CheckCommand)
+	if err != nil {
+		return nil, err
+	}
+	return fns, u.bridge.SetRoutes(routesOf(fns))
+}
+
+func routesOf(fns []*function.Function) []bridge.Route {
+	var routes []bridge.Route
+	for _, fn := range fns {
+		for _, t := range fn.Spec.Triggers {
+			if t.HTTP != nil {
+				routes = append(routes, bridge.Route{
+					Path: t.HTTP.Path, Methods: t.HTTP.Methods, Namespace: fn.Metadata.Namespace, Function: fn.Metadata.Name,
+				})
+			}
+		}
+	}
+	return routes
+}

@@ -1,0 +1,84 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/pelton-dev/pelton/internal/stream"
+)
+
+// dial makes a connection of ours: inside the process, or to the server that was named.
+func (u *upRun) dial(name string) (*nats.Conn, error) {
+	if u.nats == nil {
+		t := &target{url: u.opts.natsURL}
+		nc, err := nats.Connect(t.url, append(connOptions("pelton up "+name), nats.Timeout(connectTimeout))...)
+		if err != nil {
+			return nil, &Error{Exit: ExitUnreachable, Message: "cannot reach NATS at " + t.url, Cause: err, Hint: "check that the server runs, or leave --nats out"}
+		}
+		u.later(nc.Close)
+		return nc, nil
+	}
+	nc, err := u.nats.dial("pelton up " + name)
+	if err != nil {
+		return nil, err
+	}
+	u.later(nc.Close)
+	return nc, nil
+}
+
+// ensureStreams makes the streams and consumers before anything can be published: a consumer begins with what comes after it.
+func (u *upRun) ensureStreams(ctx context.Context) error {
+	nc, err := u.dial("streams")
+	if err != nil {
+		return err
+	}
+	if u.js, err = jetstream.New(nc); err != nil {
+		return fmt.Errorf("make JetStream context: %w", err)
+	}
+	if err := awaitJetStream(ctx, u.js); err != nil {
+		return err
+	}
+	drifts, err := stream.Ensure(ctx, u.js, stream.Config{MaxBytes: u.maxStore, MaxPayload: u.js.Conn().MaxPayload()})
+	if err != nil {
+		return explain("cannot make the streams", err)
+	}
+	for _, d := range drifts {
+		u.app.say("note: stream %s %s", d.Stream, d.Detail)
+	}
+	for _, fn := range u.functions {
+		if _, err := stream.EnsureFunction(ctx, u.js, fn); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			u.problems[fn.Key()] = err.Error()
+		}
+	}
+	return nil
+}
+
+const jetStreamPatience = 15 * time.Second
+
+// awaitJetStream waits until JetStream answers: that is a moment after the server does.
+func awaitJetStream(ctx context.Context, js jetstream.JetStream) error {
+	ctx, cancel := context.WithTimeout(ctx, jetStreamPatience)
+	defer cancel()
+	for {
+		_, err := js.AccountInfo(ctx)
+		if err == nil {
+			return nil
+		}
+		if errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount) {
+			return &Error{Exit: ExitUnreachable, Message: "the NATS server has no JetStream", Cause: err, Hint: "start it with nats-server --jetstream"}
+		}
+		select {
+		case <-ctx.Done():
+			return &Error{Exit: ExitUnreachable, Message: "JetStream does not answer", Cause: err}
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}

@@ -1,0 +1,58 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pelton-dev/pelton/internal/function"
+)
+
+func (a *app) validateCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "validate PATH...",
+		Short: "Check manifests and list every problem",
+		Long:  "Check Function manifests, files or folders, and list every problem of every file with its line. Exit 7 if there is one.",
+		Example: "  # A folder with everything below it\n  pelton validate functions/examples\n\n" +
+			"  # For a program: problems as JSON on stdout\n  pelton validate function.yaml -o json",
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error { return a.validate(args) },
+	}
+}
+
+// validation is the result of validate under -o json.
+type validation struct {
+	Valid     bool               `json:"valid"`
+	Functions []string           `json:"functions"`
+	Problems  []function.Problem `json:"problems"`
+}
+
+func (a *app) validate(paths []string) error {
+	fns, err := loadFunctions(paths)
+	result := validation{Valid: err == nil, Functions: []string{}, Problems: []function.Problem{}}
+	var invalid *function.Invalid
+	if errors.As(err, &invalid) {
+		result.Problems = invalid.Problems
+	} else if err != nil {
+		return err
+	}
+	for _, fn := range fns {
+		result.Functions = append(result.Functions, fn.Key().String())
+	}
+	if a.json() {
+		if werr := a.writeJSON(result); werr != nil {
+			return werr
+		}
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	for _, fn := range fns {
+		if _, err := fmt.Fprintf(a.stdout, "%s: function %s is valid\n", fn.Origin.File, fn.Key()); err != nil {
+			return fmt.Errorf("write output: %w", err)
+		}
+	}
+	return nil
+}
