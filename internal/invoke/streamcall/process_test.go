@@ -72,7 +72,6 @@ func bareLoop() error {
 
 const bareFrame = 400 // about the size of a Call with 256 bytes of data
 
-
 // serveSDK is a handler process as users write them.
 func serveSDK() error {
 	invoketest.ExitWithParent()

@@ -76,15 +76,11 @@ func (s *session) read(leaving func()) error {
 	var f streamwire.Frame
 	for {
 		body, err := s.r.Next()
-		var big *streamwire.OversizedError
-		if errors.As(err, &big) {
-			err = s.oversized(big)
-			if err == nil {
-				continue
-			}
-		}
 		if err != nil {
-			return err
+			if err := s.oversized(err); err != nil {
+				return err
+			}
+			continue
 		}
 		if err := f.Decode(body); err != nil {
 			return fmt.Errorf("%w: %w", errProtocol, err)
@@ -99,9 +95,13 @@ func (s *session) read(leaving func()) error {
 	}
 }
 
-// oversized answers the call whose Result is too large to be read. A frame that nothing can be said about, or that is too
-// large even to be skipped, is an error.
-func (s *session) oversized(big *streamwire.OversizedError) error {
+// oversized answers the call whose Result is too large to be read, if that is what err says. Other errors end the
+// connection, and so does a frame that nothing can be said about or that is too large even to be skipped.
+func (s *session) oversized(err error) error {
+	var big *streamwire.OversizedError
+	if !errors.As(err, &big) {
+		return err
+	}
 	id, ok := streamwire.ResultID(big.Head)
 	if ok {
 		s.answer(id, reply{err: &invoke.Error{Code: invoke.CodeResponseTooLarge, Err: big}})

@@ -42,9 +42,6 @@ func AppendCall(b []byte, c *Call) []byte {
 	return appendUint(b, 5, uint64(c.Deadline))
 }
 
-// SizeCall returns the bytes AppendCall adds for c, at most a few more.
-func SizeCall(c *Call) int { return maxHead + callSize(c, SizeEvent(c.Event)) }
-
 func callSize(c *Call, eventSize int) int {
 	return sizeUint(1, c.ID) + sizeEventField(2, c.Event, eventSize) + sizeUint(3, uint64(c.Attempt)) +
 		sizeUint(4, uint64(c.Redeliveries)) + sizeUint(5, uint64(c.Deadline))
@@ -76,9 +73,6 @@ func AppendCancel(b []byte, c *Cancel) []byte {
 
 // AppendGoodbye appends a Goodbye as a frame with its length.
 func AppendGoodbye(b []byte) []byte { return appendHead(b, KindGoodbye, 0) }
-
-// maxHead bounds what appendHead appends: two lengths and a tag.
-const maxHead = 2*5 + 1
 
 // appendHead appends what stands before a message of the given size: the frame's length, the tag, the message's length.
 func appendHead(b []byte, k Kind, size int) []byte {

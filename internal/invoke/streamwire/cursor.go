@@ -9,7 +9,10 @@ import (
 	"github.com/pelton-dev/pelton/internal/event"
 )
 
-var errUTF8 = errors.New("text is not UTF-8")
+var (
+	errUTF8  = errors.New("text is not UTF-8")
+	errField = errors.New("invalid field number")
+)
 
 // cursor walks the fields of one message. After the first error next returns false and err says why.
 type cursor struct {
@@ -26,6 +29,10 @@ func (c *cursor) next() bool {
 	}
 	num, typ, n := protowire.ConsumeTag(c.rest)
 	if !c.advance(n) {
+		return false
+	}
+	if num > protowire.MaxValidNumber { // ConsumeTag lets these pass
+		c.err = errField
 		return false
 	}
 	c.num, c.typ = num, typ
