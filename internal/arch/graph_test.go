@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -17,6 +20,9 @@ type graph map[string][]string
 
 // goList asks the go command once for all tests.
 var goList = sync.OnceValues(func() (graph, error) {
+	if err := dependOnSources("../.."); err != nil {
+		return nil, err
+	}
 	cmd := exec.Command("go", "list", "-deps", "-json=ImportPath,Imports", "./...")
 	cmd.Dir = "../.."
 	out, err := cmd.Output()
@@ -43,6 +49,22 @@ var goList = sync.OnceValues(func() (graph, error) {
 		g[p.ImportPath] = p.Imports
 	}
 })
+
+// dependOnSources looks at every Go file, so that the go command does not give a cached result after one of them changed. It
+// knows the files that a test looks at, but not what the commands it starts look at.
+func dependOnSources(root string) error {
+	return filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && path != root && strings.HasPrefix(entry.Name(), "."):
+			return fs.SkipDir
+		case filepath.Ext(path) == ".go" || entry.Name() == "go.mod":
+			_, err = os.Stat(path)
+		}
+		return err
+	})
+}
 
 func load(t *testing.T) graph {
 	t.Helper()
