@@ -126,12 +126,12 @@ func (b *builder) set(name, value string) {
 		b.duplicate(name)
 		return
 	}
-	b.size += len(name) + len(value)
 	code, detail := check(a, name, value)
 	if code != "" {
 		b.problem(name, code, detail)
 		return
 	}
+	b.size += len(name) + len(value)
 	if f := b.e.field(a); f != nil {
 		*f = value
 	}
@@ -155,11 +155,11 @@ func (b *builder) setExtension(name, value string) {
 		b.duplicate(name)
 		return
 	}
-	b.size += len(name) + len(value)
 	if code, detail := check(attrExtension, name, value); code != "" {
 		b.problem(name, code, detail)
 		return
 	}
+	b.size += len(name) + len(value)
 	if len(b.e.Extensions) == MaxExtensions {
 		b.problem(name, CodeTooManyAttributes, fmt.Sprintf("%s is one extension too many: at most %d", name, MaxExtensions))
 		return
@@ -168,11 +168,11 @@ func (b *builder) setExtension(name, value string) {
 }
 
 func (b *builder) duplicate(name string) {
-	code, what := CodeDuplicateMember, "member"
+	code, want := CodeDuplicateMember, "want one member"
 	if b.place == placeHeader {
-		code, what = CodeDuplicateHeader, "header"
+		code, want = CodeDuplicateHeader, "want one header, in upper or lower case"
 	}
-	b.problem(name, code, fmt.Sprintf("%s is given more than once: want one %s (header names differ not by case)", show(name), what))
+	b.problem(name, code, fmt.Sprintf("%s is given more than once: %s", show(name), want))
 }
 
 func (b *builder) problem(name, code, detail string) {

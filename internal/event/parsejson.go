@@ -127,7 +127,8 @@ func (p *eventParser) member(key []byte, depth int) error {
 	name := string(decoded)
 	switch {
 	case !ok:
-		p.problem(string(key), CodeInvalidName, quote(string(key))+" has half of a surrogate pair: want a-z and 0-9")
+		name = string(key[1 : len(key)-1])
+		p.problem(name, CodeInvalidName, quote(name)+" has half of a surrogate pair: want a-z and 0-9")
 	case slices.Contains(p.names, name):
 		p.duplicate(name)
 	case len(p.names) == maxMembers:
