@@ -73,7 +73,22 @@ func EnsureFunction(ctx context.Context, js jetstream.JetStream, fn *function.Fu
 	if err := ensureSchedules(ctx, js, fn); err != nil {
 		return nil, err
 	}
-	return consumers, nil
+	return consumers, checkReply(ctx, js, fn)
+}
+
+// checkReply makes sure that replies can be stored: an outcome whose reply no stream takes would never be acknowledged.
+func checkReply(ctx context.Context, js jetstream.JetStream, fn *function.Function) error {
+	if fn.Spec.Reply == nil {
+		return nil
+	}
+	_, err := js.StreamNameBySubject(ctx, fn.Spec.Reply.Subject)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return fmt.Errorf("spec.reply.subject: no stream stores %q (use a subject below events., or create a stream for it)", fn.Spec.Reply.Subject)
+	}
+	if err != nil {
+		return fmt.Errorf("look up the stream of reply subject %q: %w", fn.Spec.Reply.Subject, err)
+	}
+	return nil
 }
 
 func ensureConsumer(ctx context.Context, js jetstream.JetStream, fn *function.Function, c Consumer) error {
@@ -83,6 +98,9 @@ func ensureConsumer(ctx context.Context, js jetstream.JetStream, fn *function.Fu
 	}
 	if err != nil {
 		return fmt.Errorf("look up stream %s: %w", c.Stream, err)
+	}
+	if err := checkCovered(fn, c, s.CachedInfo().Config.Subjects); err != nil {
+		return err
 	}
 	want := consumerConfig(fn, c)
 	if have, err := s.Consumer(ctx, c.Name); err == nil {
@@ -94,6 +112,18 @@ func ensureConsumer(ctx context.Context, js jetstream.JetStream, fn *function.Fu
 	}
 	if _, err := s.CreateOrUpdateConsumer(ctx, want); err != nil {
 		return fmt.Errorf("provision consumer %s on stream %s: %w", c.Name, c.Stream, err)
+	}
+	return nil
+}
+
+// checkCovered refuses a trigger that could never see an event: its stream stores no such subject.
+func checkCovered(fn *function.Function, c Consumer, stored []string) error {
+	for i, filter := range c.Filters {
+		covered := slices.ContainsFunc(stored, func(s string) bool { return function.SubjectsOverlap(s, filter) })
+		if !covered && c.Trigger != WorkTrigger {
+			return fmt.Errorf("spec.triggers[%d].event.subjects[%d]: stream %s stores %v, so no event can match %q (function %s)",
+				c.Trigger, i, c.Stream, stored, filter, fn.Key())
+		}
 	}
 	return nil
 }

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/pelton-dev/pelton/internal/function"
+	"github.com/pelton-dev/pelton/internal/stream"
+)
+
+// drain works off a stored backlog with an instant handler, the bare loop and Pelton by turns.
+func drain(ctx context.Context, r *rig, t *table) error {
+	type lane struct {
+		t        transport
+		fn       *function.Function
+		loopRate []float64
+		rate     []float64
+		loopCPU  []float64
+		cpu      []float64
+	}
+	var lanes []*lane
+	for _, tr := range transports() {
+		lanes = append(lanes, &lane{t: tr})
+	}
+	if err := r.preload(ctx, "events.bench.drain"); err != nil {
+		return err
+	}
+	for round := range r.opts.rounds {
+		for _, l := range lanes {
+			name := fmt.Sprintf("drain-%s-%d", strings.ReplaceAll(l.t.name, " ", "-"), round)
+			l.fn = newFunction(name, l.t, "events.bench.drain")
+			rate, cpu, err := r.drainOnce(ctx, l.fn, func(consumer string) (workers, error) { return r.startLoop(l.t, consumer) })
+			if err != nil {
+				return fmt.Errorf("bare loop, %s: %w", l.t.name, err)
+			}
+			l.loopRate, l.loopCPU = append(l.loopRate, rate), append(l.loopCPU, cpu)
+			rate, cpu, err = r.drainOnce(ctx, l.fn, func(string) (workers, error) { return r.startSidecar(l.t, l.fn) })
+			if err != nil {
+				return fmt.Errorf("pelton, %s: %w", l.t.name, err)
+			}
+			l.rate, l.cpu = append(l.rate, rate), append(l.cpu, cpu)
+		}
+	}
+	for _, l := range lanes {
+		t.add("drain, "+l.t.name+", events/s", fmt.Sprintf("%.0f", median(l.loopRate)), fmt.Sprintf("%.0f", median(l.rate)),
+			fmt.Sprintf("%.2f", median(l.rate)/median(l.loopRate)), "0.80 or more")
+		t.add("  sidecar CPU, µs/event", fmt.Sprintf("%.1f", median(l.loopCPU)), fmt.Sprintf("%.1f", median(l.cpu)),
+			fmt.Sprintf("%.2f", median(l.cpu)/median(l.loopCPU)), "18 µs on the unix socket")
+	}
+	return nil
+}
+
+// preload stores the events once; every consumer reads them anew.
+func (r *rig) preload(ctx context.Context, subject string) error {
+	js, err := jetstream.New(r.nc, jetstream.WithPublishAsyncMaxPending(1024))
+	if err != nil {
+		return err
+	}
+	data := []byte(`{"padding":"` + strings.Repeat("x", 256-14) + `"}`)
+	for i := range r.opts.events {
+		if _, err := js.PublishMsgAsync(benchEvent(subject, i, data), jetstream.WithStallWait(time.Minute)); err != nil {
+			return err
+		}
+	}
+	select {
+	case <-js.PublishAsyncComplete():
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func benchEvent(subject string, i int, data []byte) *nats.Msg {
+	return &nats.Msg{Subject: subject, Data: data, Header: nats.Header{
+		"ce-specversion": {"1.0"}, "ce-id": {fmt.Sprintf("bench-%d", i)}, "ce-source": {"/bench"}, "ce-type": {"bench.made"},
+		"ce-datacontenttype": {"application/json"}, "ce-time": {"2026-01-02T03:04:05Z"},
+	}}
+}
+
+// drainOnce lets a feeder work off everything that a fresh consumer holds, from its process start on.
+func (r *rig) drainOnce(ctx context.Context, fn *function.Function, start func(consumer string) (workers, error)) (rate, cpuMicros float64, err error) {
+	c, err := r.freshConsumers(ctx, fn)
+	if err != nil {
+		return 0, 0, err
+	}
+	began := time.Now()
+	w, err := start(c.CachedInfo().Name)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer w.stop()
+	err = await(ctx, "drain", 2*time.Minute, func() (bool, error) {
+		info, err := c.Info(ctx)
+		return err == nil && info.NumPending == 0 && info.NumAckPending == 0, err
+	})
+	if err != nil {
+		return 0, 0, err
+	}
+	took := time.Since(began)
+	return float64(r.opts.events) / took.Seconds(), w.feeder.cpu().Seconds() * 1e6 / float64(r.opts.events), nil
+}
+
+// freshConsumers makes the consumers of fn anew, the event consumer from the beginning of the stream.
+func (r *rig) freshConsumers(ctx context.Context, fn *function.Function) (jetstream.Consumer, error) {
+	for _, c := range stream.ConsumersOf(fn) {
+		_ = r.js.DeleteConsumer(ctx, c.Stream, c.Name) // there is none the first time
+	}
+	cs, err := stream.EnsureFunction(ctx, r.js, fn)
+	if err != nil {
+		return nil, err
+	}
+	c, err := r.js.Consumer(ctx, cs[0].Stream, cs[0].Name)
+	if err != nil {
+		return nil, err
+	}
+	cfg := c.CachedInfo().Config
+	if err := r.js.DeleteConsumer(ctx, cs[0].Stream, cs[0].Name); err != nil {
+		return nil, err
+	}
+	cfg.DeliverPolicy = jetstream.DeliverAllPolicy
+	return r.js.CreateConsumer(ctx, cs[0].Stream, cfg)
+}

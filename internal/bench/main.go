@@ -1,0 +1,73 @@
+// Command bench measures Pelton against the bare loop on the same machine, in the same run, and prints one table of ratios.
+//
+// The bare loop ("L") pulls, calls and acknowledges, and does nothing else: it is the limit of what a sidecar could reach
+// here. Server, sidecar, handler and bare loop are processes of their own; the sidecar is the real binary. Machines differ and
+// drift, so only the ratios mean anything. Everything it starts it also stops.
+//
+//	go run ./internal/bench               # everything
+//	go run ./internal/bench -only drain   # one part: drain, latency, stall, coldstart, wake, idle, memory
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+)
+
+// part is one measurement. It adds its rows to the table.
+type part struct {
+	name string
+	run  func(ctx context.Context, r *rig, t *table) error
+}
+
+func main() {
+	if role := os.Getenv(roleVariable); role != "" {
+		runRole(role)
+		return
+	}
+	var opts options
+	flag.StringVar(&opts.only, "only", "", "comma-separated parts to run (default all)")
+	flag.IntVar(&opts.events, "n", 100_000, "events of the drain")
+	flag.IntVar(&opts.rounds, "rounds", 5, "rounds of the drain; the median counts")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := measure(ctx, opts); err != nil {
+		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+type options struct {
+	only           string
+	events, rounds int
+}
+
+func measure(ctx context.Context, opts options) error {
+	parts := []part{
+		{"drain", drain}, {"latency", latency}, {"stall", stall},
+		{"coldstart", coldStart}, {"wake", wakeUp}, {"idle", idle}, {"memory", memory},
+	}
+	r, err := newRig(ctx, opts)
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	t := &table{}
+	for _, p := range parts {
+		if opts.only != "" && !strings.Contains(","+opts.only+",", ","+p.name+",") {
+			continue
+		}
+		fmt.Fprintf(os.Stderr, "bench: %s\n", p.name)
+		if err := p.run(ctx, r, t); err != nil {
+			t.print(os.Stdout)
+			return fmt.Errorf("%s: %w", p.name, err)
+		}
+	}
+	t.print(os.Stdout)
+	return nil
+}

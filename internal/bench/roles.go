@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/cloudevents/sdk-go/v2/event"
+	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/pelton-dev/pelton/functions"
+)
+
+// roleVariable tells a copy of this binary to be one of the processes of the bench.
+const roleVariable = "PELTON_BENCH_ROLE"
+
+func runRole(role string) {
+	roles := map[string]func() error{
+		"nats": serveNATS, "handler-http": serveHTTP, "handler-frames": serveFrames,
+		"handler-sdk": func() error {
+			return functions.Serve(func(context.Context, event.Event) (*event.Event, error) { return nil, nil })
+		},
+		"loop-http": loopHTTP, "loop-raw": loopRaw, "loop-frames": loopFrames,
+	}
+	run, ok := roles[role]
+	if !ok {
+		fmt.Fprintf(os.Stderr, "bench: no role %q\n", role)
+		os.Exit(2)
+	}
+	if err := run(); err != nil {
+		fmt.Fprintf(os.Stderr, "bench: %s: %v\n", role, err)
+		os.Exit(1)
+	}
+}
+
+// serveNATS is the server, with every write synced as in the product.
+func serveNATS() error {
+	s, err := server.NewServer(&server.Options{
+		ServerName: "bench", Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: os.Getenv("STORE"),
+		SyncAlways: os.Getenv("SYNC") != "lazy", NoSigs: true, NoLog: true,
+	})
+	if err != nil {
+		return err
+	}
+	s.Start()
+	if !s.ReadyForConnections(waitStart) {
+		return fmt.Errorf("not ready")
+	}
+	fmt.Println(s.ClientURL())
+	stopped()
+	s.Shutdown()
+	s.WaitForShutdown()
+	return nil
+}
+
+// serveHTTP is the instant handler over HTTP, as a Go programmer writes it.
+func serveHTTP() error {
+	network, address := "tcp", "127.0.0.1:"+os.Getenv("PORT")
+	if path := os.Getenv("PELTON_SOCKET"); path != "" {
+		network, address = "unix", path
+	}
+	l, err := net.Listen(network, address)
+	if err != nil {
+		return err
+	}
+	go func() {
+		_ = http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }))
+	}()
+	stopped()
+	return nil
+}
+
+func stopped() {
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, syscall.SIGTERM, os.Interrupt)
+	<-c
+}
