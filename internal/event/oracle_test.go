@@ -35,7 +35,7 @@ func known(e *event.Event) bool {
 }
 
 func TestSDKReadsOurJSON(t *testing.T) {
-	eachEvent(t, func(t *rapid.T, e *event.Event) {
+	eachEvent(t, 10, func(t *rapid.T, e *event.Event) {
 		if known(e) {
 			return
 		}
@@ -48,7 +48,7 @@ func TestSDKReadsOurJSON(t *testing.T) {
 }
 
 func TestWeReadJSONOfSDK(t *testing.T) {
-	eachEvent(t, func(t *rapid.T, e *event.Event) {
+	eachEvent(t, 10, func(t *rapid.T, e *event.Event) {
 		if known(e) {
 			return
 		}
@@ -69,7 +69,7 @@ func TestWeReadJSONOfSDK(t *testing.T) {
 }
 
 func TestWeReadBindingOfSDK(t *testing.T) {
-	eachEvent(t, func(t *rapid.T, e *event.Event) {
+	eachEvent(t, 10, func(t *rapid.T, e *event.Event) {
 		if known(e) || !unescaped(e) {
 			return // the SDK sends such values without the encoding the binding asks for
 		}

@@ -14,14 +14,18 @@ import (
 	"github.com/pelton-dev/pelton/internal/event"
 )
 
-// eventsPerCheck times the 100 checks of rapid make the 10,000 random events of each property.
-const eventsPerCheck = 100
+// perCheck events in each of rapid's 100 calls make the 10,000 random events of the round trip.
+const perCheck = 100
 
-func eachEvent(t *testing.T, check func(t *rapid.T, e *event.Event)) {
+// eachEvent draws n events for each of rapid's 100 calls.
+func eachEvent(t *testing.T, n int, check func(t *rapid.T, e *event.Event)) {
 	t.Helper()
 	t.Parallel()
+	if testing.Short() {
+		n = 1
+	}
 	rapid.Check(t, func(t *rapid.T) {
-		for range eventsPerCheck {
+		for range n {
 			e := genEvent().Draw(t, "event")
 			if problems := e.Validate(); len(problems) > 0 {
 				t.Fatalf("generated event is not valid: %v", problems)
@@ -31,15 +35,22 @@ func eachEvent(t *testing.T, check func(t *rapid.T, e *event.Event)) {
 	})
 }
 
-func TestRoundTripNATS(t *testing.T) {
-	eachEvent(t, func(t *rapid.T, e *event.Event) {
-		header, data := event.Encode(e)
-		got, err := event.Decode(&event.Message{Header: overTheWire(t, header), Data: data})
-		if err != nil {
-			t.Fatal(err)
-		}
-		same(t, "NATS", got, e)
+// C21: attributes and bytes are the same after every transport.
+func TestRoundTrip(t *testing.T) {
+	eachEvent(t, perCheck, func(t *rapid.T, e *event.Event) {
+		throughNATS(t, e)
+		throughJSON(t, e)
+		throughHTTP(t, e)
 	})
+}
+
+func throughNATS(t *rapid.T, e *event.Event) {
+	header, data := event.Encode(e)
+	got, err := event.Decode(&event.Message{Header: overTheWire(t, header), Data: data})
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "NATS", got, e)
 }
 
 // overTheWire writes headers as NATS does and lets the client library read them.
@@ -59,22 +70,20 @@ func overTheWire(t *rapid.T, header map[string][]string) nats.Header {
 	return read
 }
 
-func TestRoundTripJSON(t *testing.T) {
-	eachEvent(t, func(t *rapid.T, e *event.Event) {
-		document := event.AppendJSON(nil, e)
-		got, problems := event.ParseJSON(document)
-		if len(problems) > 0 {
-			t.Fatalf("%v\n%s", problems, document)
-		}
-		same(t, "JSON", got, e)
+func throughJSON(t *rapid.T, e *event.Event) {
+	document := event.AppendJSON(nil, e)
+	got, problems := event.ParseJSON(document)
+	if len(problems) > 0 {
+		t.Fatalf("%v\n%s", problems, document)
+	}
+	same(t, "JSON", got, e)
 
-		structured, err := event.Decode(&event.Message{
-			Header: map[string][]string{"content-type": {"Application/CloudEvents+JSON; charset=UTF-8"}}, Data: document})
-		if err != nil {
-			t.Fatal(err)
-		}
-		same(t, "structured NATS", structured, e)
-	})
+	structured, err := event.Decode(&event.Message{
+		Header: map[string][]string{"content-type": {"Application/CloudEvents+JSON; charset=UTF-8"}}, Data: document})
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "structured NATS", structured, e)
 }
 
 func TestRoundTripBatch(t *testing.T) {
@@ -98,24 +107,22 @@ func TestRoundTripBatch(t *testing.T) {
 	})
 }
 
-func TestRoundTripHTTP(t *testing.T) {
-	eachEvent(t, func(t *rapid.T, e *event.Event) {
-		request := []byte("POST / HTTP/1.1\r\nHost: example.com\r\nContent-Length: " + strconv.Itoa(len(e.Data)) + "\r\n")
-		request = append(event.AppendHTTPAttributes(request, e), "\r\n"...)
-		r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(append(request, e.Data...))))
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		mode, events, problems := event.FromHTTP(r.Header, body, event.Limits{})
-		if mode != event.ModeBinary || len(problems) > 0 {
-			t.Fatalf("%s, %v", mode, problems)
-		}
-		same(t, "HTTP", events[0], e)
-	})
+func throughHTTP(t *rapid.T, e *event.Event) {
+	request := []byte("POST / HTTP/1.1\r\nHost: example.com\r\nContent-Length: " + strconv.Itoa(len(e.Data)) + "\r\n")
+	request = append(event.AppendHTTPAttributes(request, e), "\r\n"...)
+	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(append(request, e.Data...))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mode, events, problems := event.FromHTTP(r.Header, body, event.Limits{})
+	if mode != event.ModeBinary || len(problems) > 0 {
+		t.Fatalf("%s, %v", mode, problems)
+	}
+	same(t, "HTTP", events[0], e)
 }
 
 func TestDecodeIntoReusesExtensions(t *testing.T) {
