@@ -16,8 +16,8 @@ const (
 	muteWindow = 10 * time.Second
 )
 
-// clockSlack covers the coarse clock of file times.
-const clockSlack = 50 * time.Millisecond
+// clockSlack covers the coarse clock of file times, which may be behind.
+const clockSlack = 20 * time.Millisecond
 
 // change is a file that was written, made or removed.
 type change struct {
@@ -96,7 +96,7 @@ func (c *changes) duringBuild(path string) bool {
 		return false
 	}
 	t := info.ModTime()
-	return !t.Before(c.begun.Add(-clockSlack)) && !t.After(c.ended.Add(clockSlack))
+	return !t.Before(c.begun.Add(-clockSlack)) && !t.After(c.ended)
 }
 
 // isProgram reports whether a file is executable and not a script.

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"context"
 	"time"
 
 	"github.com/pelton-dev/pelton/internal/function"
@@ -23,6 +24,43 @@ func (s *Supervisor) List() []Status {
 		list[i] = u.status()
 	}
 	return list
+}
+
+// AwaitSetup waits for Run to begin and returns when the consumers of every function exist, so that events published from now
+// on reach them, or could not be made, which Status tells. Builds may still run.
+func (s *Supervisor) AwaitSetup(ctx context.Context) error {
+	select {
+	case <-s.begun:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	for _, u := range s.all() {
+		if err := u.awaitSetup(ctx); err != nil {
+			return err
+		}
+	}
+	if s.ctx.Err() != nil {
+		return ErrStopped
+	}
+	return nil
+}
+
+func (u *unit) awaitSetup(ctx context.Context) error {
+	for {
+		u.mu.Lock()
+		settled, changed := u.setup.listens || u.setup.err != nil, u.changed
+		u.release()
+		if settled {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-u.ctx.Done():
+			return nil // removed meanwhile
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 func (u *unit) status() Status {

@@ -26,6 +26,7 @@ type setup struct {
 	spec    bool               // newest is not set up yet
 	files   bool               // files have changed since the last setup began
 	running bool
+	listens bool // its consumers exist: what is published from now on reaches it
 	tries   int
 	retry   time.Time // no setup before; zero for none that waits
 	err     error     // of the last one
@@ -134,6 +135,10 @@ func (u *unit) provision(fn *function.Function) error {
 		return fmt.Errorf("provision consumers: %w", err)
 	}
 	u.sup.watchQueue(u, consumers)
+	u.mu.Lock()
+	defer u.release()
+	u.setup.listens = true
+	u.broadcast()
 	return nil
 }
 

@@ -52,6 +52,8 @@ type Supervisor struct {
 	cut  context.Context // ends when calls that still run at shutdown are cut
 	file *fileWatch      // nil without Watch
 
+	begun chan struct{} // closed by Run once what Apply was given is hosted
+
 	mu        sync.Mutex // guards all below
 	functions []*function.Function
 	units     map[function.Key]*unit
@@ -72,11 +74,11 @@ func New(nc *nats.Conn, watcher *wake.Watcher, cfg Config) (*Supervisor, error) 
 	return &Supervisor{
 		cfg: cfg, nc: nc, js: js, watcher: watcher, units: map[function.Key]*unit{},
 		builds: semaphore.NewWeighted(buildsAtOnce), provisions: semaphore.NewWeighted(provisionsAtOnce),
-		ports: ports{taken: map[int]bool{}},
+		begun: make(chan struct{}), ports: ports{taken: map[int]bool{}},
 	}, nil
 }
 
-// Run hosts what Apply was given until ctx ends. Then all replicas drain, and Run returns when no process is left.
+// Run hosts what Apply was given until ctx ends; it is called once. Then all replicas drain, and Run returns when no process is left.
 func (s *Supervisor) Run(ctx context.Context) error {
 	dir, err := makeRuntimeDir(s.cfg.RuntimeDir)
 	if err != nil {
@@ -94,6 +96,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	s.running = true
 	s.reconcile()
 	s.mu.Unlock()
+	close(s.begun)
 
 	<-ctx.Done()
 	s.mu.Lock()

@@ -1,0 +1,89 @@
+package supervisor
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	sdk "github.com/cloudevents/sdk-go/v2/event"
+	"go.uber.org/goleak"
+
+	"github.com/pelton-dev/pelton/functions"
+	"github.com/pelton-dev/pelton/internal/process"
+)
+
+// handlerMode makes the test binary a handler; its value says how it behaves.
+const handlerMode = "TEST_HANDLER_MODE"
+
+func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == process.GuardArg {
+		os.Exit(process.RunGuard(os.Stdin))
+	}
+	if mode := os.Getenv(handlerMode); mode != "" {
+		os.Exit(runHandler(mode))
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// runHandler is the handler process.
+func runHandler(mode string) int {
+	fmt.Fprintln(os.Stderr, "handler says", mode)
+	switch mode {
+	case "exit":
+		return 3
+	case "mute": // never listens
+		time.Sleep(time.Hour)
+	case "stream":
+		err := functions.Serve(func(context.Context, sdk.Event) (*sdk.Event, error) { return nil, nil })
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	case "escape": // leaves a process in a session of its own behind
+		cmd := exec.Command("sleep", "1000")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		if err := cmd.Start(); err != nil {
+			return 1
+		}
+	case "version": // a script, so to speak, that is broken or not
+		text, err := os.ReadFile("version.py")
+		fmt.Fprintf(os.Stderr, "version %s\n", text)
+		if err != nil || strings.Contains(string(text), "broken") {
+			return 1
+		}
+	}
+	return serveHTTP()
+}
+
+// serveHTTP listens where Pelton says. What a call does is its body's first word.
+func serveHTTP() int {
+	network, address := "tcp", "127.0.0.1:"+os.Getenv("PORT")
+	if socket := os.Getenv("PELTON_SOCKET"); socket != "" {
+		network, address = "unix", socket
+	}
+	l, err := net.Listen(network, address)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	err = http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		switch string(body) {
+		case "crash":
+			fmt.Fprintln(os.Stderr, "about to crash")
+			os.Exit(7)
+		case "slow":
+			time.Sleep(200 * time.Millisecond)
+		case "hang":
+			<-r.Context().Done()
+		}
+	}))
+	fmt.Fprintln(os.Stderr, err)
+	return 1
+}

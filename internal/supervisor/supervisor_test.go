@@ -1,0 +1,220 @@
+package supervisor
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/pelton-dev/pelton/internal/event"
+	"github.com/pelton-dev/pelton/internal/function"
+	"github.com/pelton-dev/pelton/internal/invoke"
+	"github.com/pelton-dev/pelton/internal/ledger"
+	"github.com/pelton-dev/pelton/internal/natstest"
+)
+
+// TestFromZeroAndBack runs an event of every protocol from zero, and is at zero again when the cooldown is over.
+func TestFromZeroAndBack(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*function.Spec){
+		"tcp":    func(*function.Spec) {},
+		"unix":   func(s *function.Spec) { s.Handler.Listen = function.ListenUnix },
+		"http":   func(s *function.Spec) { s.Handler.Protocol = function.ProtocolHTTP },
+		"stream": func(s *function.Spec) { s.Handler.Protocol = function.ProtocolStream },
+		"exec": func(s *function.Spec) {
+			s.Handler.Protocol, s.Handler.Command = function.ProtocolExec, []string{"sh", "-c", "cat; setsid sleep 100 > /dev/null 2>&1 &"}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			mode := "serve"
+			if name == "stream" {
+				mode = "stream"
+			}
+			r := newRig(t, nil, makeFunction(t, name, mode, change))
+			if s := r.awaitPhase(name, PhaseIdle); len(s.Replicas) != 0 {
+				t.Fatalf("replicas without work: %+v", s)
+			}
+			r.publish(name, "one")
+			r.awaitDone(name, 1)
+			s := r.await(name, "at zero", func(s Status) bool { return s.Phase == PhaseIdle && len(s.Replicas) == 0 })
+			if s.LastStart == nil || s.LastStart.Ready <= 0 || s.LastExit != nil || s.Restarts != 0 || s.LastRun.IsZero() {
+				t.Errorf("status %+v", s)
+			}
+			r.publish(name, "two")
+			r.awaitDone(name, 2)
+		})
+	}
+}
+
+// TestScalesWithTheBacklog starts as many replicas as the backlog is worth, and goes back to minReplicas.
+func TestScalesWithTheBacklog(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil, makeFunction(t, "busy", "serve", func(s *function.Spec) {
+		s.Concurrency = 1
+		s.Scale.MinReplicas, s.Scale.MaxReplicas = 1, 4
+	}))
+	r.await("busy", "at minReplicas", func(s Status) bool { return s.Ready == 1 })
+	for range 40 {
+		r.publish("busy", "slow")
+	}
+	s := r.await("busy", "at maxReplicas", func(s Status) bool { return s.Ready == 4 })
+	if s.Reason == "" || s.Wanted != 4 {
+		t.Errorf("status %+v", s)
+	}
+	r.awaitDone("busy", 40)
+	r.await("busy", "at minReplicas again", func(s Status) bool { return len(s.Replicas) == 1 && s.Ready == 1 })
+	if n := r.outcomes("busy", ledger.OutcomeDone); n != 40 {
+		t.Errorf("%d done of 40", n)
+	}
+}
+
+// TestCrashIsRepaired kills a warm handler, and lets one crash on an event.
+func TestCrashIsRepaired(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil, makeFunction(t, "frail", "serve", func(s *function.Spec) { s.Scale.MinReplicas = 1 }))
+	s := r.await("frail", "ready", func(s Status) bool { return s.Ready == 1 })
+	for range 3 {
+		pid := s.Replicas[0].PID
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		r.publish("frail", "after the kill")
+		s = r.await("frail", "ready with another process", func(s Status) bool {
+			return s.Ready == 1 && len(s.Replicas) == 1 && s.Replicas[0].PID != pid
+		})
+	}
+	if s.Restarts != 3 || s.LastExit.Signal != "SIGKILL" || !s.LastExit.Ready {
+		t.Errorf("status %+v, last exit %+v", s, s.LastExit)
+	}
+	r.awaitDone("frail", 3)
+	r.publish("frail", "crash")
+	e := r.await("frail", "crashed", func(s Status) bool { return s.Restarts > 3 && s.LastExit.Code == 7 }).LastExit
+	if len(e.Stderr) == 0 || e.Stderr[len(e.Stderr)-1] != "about to crash" {
+		t.Errorf("stderr %q", e.Stderr)
+	}
+	r.awaitEvent(EventExited)
+}
+
+// TestNeverReadyBurnsNoAttempt has handlers that never listen, that exit, and that are not there. The event waits unharmed,
+// and is done once the handler is repaired.
+func TestNeverReadyBurnsNoAttempt(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		broken *function.Function
+		reason string
+	}{
+		"mute":  {makeFunction(t, "mute", "mute"), "did not listen on 127.0.0.1:"},
+		"exit":  {makeFunction(t, "exit", "exit"), "handler ended before it accepted calls: exit status 3"},
+		"gone":  {makeFunction(t, "gone", "", func(s *function.Spec) { s.Handler.Command = []string{"./gone"} }), "gone does not exist"},
+		"nosdk": {makeFunction(t, "nosdk", "mute", func(s *function.Spec) { s.Handler.Protocol = function.ProtocolStream }), "did not connect to"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, func(c *Config) { c.StartTimeout = 300 * time.Millisecond }, c.broken)
+			r.publish(name, "precious")
+			s := r.await(name, "backing off", func(s Status) bool { return s.Restarts > 2 && !s.NextStart.IsZero() })
+			natstest.Eventually(t, func() error {
+				if e := r.statusOf(name).LastExit; e == nil || !contains(e.Reason, c.reason) || e.Ready {
+					return errors.New("last exit " + e.Reason)
+				}
+				return nil
+			})
+			if s.Backoff == "" || s.Wanted != 1 {
+				t.Errorf("status %+v", s)
+			}
+			r.awaitEvent(EventStartFailed)
+			r.sup.Apply([]*function.Function{makeFunction(t, name, "serve")})
+			r.awaitDone(name, 1)
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			for _, run := range r.runs {
+				if run.Attempt != 1 {
+					t.Errorf("attempt %d: %+v", run.Attempt, run)
+				}
+			}
+		})
+	}
+}
+
+// TestInvoke calls past the queue, from zero, and holds the replica while it lasts.
+func TestInvoke(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil, makeFunction(t, "direct", "serve"), makeFunction(t, "broken", "exit"))
+	call := func(name, body string) (invoke.Outcome, error) {
+		e := &event.Event{ID: "1", Source: "test", Type: "t", Data: []byte(body)}
+		return r.sup.Invoke(t.Context(), function.Key{Namespace: "default", Name: name}, e)
+	}
+	r.awaitPhase("direct", PhaseIdle)
+	r.awaitPhase("broken", PhaseIdle)
+	for _, body := range []string{"x", "slow"} {
+		if o, err := call("direct", body); err != nil || o.Kind != invoke.Done {
+			t.Fatal(o, err)
+		}
+	}
+	if _, err := call("none", "x"); !errors.Is(err, ErrUnknownFunction) {
+		t.Errorf("unknown: %v", err)
+	}
+	var failed *StartError
+	if _, err := call("broken", "x"); !errors.As(err, &failed) || failed.Exit.Code != 3 || len(failed.Exit.Stderr) == 0 {
+		t.Errorf("broken: %v", err)
+	}
+	r.await("direct", "at zero", func(s Status) bool { return len(s.Replicas) == 0 })
+}
+
+// TestShutdownCutsCalls stops while a call hangs: it is cut, handed back without an attempt, and nothing is left.
+func TestShutdownCutsCalls(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "run")
+	r := newRig(t, func(c *Config) { c.DrainTimeout, c.RuntimeDir = 200*time.Millisecond, dir },
+		makeFunction(t, "hang", "escape", func(s *function.Spec) { s.Handler.Listen = function.ListenUnix }))
+	r.publish("hang", "hang")
+	r.await("hang", "in the call", func(s Status) bool { return s.InFlight == 1 && s.Ready == 1 })
+	r.stop()
+	if n := r.outcomes("hang", ledger.OutcomeReturned); n != 1 {
+		t.Errorf("%d handed back, want 1: %+v", n, r.runs)
+	}
+	if _, err := os.Stat(dir); !os.IsNotExist(err) {
+		t.Errorf("runtime directory: %v", err)
+	}
+}
+
+// TestRemove takes a function away while it serves.
+func TestRemove(t *testing.T) {
+	t.Parallel()
+	keep := makeFunction(t, "keep", "serve")
+	r := newRig(t, nil, keep, makeFunction(t, "leave", "serve", func(s *function.Spec) { s.Scale.MinReplicas = 1 }))
+	s := r.await("leave", "ready", func(s Status) bool { return s.Ready == 1 })
+	if len(r.sup.List()) != 2 {
+		t.Errorf("list %+v", r.sup.List())
+	}
+	r.sup.Apply([]*function.Function{keep})
+	natstest.Eventually(t, func() error {
+		if syscall.Kill(s.Replicas[0].PID, 0) == nil {
+			return errors.New("the handler still runs")
+		}
+		return nil
+	})
+	r.awaitEvent(EventRemoved)
+	r.publish("keep", "x")
+	r.awaitDone("keep", 1)
+}
+
+// TestStartStop starts and stops at every stage of a start.
+func TestStartStop(t *testing.T) {
+	t.Parallel()
+	for i := range 8 {
+		r := newRig(t, nil,
+			makeFunction(t, "a", "serve", func(s *function.Spec) { s.Scale.MinReplicas = 2 }),
+			makeFunction(t, "b", "exit", func(s *function.Spec) { s.Scale.MinReplicas = 1 }),
+			makeFunction(t, "c", "stream", func(s *function.Spec) {
+				s.Scale.MinReplicas, s.Handler.Protocol = 1, function.ProtocolStream
+			}))
+		r.publish("a", "x")
+		timer := time.NewTimer(time.Duration(i) * 10 * time.Millisecond)
+		<-timer.C
+		r.stop()
+	}
+}
