@@ -217,7 +217,7 @@ func TestOptionsAnswersWhatIsAllowed(t *testing.T) {
 // TestSlowBodies is the stalled half of B08 and of B09.
 func TestSlowBodies(t *testing.T) {
 	t.Parallel()
-	b := serve(t, func(c *Config) { c.ReadTimeout, c.HeaderTimeout = 300*time.Millisecond, 200*time.Millisecond })
+	b := serve(t, func(c *Config) { c.ReadTimeout, c.HeaderTimeout = 1500*time.Millisecond, time.Second })
 	for name, start := range map[string]string{
 		"short of its length": wireHead("POST", "/events/x") + "Content-Length: 10\r\n\r\n123",
 		"chunk without end":   wireHead("POST", "/events/x") + "Transfer-Encoding: chunked\r\n\r\n5\r\n12",

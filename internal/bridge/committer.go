@@ -15,7 +15,7 @@ import (
 // A batch has a fixed price, for the server stages it in files of its own: 2 to 8 ms here, as much as 10 to 30 single
 // synced publishes, on fast and slow disks alike. Fewer events than DefaultMinBatch are published singly, all at once.
 const (
-	DefaultMinBatch      = 32
+	DefaultMinBatch      = 16
 	DefaultCommitEvents  = 256
 	DefaultCommitBytes   = 4 << 20
 	DefaultCommitTimeout = 2500 * time.Millisecond
