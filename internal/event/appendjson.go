@@ -11,8 +11,13 @@ import (
 func AppendJSON(dst []byte, e *Event) []byte {
 	dst = append(dst, `{"specversion":"`+SpecVersion+`"`...)
 	for _, a := range [...]struct{ name, value string }{
-		{nameID, e.ID}, {nameSource, e.Source}, {nameType, e.Type}, {nameSubject, e.Subject},
-		{nameTime, e.Time}, {nameDataSchema, e.DataSchema}, {nameDataContentType, e.DataContentType},
+		{nameID, e.ID},
+		{nameSource, e.Source},
+		{nameType, e.Type},
+		{nameSubject, e.Subject},
+		{nameTime, e.Time},
+		{nameDataSchema, e.DataSchema},
+		{nameDataContentType, e.DataContentType},
 	} {
 		if a.value != "" {
 			dst = appendMember(dst, a.name, a.value)

@@ -43,7 +43,8 @@ func FuzzDecode(f *testing.F) {
 			}
 			h[name1], h[name2], h[name3] = []string{value1}, []string{value2}, []string{value3}
 			e, err := event.Decode(&event.Message{
-				Subject: subject, Stream: "EVENTS", Sequence: 7, Time: time.Unix(1e9, 5), Header: h, Data: data})
+				Subject: subject, Stream: "EVENTS", Sequence: 7, Time: time.Unix(1e9, 5), Header: h, Data: data,
+			})
 			if err != nil {
 				continue
 			}

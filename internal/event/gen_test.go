@@ -109,7 +109,8 @@ func genData() *rapid.Generator[[]byte] {
 func same(t interface {
 	Helper()
 	Fatalf(string, ...any)
-}, what string, got, want *event.Event) {
+}, what string, got, want *event.Event,
+) {
 	t.Helper()
 	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
 		t.Fatalf("%s: (-want +got)\n%s", what, diff)

@@ -62,8 +62,10 @@ func (b *builder) contentTypeOf(h http.Header) (string, bool) {
 		}
 	}
 	if n > 1 {
-		b.problems = append(b.problems, Problem{Attribute: nameDataContentType, Header: headerContentType,
-			Code: CodeDuplicateHeader, Detail: "content-type is given more than once: want one header"})
+		b.problems = append(b.problems, Problem{
+			Attribute: nameDataContentType, Header: headerContentType,
+			Code: CodeDuplicateHeader, Detail: "content-type is given more than once: want one header",
+		})
 	}
 	return strings.Trim(value, " \t"), n <= 1
 }

@@ -26,7 +26,8 @@ func TestFromHTTPBinaryRefuses(t *testing.T) {
 		want   []string // header:code
 	}{
 		{"C01 missing", changes{"ce-id": nil, "ce-type": nil, "ce-specversion": nil}, []string{
-			"ce-id:missing-attribute", "ce-specversion:missing-attribute", "ce-type:missing-attribute"}},
+			"ce-id:missing-attribute", "ce-specversion:missing-attribute", "ce-type:missing-attribute",
+		}},
 		{"C01 blank", changes{"ce-id": {"%20"}, "ce-type": {""}}, []string{"ce-id:invalid-attribute", "ce-type:missing-attribute"}},
 		{"C02", changes{"ce-specversion": {"0.3"}}, []string{"ce-specversion:unsupported-specversion"}},
 		{"C03", changes{"ce-id": {"a%0d%0aNats-Rollup: all"}}, []string{"ce-id:invalid-attribute"}},
@@ -40,7 +41,8 @@ func TestFromHTTPBinaryRefuses(t *testing.T) {
 		{"C11 10 kB", changes{"ce-ext": {strings.Repeat("x", 10_000)}}, []string{"ce-ext:attribute-too-long"}},
 		{"C12", changes{"ce-time": {"yesterday"}}, []string{"ce-time:invalid-attribute"}},
 		{"C13", changes{"ce-source": {"a%20b"}, "ce-subject": {""}, "ce-dataschema": {"x"}}, []string{
-			"ce-dataschema:invalid-attribute", "ce-source:invalid-attribute", "ce-subject:invalid-attribute"}},
+			"ce-dataschema:invalid-attribute", "ce-source:invalid-attribute", "ce-subject:invalid-attribute",
+		}},
 		{"C15", changes{"content-type": {"///"}}, []string{"content-type:invalid-attribute"}},
 		{"two content-types", changes{"content-type": {"a/b", "c/d"}}, []string{"content-type:duplicate-header"}},
 	} {
@@ -151,8 +153,10 @@ func TestReplyFromHTTP(t *testing.T) {
 
 func TestAppendHTTPAttributes(t *testing.T) {
 	t.Parallel()
-	e := &event.Event{ID: "1 %\"é", Source: "/s", Type: "t", Subject: "s", Time: "2026-01-02T03:04:05Z", DataSchema: "urn:x",
-		DataContentType: "text/plain; charset=utf-8", Extensions: []event.Attribute{{Name: "a", Value: "~ "}, {Name: "a:\r\nb", Value: "x"}}}
+	e := &event.Event{
+		ID: "1 %\"é", Source: "/s", Type: "t", Subject: "s", Time: "2026-01-02T03:04:05Z", DataSchema: "urn:x",
+		DataContentType: "text/plain; charset=utf-8", Extensions: []event.Attribute{{Name: "a", Value: "~ "}, {Name: "a:\r\nb", Value: "x"}},
+	}
 	want := "POST / HTTP/1.1\r\nce-specversion: 1.0\r\nce-id: 1%20%25%22%C3%A9\r\nce-source: /s\r\nce-type: t\r\nce-subject: s\r\n" +
 		"ce-time: 2026-01-02T03:04:05Z\r\nce-dataschema: urn:x\r\nce-a: ~%20\r\ncontent-type: text/plain; charset=utf-8\r\n"
 	if got := string(event.AppendHTTPAttributes([]byte("POST / HTTP/1.1\r\n"), e)); got != want {

@@ -19,11 +19,14 @@ func TestParseJSONRefuses(t *testing.T) {
 		want           []string
 	}{
 		{"C01 everything missing", `{}`, []string{
-			"id:missing-attribute", "source:missing-attribute", "specversion:missing-attribute", "type:missing-attribute"}},
+			"id:missing-attribute", "source:missing-attribute", "specversion:missing-attribute", "type:missing-attribute",
+		}},
 		{"C01 empty", `{"specversion":"1.0","id":"","source":"","type":""}`, []string{
-			"id:missing-attribute", "source:missing-attribute", "type:missing-attribute"}},
+			"id:missing-attribute", "source:missing-attribute", "type:missing-attribute",
+		}},
 		{"C01 blank", `{"specversion":"1.0","id":"  ","source":" ","type":"\u2003"}`, []string{
-			"id:invalid-attribute", "source:invalid-attribute", "type:invalid-attribute"}},
+			"id:invalid-attribute", "source:invalid-attribute", "type:invalid-attribute",
+		}},
 		{"C01 null", `{"specversion":"1.0","id":null,"source":"/s","type":"t"}`, []string{"id:missing-attribute"}},
 		{"C01 number", `{"specversion":"1.0","id":1,"source":"/s","type":"t"}`, []string{"id:invalid-attribute"}},
 		{"C02 0.3", `{"specversion":"0.3","id":"1","source":"/s","type":"t"}`, []string{"specversion:unsupported-specversion"}},
@@ -50,7 +53,8 @@ func TestParseJSONRefuses(t *testing.T) {
 		{"C10 underscore null", `{` + minimal + `,"my_ext":null}`, []string{"my_ext:invalid-attribute-name"}},
 		{"C10 empty", `{` + minimal + `,"":"x"}`, []string{":invalid-attribute-name"}},
 		{"C10 long", `{` + minimal + `,"` + strings.Repeat("a", 65) + `":"x"}`, []string{
-			`"` + strings.Repeat("a", 65) + `":invalid-attribute-name`}},
+			`"` + strings.Repeat("a", 65) + `":invalid-attribute-name`,
+		}},
 		{"C11 float", `{` + minimal + `,"ext":1.5}`, []string{"ext:invalid-attribute"}},
 		{"C11 exponent", `{` + minimal + `,"ext":1e2}`, []string{"ext:invalid-attribute"}},
 		{"C11 2^31", `{` + minimal + `,"ext":2147483648}`, []string{"ext:invalid-attribute"}},
@@ -78,8 +82,10 @@ func TestParseJSONRefuses(t *testing.T) {
 		{"C14 number", `{` + minimal + `,"data_base64":1}`, []string{"data_base64:invalid-data"}},
 		{"C15 not a media type", `{` + minimal + `,"datacontenttype":"///","data":1}`, []string{"datacontenttype:invalid-attribute"}},
 		{"C15 empty", `{` + minimal + `,"datacontenttype":"","data":1}`, []string{"datacontenttype:invalid-attribute"}},
-		{"C15 event in event", `{` + minimal + `,"datacontenttype":"application/cloudevents+json","data":1}`,
-			[]string{"datacontenttype:invalid-attribute"}},
+		{
+			"C15 event in event", `{` + minimal + `,"datacontenttype":"application/cloudevents+json","data":1}`,
+			[]string{"datacontenttype:invalid-attribute"},
+		},
 		{"C15 object as text", `{` + minimal + `,"datacontenttype":"text/plain","data":{}}`, []string{"data:invalid-data"}},
 		{"C15 charset", `{` + minimal + `,"datacontenttype":"text/plain; charset=latin1","data":"é"}`, []string{"data:invalid-data"}},
 		{"C15 half surrogate", `{` + minimal + `,"datacontenttype":"text/plain","data":"\ud800"}`, []string{"data:invalid-data"}},
@@ -136,41 +142,68 @@ func TestParseJSONAccepts(t *testing.T) {
 	}{
 		{"minimal", `{` + minimal + `}`, &base},
 		{"any order, white space", " {\"type\":\"t\",\r\n\t\"source\" : \"/s\" , \"id\":\"1\",\"specversion\":\"1.0\"}\n", &base},
-		{"C11 null, true, integers", `{` + minimal + `,"a":null,"b":true,"c":false,"d":-2147483648,"e":2147483647,"f":-0}`,
+		{
+			"C11 null, true, integers", `{` + minimal + `,"a":null,"b":true,"c":false,"d":-2147483648,"e":2147483647,"f":-0}`,
 			with(func(e *event.Event) {
-				e.Extensions = []event.Attribute{{Name: "b", Value: "true"}, {Name: "c", Value: "false"},
-					{Name: "d", Value: "-2147483648"}, {Name: "e", Value: "2147483647"}, {Name: "f", Value: "0"}}
-			})},
+				e.Extensions = []event.Attribute{
+					{Name: "b", Value: "true"},
+					{Name: "c", Value: "false"},
+					{Name: "d", Value: "-2147483648"},
+					{Name: "e", Value: "2147483647"},
+					{Name: "f", Value: "0"},
+				}
+			}),
+		},
 		{"C10 21 characters", `{` + minimal + `,"aaaaaaaaaaaaaaaaaaaaa":"x"}`, with(func(e *event.Event) {
 			e.Extensions = []event.Attribute{{Name: "aaaaaaaaaaaaaaaaaaaaa", Value: "x"}}
 		})},
 		{"C12 leap second", `{` + minimal + `,"time":"2016-12-31T23:59:60Z"}`, with(func(e *event.Event) { e.Time = "2016-12-31T23:59:60Z" })},
 		{"C12 null", `{` + minimal + `,"time":null}`, &base},
-		{"C12 lower case, offset", `{` + minimal + `,"time":"2024-02-29t03:04:05.123456789012+05:30"}`,
-			with(func(e *event.Event) { e.Time = "2024-02-29t03:04:05.123456789012+05:30" })},
-		{"C15 text", `{` + minimal + `,"datacontenttype":"TEXT/Plain; CharSet=UTF-8","data":"a\n\"\u00e9\ud83d\ude00\\\/\b\f\r\t"}`,
+		{
+			"C12 lower case, offset", `{` + minimal + `,"time":"2024-02-29t03:04:05.123456789012+05:30"}`,
+			with(func(e *event.Event) { e.Time = "2024-02-29t03:04:05.123456789012+05:30" }),
+		},
+		{
+			"C15 text", `{` + minimal + `,"datacontenttype":"TEXT/Plain; CharSet=UTF-8","data":"a\n\"\u00e9\ud83d\ude00\\\/\b\f\r\t"}`,
 			with(func(e *event.Event) {
 				e.DataContentType, e.Data = "TEXT/Plain; CharSet=UTF-8", []byte("a\n\"é😀\\/\b\f\r\t")
-			})},
-		{"C15 JSON string is not decoded twice", `{` + minimal + `,"datacontenttype":"application/x+json","data":"{\"a\":1}"}`,
-			with(func(e *event.Event) { e.DataContentType, e.Data = "application/x+json", []byte(`"{\"a\":1}"`) })},
-		{"C15 implied JSON", `{"data":{"a": 1},` + minimal + `}`,
-			with(func(e *event.Event) { e.DataContentType, e.Data = "application/json", []byte(`{"a": 1}`) })},
-		{"JSON null is data", `{` + minimal + `,"data":null}`,
-			with(func(e *event.Event) { e.DataContentType, e.Data = "application/json", []byte(`null`) })},
+			}),
+		},
+		{
+			"C15 JSON string is not decoded twice", `{` + minimal + `,"datacontenttype":"application/x+json","data":"{\"a\":1}"}`,
+			with(func(e *event.Event) { e.DataContentType, e.Data = "application/x+json", []byte(`"{\"a\":1}"`) }),
+		},
+		{
+			"C15 implied JSON", `{"data":{"a": 1},` + minimal + `}`,
+			with(func(e *event.Event) { e.DataContentType, e.Data = "application/json", []byte(`{"a": 1}`) }),
+		},
+		{
+			"JSON null is data", `{` + minimal + `,"data":null}`,
+			with(func(e *event.Event) { e.DataContentType, e.Data = "application/json", []byte(`null`) }),
+		},
 		{"base64 null is none", `{` + minimal + `,"data_base64":null}`, &base},
-		{"base64 and data null", `{` + minimal + `,"data_base64":null,"data":1}`,
-			with(func(e *event.Event) { e.DataContentType, e.Data = "application/json", []byte(`1`) })},
-		{"base64 needs no datacontenttype", `{` + minimal + `,"data_base64":"/w\u003d="}`,
-			with(func(e *event.Event) { e.Data = []byte{0xFF} })},
-		{"C18 numbers byte for byte", `{` + minimal + `,"data":` + big + `}`,
-			with(func(e *event.Event) { e.DataContentType, e.Data = "application/json", []byte(big) })},
-		{"depth within the bound", `{` + minimal + `,"data":` + deep + `}`,
-			with(func(e *event.Event) { e.DataContentType, e.Data = "application/json", []byte(deep) })},
-		{"C20 64 KiB", `{` + minimal + `,"data":"` + strings.Repeat("x", 64<<10) + `"}`,
+		{
+			"base64 and data null", `{` + minimal + `,"data_base64":null,"data":1}`,
+			with(func(e *event.Event) { e.DataContentType, e.Data = "application/json", []byte(`1`) }),
+		},
+		{
+			"base64 needs no datacontenttype", `{` + minimal + `,"data_base64":"/w\u003d="}`,
+			with(func(e *event.Event) { e.Data = []byte{0xFF} }),
+		},
+		{
+			"C18 numbers byte for byte", `{` + minimal + `,"data":` + big + `}`,
+			with(func(e *event.Event) { e.DataContentType, e.Data = "application/json", []byte(big) }),
+		},
+		{
+			"depth within the bound", `{` + minimal + `,"data":` + deep + `}`,
+			with(func(e *event.Event) { e.DataContentType, e.Data = "application/json", []byte(deep) }),
+		},
+		{
+			"C20 64 KiB", `{` + minimal + `,"data":"` + strings.Repeat("x", 64<<10) + `"}`,
 			with(func(e *event.Event) {
 				e.DataContentType, e.Data = "application/json", []byte(`"`+strings.Repeat("x", 64<<10)+`"`)
-			})},
+			}),
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -255,11 +288,14 @@ func TestParseBatch(t *testing.T) {
 		{"C19 one", `[` + one + `]`, 1, nil},
 		{"C19 100", hundred, 100, nil},
 		{"C19 101", hundred[:len(hundred)-1] + "," + one + "]", 0, []string{":batch-too-large"}},
-		{"C19 one bad", `[` + one + `,{` + minimal + `,"time":"x","A":1},` + one + `]`, 0,
-			[]string{"/1/time:invalid-attribute", "/1/A:invalid-attribute-name"}},
+		{
+			"C19 one bad", `[` + one + `,{` + minimal + `,"time":"x","A":1},` + one + `]`, 0,
+			[]string{"/1/time:invalid-attribute", "/1/A:invalid-attribute-name"},
+		},
 		{"C19 bad in two", `[{},` + `{"specversion":"1.0","id":"1","type":"t"}]`, 0, []string{
 			"/0/id:missing-attribute", "/0/source:missing-attribute", "/0/specversion:missing-attribute", "/0/type:missing-attribute",
-			"/1/source:missing-attribute"}},
+			"/1/source:missing-attribute",
+		}},
 		{"not an object", `[` + one + `,7]`, 0, []string{"/1:invalid-json"}},
 		{"an object", one, 0, []string{":invalid-json"}},
 		{"empty", ``, 0, []string{":invalid-json"}},

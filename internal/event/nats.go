@@ -139,8 +139,10 @@ func Encode(e *Event) (header map[string][]string, data []byte) {
 	put("ce-source", e.Source)
 	put("ce-type", e.Type)
 	for _, o := range [...]struct{ key, value string }{
-		{"ce-subject", e.Subject}, {"ce-time", e.Time},
-		{"ce-datacontenttype", e.DataContentType}, {"ce-dataschema", e.DataSchema},
+		{"ce-subject", e.Subject},
+		{"ce-time", e.Time},
+		{"ce-datacontenttype", e.DataContentType},
+		{"ce-dataschema", e.DataSchema},
 	} {
 		if o.value != "" {
 			put(o.key, o.value)

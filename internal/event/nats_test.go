@@ -36,8 +36,11 @@ func TestDecodeBinary(t *testing.T) {
 		{"minimal", nil, func(*event.Event) {}},
 		{"N04 Ce-Id", changes{"ce-id": nil, "Ce-Id": {"2"}}, func(e *event.Event) { e.ID = "2" }},
 		{"N04 CE-ID", changes{"ce-id": nil, "CE-ID": {"2"}}, func(e *event.Event) { e.ID = "2" }},
-		{"mixed case extension", changes{"Ce-PartitionKey": {"k"}},
-			func(e *event.Event) { e.Extensions = []event.Attribute{{Name: "partitionkey", Value: "k"}} }},
+		{
+			"mixed case extension",
+			changes{"Ce-PartitionKey": {"k"}},
+			func(e *event.Event) { e.Extensions = []event.Attribute{{Name: "partitionkey", Value: "k"}} },
+		},
 		{"C06 percent", changes{"ce-subject": {"Euro%20%E2%82%AC%20%f0%9f%98%80"}}, func(e *event.Event) { e.Subject = "Euro € 😀" }},
 		{"C06 decoded once", changes{"ce-subject": {"%2541"}}, func(e *event.Event) { e.Subject = "%41" }},
 		{"C06 quoted", changes{"ce-subject": {`"a \"b\" %41"`}}, func(e *event.Event) { e.Subject = `a "b" A` }},
@@ -47,11 +50,17 @@ func TestDecodeBinary(t *testing.T) {
 		{"raw UTF-8, as the SDK sends it", changes{"ce-subject": {"é"}}, func(e *event.Event) { e.Subject = "é" }},
 		{"empty extension", changes{"ce-x": {""}}, func(e *event.Event) { e.Extensions = []event.Attribute{{Name: "x"}} }},
 		{"header without values", changes{"ce-x": {}}, func(*event.Event) {}},
-		{"datacontenttype", changes{"ce-datacontenttype": {"text/plain;%20charset=utf-8"}, "Content-Type": {"text/html"}},
-			func(e *event.Event) { e.DataContentType = "text/plain; charset=utf-8" }},
+		{
+			"datacontenttype",
+			changes{"ce-datacontenttype": {"text/plain;%20charset=utf-8"}, "Content-Type": {"text/html"}},
+			func(e *event.Event) { e.DataContentType = "text/plain; charset=utf-8" },
+		},
 		{"content-type", changes{"content-type": {"text/html"}}, func(e *event.Event) { e.DataContentType = "text/html" }},
-		{"N11 commands of the server", changes{"Nats-Rollup": {"all"}, "Nats-TTL": {"1s"}, "Nats-Schedule": {"x"}, "Nats-Expected-Stream": {"y"}},
-			func(*event.Event) {}},
+		{
+			"N11 commands of the server",
+			changes{"Nats-Rollup": {"all"}, "Nats-TTL": {"1s"}, "Nats-Schedule": {"x"}, "Nats-Expected-Stream": {"y"}},
+			func(*event.Event) {},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -76,8 +85,12 @@ func TestDecodeRefuses(t *testing.T) {
 		reason    string
 	}{
 		{"N05 missing ce-type", changes{"ce-type": nil}, "", "type", "type is missing"},
-		{"only one ce- header", changes{"ce-type": nil, "ce-id": nil, "ce-source": nil, "ce-specversion": nil, "ce-x": {"1"}}, "",
-			"id", "id is missing: every CloudEvent needs it; source is missing"},
+		{
+			"only one ce- header",
+			changes{"ce-type": nil, "ce-id": nil, "ce-source": nil, "ce-specversion": nil, "ce-x": {"1"}},
+			"",
+			"id", "id is missing: every CloudEvent needs it; source is missing",
+		},
 		{"all at once", changes{"ce-time": {"now"}, "ce-id": nil}, "", "id", `time "now" is not an RFC 3339 time`},
 		{"C02 specversion", changes{"ce-specversion": {"0.3"}}, "", "specversion", `specversion is "0.3": want "1.0"`},
 		{"C03 CRLF", changes{"ce-id": {"a%0d%0aNats-Rollup: all"}}, "", "id", `id "a\r\nNats-Rollup: all" has the control character U+000D`},
@@ -162,8 +175,10 @@ func TestDecodeRaw(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			m := &event.Message{Subject: "events.hello", Stream: "EVENTS", Sequence: 42, Time: at, Data: []byte(c.data),
-				Header: changes{"Nats-Msg-Id": {"x"}}}
+			m := &event.Message{
+				Subject: "events.hello", Stream: "EVENTS", Sequence: 42, Time: at, Data: []byte(c.data),
+				Header: changes{"Nats-Msg-Id": {"x"}},
+			}
 			if c.contentType != "" {
 				m.Header["content-TYPE"] = []string{c.contentType}
 			}
@@ -171,8 +186,10 @@ func TestDecodeRaw(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			same(t, "event", got, &event.Event{ID: "EVENTS-42", Source: "nats://EVENTS", Type: "events.hello", Subject: "events.hello",
-				Time: "2026-11-02T02:04:05.000000678Z", DataContentType: c.want, Data: []byte(c.data)})
+			same(t, "event", got, &event.Event{
+				ID: "EVENTS-42", Source: "nats://EVENTS", Type: "events.hello", Subject: "events.hello",
+				Time: "2026-11-02T02:04:05.000000678Z", DataContentType: c.want, Data: []byte(c.data),
+			})
 			if problems := got.Validate(); len(problems) > 0 {
 				t.Fatal(problems)
 			}
@@ -197,12 +214,16 @@ func TestDecodeRawOddPlaces(t *testing.T) {
 
 func TestEncode(t *testing.T) {
 	t.Parallel()
-	e := &event.Event{ID: "1 %\"é", Source: "/s", Type: "t", Subject: "s", Time: "2026-01-02T03:04:05Z", DataSchema: "urn:x",
+	e := &event.Event{
+		ID: "1 %\"é", Source: "/s", Type: "t", Subject: "s", Time: "2026-01-02T03:04:05Z", DataSchema: "urn:x",
 		DataContentType: "text/plain; charset=utf-8", Data: []byte("d"),
-		Extensions: []event.Attribute{{Name: "a", Value: "~!\x7f"}, {Name: "id", Value: "no"}, {Name: "x\r\nNats-Rollup", Value: "all"}}}
-	want := map[string][]string{"ce-specversion": {"1.0"}, "ce-id": {"1%20%25%22%C3%A9"}, "ce-source": {"/s"}, "ce-type": {"t"},
+		Extensions: []event.Attribute{{Name: "a", Value: "~!\x7f"}, {Name: "id", Value: "no"}, {Name: "x\r\nNats-Rollup", Value: "all"}},
+	}
+	want := map[string][]string{
+		"ce-specversion": {"1.0"}, "ce-id": {"1%20%25%22%C3%A9"}, "ce-source": {"/s"}, "ce-type": {"t"},
 		"ce-subject": {"s"}, "ce-time": {"2026-01-02T03:04:05Z"}, "ce-dataschema": {"urn:x"},
-		"ce-datacontenttype": {"text/plain;%20charset=utf-8"}, "ce-a": {"~!%7F"}}
+		"ce-datacontenttype": {"text/plain;%20charset=utf-8"}, "ce-a": {"~!%7F"},
+	}
 	header, data := event.Encode(e)
 	if diff := cmp.Diff(want, header); diff != "" || string(data) != "d" {
 		t.Fatalf("(-want +got)\n%s%s", diff, data)

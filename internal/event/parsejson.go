@@ -53,8 +53,10 @@ func ParseBatch(document []byte, maxEvents int) ([]*Event, []Problem) {
 	index := 0
 	err := s.array(0, func(depth int) error {
 		if index == maxEvents {
-			problems = append(problems[:min(len(problems), MaxProblems-1)], Problem{Code: CodeBatchTooLarge,
-				Detail: fmt.Sprintf("batch has more than %d events: send several batches", maxEvents)})
+			problems = append(problems[:min(len(problems), MaxProblems-1)], Problem{
+				Code:   CodeBatchTooLarge,
+				Detail: fmt.Sprintf("batch has more than %d events: send several batches", maxEvents),
+			})
 			return errStop
 		}
 		pointer := "/" + strconv.Itoa(index)

@@ -79,7 +79,8 @@ func throughJSON(t *rapid.T, e *event.Event) {
 	same(t, "JSON", got, e)
 
 	structured, err := event.Decode(&event.Message{
-		Header: map[string][]string{"content-type": {"Application/CloudEvents+JSON; charset=UTF-8"}}, Data: document})
+		Header: map[string][]string{"content-type": {"Application/CloudEvents+JSON; charset=UTF-8"}}, Data: document,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,8 +17,15 @@ func TestMessageID(t *testing.T) {
 	}
 	seen := map[string][]string{}
 	for _, parts := range [][]string{
-		{"a", "bc"}, {"ab", "c"}, {"", "abc"}, {"abc", ""}, {"a", "b", "c"}, {"a", "bc", ""}, {"a", "b", "", "c"},
-		{"a", strings.Repeat("x", 300)}, {"a", strings.Repeat("x", 299), "x"},
+		{"a", "bc"},
+		{"ab", "c"},
+		{"", "abc"},
+		{"abc", ""},
+		{"a", "b", "c"},
+		{"a", "bc", ""},
+		{"a", "b", "", "c"},
+		{"a", strings.Repeat("x", 300)},
+		{"a", strings.Repeat("x", 299), "x"},
 	} {
 		id := event.MessageID(parts[0], parts[1], parts[2:]...)
 		if other, ok := seen[id]; ok || len(id) != 43 {
@@ -55,7 +62,8 @@ func TestSubjectsCannotBeInjected(t *testing.T) {
 	t.Parallel()
 	name := regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 	part := rapid.OneOf(rapid.String(), rapid.StringMatching(`[a-z0-9.*>-]{0,5}`), rapid.SampledFrom([]string{
-		"*", ">", "a.b", "a b", "a\r\nPUB x", "b\x00c", "b/c", "", "-a", "a-", strings.Repeat("a", 64), "A_b", "é"}))
+		"*", ">", "a.b", "a b", "a\r\nPUB x", "b\x00c", "b/c", "", "-a", "a-", strings.Repeat("a", 64), "A_b", "é",
+	}))
 	rapid.Check(t, func(t *rapid.T) {
 		ns, fn, stream := part.Draw(t, "ns"), part.Draw(t, "fn"), part.Draw(t, "stream")
 		got, err := event.ParkSubject(ns, fn, stream, 1)

@@ -48,8 +48,10 @@ func attributes(e *event.Event) map[string]string {
 	m := make(map[string]string, 8) // enough for most events, and the largest size that costs one allocation
 	m["specversion"], m["id"], m["source"], m["type"] = event.SpecVersion, e.ID, e.Source, e.Type
 	for _, o := range [...]event.Attribute{
-		{Name: "subject", Value: e.Subject}, {Name: "time", Value: e.Time},
-		{Name: "datacontenttype", Value: e.DataContentType}, {Name: "dataschema", Value: e.DataSchema},
+		{Name: "subject", Value: e.Subject},
+		{Name: "time", Value: e.Time},
+		{Name: "datacontenttype", Value: e.DataContentType},
+		{Name: "dataschema", Value: e.DataSchema},
 	} {
 		if o.Value != "" {
 			m[o.Name] = o.Value

@@ -35,8 +35,10 @@ func checkLength(expr string) error {
 	case !utf8.ValidString(expr):
 		return &Error{Line: 1, Column: 1, Message: "the expression is not valid UTF-8"}
 	case len(expr) > MaxLength:
-		return &Error{Line: 1, Column: MaxLength + 1,
-			Message: fmt.Sprintf("the expression has %d bytes: at most %d", len(expr), MaxLength)}
+		return &Error{
+			Line: 1, Column: MaxLength + 1,
+			Message: fmt.Sprintf("the expression has %d bytes: at most %d", len(expr), MaxLength),
+		}
 	}
 	return nil
 }

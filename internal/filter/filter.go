@@ -52,8 +52,10 @@ func Compile(expr string) (*Filter, error) {
 		return nil, describe(issues.Errors()[0])
 	}
 	if t := compiled.OutputType(); !t.IsExactType(cel.BoolType) && !t.IsExactType(cel.DynType) {
-		return nil, &Error{Line: 1, Column: 1, Message: fmt.Sprintf("the expression gives a %s, not true or false", t),
-			Hint: `compare it, as in event.type == "order.created"`}
+		return nil, &Error{
+			Line: 1, Column: 1, Message: fmt.Sprintf("the expression gives a %s, not true or false", t),
+			Hint: `compare it, as in event.type == "order.created"`,
+		}
 	}
 	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
 	if repeats(compiled.NativeRep().Expr()) {
