@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -31,7 +32,7 @@ func newHarness(t testing.TB, c invoketest.Config) invoketest.Harness {
 	link := filepath.Join(t.TempDir(), "handler")
 	inv, err := execcall.New(execcall.Config{
 		Command: []string{link}, MaxResponse: c.MaxResponse,
-		Env: append(append(os.Environ(), invoketest.HandlerEnv("exec")), c.Env...),
+		Env: slices.Concat(os.Environ(), invoketest.HandlerEnv("exec"), c.Env),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -2,5 +2,5 @@
 
 package execcall_test
 
-// concurrent is smaller here: a program with the race detector takes 80 ms of CPU time to start.
-const concurrent = 100
+// concurrent is smaller here: a program with the race detector is slow to start.
+const concurrent = 200

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 	"testing"
 )
@@ -31,8 +32,11 @@ func Main(m *testing.M, handlers map[string]func() error) {
 	os.Exit(0)
 }
 
-// HandlerEnv is the variable that makes a started test binary the named handler.
-func HandlerEnv(name string) string { return handlerEnv + "=" + name }
+// HandlerEnv is the environment that makes a started test binary the named handler. A program with the race detector
+// sleeps for a second before it exits, unless told not to.
+func HandlerEnv(name string) []string {
+	return []string{handlerEnv + "=" + name, "GORACE=" + os.Getenv("GORACE") + " atexit_sleep_ms=0"}
+}
 
 // StartProcess starts the test binary as the named handler with more environment. The returned function kills it and
 // waits until it is gone; the end of the test does the same. A handler whose test process dies must call ExitWithParent.
@@ -43,7 +47,7 @@ func StartProcess(t testing.TB, name string, env ...string) (kill func()) {
 		t.Fatalf("find the test binary: %v", err)
 	}
 	cmd := exec.Command(exe)
-	cmd.Env = append(append(os.Environ(), HandlerEnv(name)), env...)
+	cmd.Env = slices.Concat(os.Environ(), HandlerEnv(name), env)
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
