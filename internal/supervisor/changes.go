@@ -29,9 +29,10 @@ type change struct {
 // itself writes for an edit, which would restart the function for ever. Guarded by unit.mu.
 type changes struct {
 	building bool
+	builds   int
 	begun    time.Time // of the last build
 	ended    time.Time
-	suspects map[string]bool // written during a build; once more, and they are outputs
+	suspects map[string]int  // written during that build; by the next one too, and they are outputs
 	outputs  map[string]bool // written by builds
 	restarts map[string][]time.Time
 	muted    map[string]bool
@@ -39,12 +40,16 @@ type changes struct {
 
 func newChanges() changes {
 	return changes{
-		suspects: map[string]bool{}, outputs: map[string]bool{}, restarts: map[string][]time.Time{}, muted: map[string]bool{},
+		suspects: map[string]int{}, outputs: map[string]bool{}, restarts: map[string][]time.Time{}, muted: map[string]bool{},
 	}
 }
 
-func (c *changes) buildBegins(at time.Time) { c.building, c.begun = true, at }
-func (c *changes) buildEnds(at time.Time)   { c.building, c.ended = false, at }
+func (c *changes) buildBegins(at time.Time) {
+	c.building, c.begun = true, at
+	c.builds++
+}
+
+func (c *changes) buildEnds(at time.Time) { c.building, c.ended = false, at }
 
 func (c *changes) mutedPaths() []string {
 	var paths []string
@@ -72,18 +77,19 @@ func (c *changes) relevant(fn *function.Function, ch change, now time.Time) (yes
 	return true, false
 }
 
-// fromBuild reports whether a change is a build's doing: the file is new or a program, or was written by two builds in a row.
-// The first time, a file of another kind counts as edited during the build, which costs one build more.
+// fromBuild reports whether a change is a build's doing: the file is new or a program, or two builds in a row wrote it. The first
+// time, a file of another kind counts as edited during the build, which costs one build more.
 func (c *changes) fromBuild(ch change) bool {
 	if !c.duringBuild(ch.path) {
 		return false
 	}
-	if c.outputs[ch.path] || c.suspects[ch.path] || !ch.existed || isProgram(ch.path) {
+	suspected := c.suspects[ch.path]
+	if c.outputs[ch.path] || !ch.existed || isProgram(ch.path) || (suspected > 0 && suspected == c.builds-1) {
 		c.outputs[ch.path] = true
 		return true
 	}
-	c.suspects[ch.path] = true
-	return false
+	c.suspects[ch.path] = c.builds
+	return suspected == c.builds // another build follows already
 }
 
 // duringBuild reports whether a file was written while a build ran. The time of the file says so even when we hear of it late.

@@ -77,6 +77,11 @@ func TestBuildOutputsAreNoEdits(t *testing.T) {
 	if !is(bundle, true) || !is(script, true) {
 		t.Error("an edit during a build is missed")
 	}
+	if is(bundle, true) {
+		t.Error("an edit counts twice")
+	}
+	c.buildEnds(time.Now())
+	c.buildBegins(now)
 	c.buildEnds(time.Now().Add(time.Second)) // the files are from within the build, whenever we hear of them
 	if is(bundle, true) {
 		t.Error("a file that each build writes counts as an edit")

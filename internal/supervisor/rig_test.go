@@ -22,7 +22,7 @@ import (
 
 // rig is a supervisor with everything real around it.
 type rig struct {
-	t     *testing.T
+	t     testing.TB
 	js    jetstream.JetStream
 	sup   *Supervisor
 	guard *process.Guard
@@ -35,12 +35,12 @@ type rig struct {
 }
 
 // newRig starts a supervisor on functions. change may adjust its configuration.
-func newRig(t *testing.T, change func(*Config), functions ...*function.Function) *rig {
+func newRig(t testing.TB, change func(*Config), functions ...*function.Function) *rig {
 	t.Helper()
 	srv := natstest.Start(t)
 	nc := srv.Conn(t)
 	r := &rig{t: t, js: srv.JetStream(t)}
-	if _, err := stream.Ensure(t.Context(), r.js, stream.Config{}); err != nil {
+	if _, err := stream.Ensure(context.Background(), r.js, stream.Config{}); err != nil {
 		t.Fatal(err)
 	}
 	watcher, err := wake.New(nc, wake.Config{DepthInterval: 100 * time.Millisecond})
@@ -79,7 +79,7 @@ func newRig(t *testing.T, change func(*Config), functions ...*function.Function)
 		watch.Wait()
 	}
 	t.Cleanup(r.finish)
-	if err := r.sup.AwaitSetup(t.Context()); err != nil {
+	if err := r.sup.AwaitSetup(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	return r
@@ -132,7 +132,7 @@ func (r *rig) onOutput(o Output) {
 // publish stores an event on the subject that makeFunction's triggers take.
 func (r *rig) publish(name, body string) {
 	r.t.Helper()
-	if _, err := r.js.Publish(r.t.Context(), "events."+name, []byte(body)); err != nil {
+	if _, err := r.js.Publish(context.Background(), "events."+name, []byte(body)); err != nil {
 		r.t.Fatal(err)
 	}
 }
@@ -221,7 +221,7 @@ func (r *rig) awaitLine(text string) {
 }
 
 // makeFunction is a function whose handler is the test binary.
-func makeFunction(t *testing.T, name, mode string, change ...func(*function.Spec)) *function.Function {
+func makeFunction(t testing.TB, name, mode string, change ...func(*function.Spec)) *function.Function {
 	fn := &function.Function{APIVersion: function.APIVersion, Kind: function.Kind}
 	fn.Metadata.Name = name
 	fn.Spec.Triggers = []function.Trigger{{Event: &function.EventTrigger{Subjects: []string{"events." + name}}}}
@@ -251,4 +251,6 @@ type recorderNone struct{}
 
 func (recorderNone) Record(ledger.Run) {}
 
-func runAt(start time.Time, d time.Duration) ledger.Run { return ledger.Run{Started: start, Duration: d} }
+func runAt(start time.Time, d time.Duration) ledger.Run {
+	return ledger.Run{Started: start, Duration: d}
+}

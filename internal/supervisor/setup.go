@@ -80,11 +80,14 @@ func (u *unit) setUp(j job) {
 	u.mu.Lock()
 	defer u.release()
 	u.setup.running = false
+	last := u.setup.err
 	u.setup.err = err
 	switch {
 	case u.ctx.Err() != nil:
 	case err != nil:
-		u.tell(Event{Kind: EventSetupFailed, Text: err.Error()})
+		if last == nil || last.Error() != err.Error() {
+			u.tell(Event{Kind: EventSetupFailed, Text: err.Error()})
+		}
 		if retry {
 			u.retryLater(j)
 		}
