@@ -16,12 +16,10 @@ import (
 // drain works off a stored backlog with an instant handler, the bare loop and Pelton by turns.
 func drain(ctx context.Context, r *rig, t *table) error {
 	type lane struct {
-		t        transport
-		fn       *function.Function
-		loopRate []float64
-		rate     []float64
-		loopCPU  []float64
-		cpu      []float64
+		t      transport
+		fn     *function.Function
+		loop   []drained
+		pelton []drained
 	}
 	var lanes []*lane
 	for _, tr := range transports() {
@@ -34,25 +32,41 @@ func drain(ctx context.Context, r *rig, t *table) error {
 		for _, l := range lanes {
 			name := fmt.Sprintf("drain-%s-%d", strings.ReplaceAll(l.t.name, " ", "-"), round)
 			l.fn = newFunction(name, l.t, "events.bench.drain")
-			rate, cpu, err := r.drainOnce(ctx, l.fn, func(consumer string) (workers, error) { return r.startLoop(l.t, consumer) })
+			d, err := r.drainOnce(ctx, l.fn, func(consumer string) (workers, error) { return r.startLoop(l.t, consumer) })
 			if err != nil {
 				return fmt.Errorf("bare loop, %s: %w", l.t.name, err)
 			}
-			l.loopRate, l.loopCPU = append(l.loopRate, rate), append(l.loopCPU, cpu)
-			rate, cpu, err = r.drainOnce(ctx, l.fn, func(string) (workers, error) { return r.startSidecar(l.t, l.fn) })
+			l.loop = append(l.loop, d)
+			d, err = r.drainOnce(ctx, l.fn, func(string) (workers, error) { return r.startSidecar(l.t, l.fn) })
 			if err != nil {
 				return fmt.Errorf("pelton, %s: %w", l.t.name, err)
 			}
-			l.rate, l.cpu = append(l.rate, rate), append(l.cpu, cpu)
+			l.pelton = append(l.pelton, d)
 		}
 	}
 	for _, l := range lanes {
-		t.add("drain, "+l.t.name+", events/s", fmt.Sprintf("%.0f", median(l.loopRate)), fmt.Sprintf("%.0f", median(l.rate)),
-			fmt.Sprintf("%.2f", median(l.rate)/median(l.loopRate)), "0.80 or more")
-		t.add("  sidecar CPU, µs/event", fmt.Sprintf("%.1f", median(l.loopCPU)), fmt.Sprintf("%.1f", median(l.cpu)),
-			fmt.Sprintf("%.2f", median(l.cpu)/median(l.loopCPU)), "18 µs on the unix socket")
+		row := func(what, goal, format string, of func(drained) float64) {
+			limit, ours := medianOf(l.loop, of), medianOf(l.pelton, of)
+			t.add(what, fmt.Sprintf(format, limit), fmt.Sprintf(format, ours), fmt.Sprintf("%.2f", ours/limit), goal)
+		}
+		row("drain, "+l.t.name+", events/s", "0.80 or more", "%.0f", func(d drained) float64 { return d.rate })
+		row("  sidecar CPU, µs/event", "18 µs on the unix socket", "%.1f", func(d drained) float64 { return d.feeder })
+		row("  handler CPU, µs/event", "", "%.1f", func(d drained) float64 { return d.handler })
+		row("  server CPU, µs/event", "", "%.1f", func(d drained) float64 { return d.server })
+		row("  all CPU, µs/event", "", "%.1f", func(d drained) float64 { return d.feeder + d.handler + d.server })
 	}
 	return nil
+}
+
+// drained is one run: events per second, and processor time in µs per event.
+type drained struct{ rate, feeder, handler, server float64 }
+
+func medianOf(runs []drained, of func(drained) float64) float64 {
+	xs := make([]float64, len(runs))
+	for i, d := range runs {
+		xs[i] = of(d)
+	}
+	return median(xs)
 }
 
 // preload stores the events once; every consumer reads them anew.
@@ -83,15 +97,15 @@ func benchEvent(subject string, i int, data []byte) *nats.Msg {
 }
 
 // drainOnce lets a feeder work off everything that a fresh consumer holds, from its process start on.
-func (r *rig) drainOnce(ctx context.Context, fn *function.Function, start func(consumer string) (workers, error)) (rate, cpuMicros float64, err error) {
+func (r *rig) drainOnce(ctx context.Context, fn *function.Function, start func(consumer string) (workers, error)) (drained, error) {
 	c, err := r.freshConsumers(ctx, fn)
 	if err != nil {
-		return 0, 0, err
+		return drained{}, err
 	}
-	began := time.Now()
+	began, before := time.Now(), r.server.cpu()
 	w, err := start(c.CachedInfo().Name)
 	if err != nil {
-		return 0, 0, err
+		return drained{}, err
 	}
 	defer w.stop()
 	err = await(ctx, "drain", 2*time.Minute, func() (bool, error) {
@@ -99,10 +113,14 @@ func (r *rig) drainOnce(ctx context.Context, fn *function.Function, start func(c
 		return err == nil && info.NumPending == 0 && info.NumAckPending == 0, err
 	})
 	if err != nil {
-		return 0, 0, err
+		return drained{}, err
 	}
 	took := time.Since(began)
-	return float64(r.opts.events) / took.Seconds(), w.feeder.cpu().Seconds() * 1e6 / float64(r.opts.events), nil
+	perEvent := func(d time.Duration) float64 { return d.Seconds() * 1e6 / float64(r.opts.events) }
+	return drained{
+		rate:   float64(r.opts.events) / took.Seconds(),
+		feeder: perEvent(w.feeder.cpu()), handler: perEvent(w.handler.cpu()), server: perEvent(r.server.cpu() - before),
+	}, nil
 }
 
 // freshConsumers makes the consumers of fn anew, the event consumer from the beginning of the stream.

@@ -19,7 +19,7 @@ import (
 // The defaults of a WriterConfig.
 const (
 	DefaultFlushInterval = 100 * time.Millisecond
-	DefaultFlushRuns     = 256
+	DefaultFlushRuns     = 8192 // with every write synced, each message costs the disk the same
 	DefaultMaxBuffered   = 1 << 20
 )
 
@@ -34,7 +34,7 @@ const (
 // WriterConfig tunes a Writer. The zero value is the documented default.
 type WriterConfig struct {
 	FlushInterval time.Duration // at most one flush in this time, unless FlushRuns are waiting; default 100 ms
-	FlushRuns     int           // as many waiting runs are flushed at once; default 256
+	FlushRuns     int           // as many waiting runs are flushed at once; default 8192
 	MaxBuffered   int           // bytes held while the server does not answer; default 1 MiB. The oldest runs go first
 	Logger        *zap.Logger
 }

@@ -81,7 +81,7 @@ func wanted(cfg Config) []jetstream.StreamConfig {
 
 	work.Name, work.Subjects = WorkStream, []string{"pelton.work.>", "pelton.park.>"}
 	work.Description = "Pelton: each function's own queue, parked retries and schedules"
-	work.Retention, work.AllowMsgSchedules = jetstream.WorkQueuePolicy, true
+	work.Retention, work.AllowMsgSchedules, work.AllowAtomicPublish = jetstream.WorkQueuePolicy, true, true
 	// The server allows schedules only with DiscardOld. So this stream has no limit of its own, as reaching it would drop
 	// parked events; what remains of the store's limit bounds it, and reaching that is a clean refusal.
 	work.Discard = jetstream.DiscardOld
@@ -124,6 +124,7 @@ func update(ctx context.Context, js jetstream.JetStream, have, want jetstream.St
 	merged.Subjects, merged.MaxAge, merged.MaxBytes = want.Subjects, want.MaxAge, want.MaxBytes
 	merged.Discard, merged.Duplicates, merged.AllowDirect = want.Discard, want.Duplicates, want.AllowDirect
 	merged.AllowMsgSchedules = have.AllowMsgSchedules || want.AllowMsgSchedules
+	merged.AllowAtomicPublish = have.AllowAtomicPublish || want.AllowAtomicPublish
 	merged.Description = want.Description
 	if _, err := js.UpdateStream(ctx, merged); err != nil {
 		return fmt.Errorf("update stream %s: %w", want.Name, explain(err))
