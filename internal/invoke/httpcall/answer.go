@@ -79,7 +79,7 @@ func (a *answer) outcome() (invoke.Outcome, error) {
 	}
 	reply, err := event.ReplyFromHTTP(a.header, a.body)
 	if err != nil {
-		return invoke.Outcome{}, bad("read the event in the answer: %w", err)
+		return invoke.Outcome{}, bad("%s", invoke.Text("read the event in the answer: "+err.Error()))
 	}
 	return invoke.Outcome{Reply: reply}, nil
 }

@@ -161,7 +161,10 @@ func TestBadAnswers(t *testing.T) {
 		{"length and chunks", ok + "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", invoke.CodeBadResponse},
 		{"chunks and length", ok + "Transfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n0\r\n\r\n", invoke.CodeBadResponse},
 		{"other encoding", ok + "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", invoke.CodeBadResponse},
-		{"chunked twice", ok + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", invoke.CodeBadResponse},
+		{
+			"chunked twice",
+			ok + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", invoke.CodeBadResponse,
+		},
 		{"folded field", ok + "A: b\r\n c\r\n\r\n", invoke.CodeBadResponse},
 		{"space before the colon", ok + "Content-Length : 2\r\n\r\nok", invoke.CodeBadResponse},
 		{"no colon", ok + "Content-Length\r\n\r\nok", invoke.CodeBadResponse},

@@ -25,7 +25,7 @@ func (i *Invoker) WaitReady(ctx context.Context) error {
 	}
 	defer i.pool.leave()
 	if c := i.pool.getIdle(time.Time{}); c != nil {
-		i.pool.put(c)
+		i.pool.putBack(c)
 		return nil
 	}
 	start := time.Now()

@@ -94,9 +94,14 @@ func (p *pool) pop() *conn {
 	return c
 }
 
-// put takes back a connection that can be used again.
+// put takes a connection that a call or a dial has just left usable.
 func (p *pool) put(c *conn) {
 	c.idleSince = time.Now()
+	p.putBack(c)
+}
+
+// putBack takes back a connection that was only looked at: for the handler it is as idle as before.
+func (p *pool) putBack(c *conn) {
 	if extra := p.push(c); extra != nil {
 		p.discard(extra)
 	}

@@ -189,7 +189,7 @@ func drip(w io.Writer, p []byte, pause time.Duration) bool {
 		if _, err := w.Write(p[i : i+1]); err != nil {
 			return false
 		}
-		time.Sleep(pause)
+		<-time.After(pause)
 	}
 	return true
 }
