@@ -118,15 +118,21 @@ func (i *Invoker) tryAttach(s *session) (changed <-chan struct{}, ok bool) {
 	if i.closed || i.current.Load() != nil {
 		return i.changed, false
 	}
-	// The Welcome must stand before the first Call, so it is written before anyone finds the connection.
-	s.send(func(b []byte) []byte {
-		return streamwire.AppendWelcome(b, &streamwire.Welcome{
-			Version: streamwire.Version, Function: i.cfg.Function, Namespace: i.cfg.Namespace, Replica: i.cfg.Replica,
-			MaxResponse: uint64(i.cfg.MaxResponse), MaxFrame: streamwire.DefaultMaxFrame,
-		})
-	})
+	// The Welcome must stand before the first Call, so it is appended before anyone finds the connection. It is sent after,
+	// so that a handler that has read it finds us ready.
+	place, err := s.w.AppendUrgent(i.appendWelcome)
 	i.setCurrent(s)
+	if err == nil && place.Flush {
+		s.w.Flush(false)
+	}
 	return nil, true
+}
+
+func (i *Invoker) appendWelcome(b []byte) []byte {
+	return streamwire.AppendWelcome(b, &streamwire.Welcome{
+		Version: streamwire.Version, Function: i.cfg.Function, Namespace: i.cfg.Namespace, Replica: i.cfg.Replica,
+		MaxResponse: uint64(i.cfg.MaxResponse), MaxFrame: streamwire.DefaultMaxFrame,
+	})
 }
 
 // detach takes calls away from s.

@@ -1,0 +1,479 @@
+package streamcall
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/pelton-dev/pelton/internal/event"
+	"github.com/pelton-dev/pelton/internal/invoke"
+	"github.com/pelton-dev/pelton/internal/invoke/streamwire"
+)
+
+// peer is the handler's side of a connection, driven by a test.
+type peer struct {
+	net.Conn
+	r *streamwire.Reader
+	w *streamwire.Welcome
+}
+
+func newInvoker(t *testing.T) *Invoker {
+	t.Helper()
+	inv, err := Listen(Config{Socket: socketPath(t), Function: "thumbnail", Namespace: "prod", Replica: "thumbnail-1",
+		MaxResponse: 64 << 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = inv.Close() })
+	return inv
+}
+
+func connect(t *testing.T, inv *Invoker) *peer {
+	t.Helper()
+	conn, r, welcome, err := dialHandler(inv.cfg.Socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	return &peer{Conn: conn, r: r, w: welcome}
+}
+
+// next returns the next frame, which must be of the kind.
+func (p *peer) next(t *testing.T, kind streamwire.Kind) *streamwire.Frame {
+	t.Helper()
+	f, err := nextFrame(p.r)
+	if err != nil {
+		t.Fatalf("next frame: %v", err)
+	}
+	if f.Kind != kind {
+		t.Fatalf("next frame: got kind %d, want %d", f.Kind, kind)
+	}
+	return f
+}
+
+func (p *peer) send(t *testing.T, b []byte) {
+	t.Helper()
+	if _, err := p.Write(b); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func done(id uint64) []byte {
+	return streamwire.AppendResult(nil, &streamwire.Result{ID: id, Outcome: streamwire.OutcomeDone})
+}
+
+func newCall(data int) *invoke.Call {
+	return &invoke.Call{
+		Event:   &event.Event{ID: "1", Source: "/test", Type: "t", Data: make([]byte, data)},
+		Attempt: 1, Deadline: time.Now().Add(patience),
+	}
+}
+
+type result struct {
+	outcome invoke.Outcome
+	err     error
+}
+
+func start(ctx context.Context, inv *Invoker, call *invoke.Call) <-chan result {
+	ch := make(chan result, 1)
+	go func() {
+		o, err := inv.Invoke(ctx, call)
+		ch <- result{o, err}
+	}()
+	return ch
+}
+
+func await[T any](t *testing.T, ch <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-ch:
+		return v
+	case <-time.After(patience):
+		t.Fatal("waited in vain")
+		panic("unreachable")
+	}
+}
+
+func wantCode(t *testing.T, r result, code string) {
+	t.Helper()
+	var e *invoke.Error
+	if !errors.As(r.err, &e) || e.Code != code {
+		t.Fatalf("got %+v and %v, want code %s", r.outcome, r.err, code)
+	}
+}
+
+func wantDone(t *testing.T, r result) {
+	t.Helper()
+	if r.err != nil || r.outcome.Kind != invoke.Done {
+		t.Fatalf("got %+v and %v, want done", r.outcome, r.err)
+	}
+}
+
+func TestWelcome(t *testing.T) {
+	t.Parallel()
+	inv := newInvoker(t)
+	p := connect(t, inv)
+	want := streamwire.Welcome{Version: 1, Function: "thumbnail", Namespace: "prod", Replica: "thumbnail-1",
+		MaxResponse: 64 << 10, MaxFrame: streamwire.DefaultMaxFrame}
+	if *p.w != want {
+		t.Fatalf("welcome: got %+v, want %+v", *p.w, want)
+	}
+}
+
+func TestVersionIsRefused(t *testing.T) {
+	t.Parallel()
+	inv := newInvoker(t)
+	conn, err := net.Dial("unix", inv.cfg.Socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	p := &peer{Conn: conn, r: streamwire.NewReader(conn, 1<<20, patience)}
+	p.send(t, streamwire.AppendHello(nil, &streamwire.Hello{Version: 9, SDK: "pelton-cobol/3"}))
+	f := p.next(t, streamwire.KindRefuse)
+	want := "this sidecar speaks version 1 of the handler protocol, the handler (pelton-cobol/3) version 9"
+	if f.Refuse.Reason != want {
+		t.Fatalf("reason: got %q, want %q", f.Refuse.Reason, want)
+	}
+	if _, err := nextFrame(p.r); err != io.EOF {
+		t.Fatalf("after the refusal: got %v, want EOF", err)
+	}
+}
+
+// TestOneHandler refuses a second handler while the first lives, and takes one once it is gone.
+func TestOneHandler(t *testing.T) {
+	t.Parallel()
+	inv := newInvoker(t)
+	first := connect(t, inv)
+	if _, _, _, err := dialHandler(inv.cfg.Socket); err == nil || !strings.Contains(err.Error(), "another handler") {
+		t.Fatalf("second handler: got %v, want a refusal", err)
+	}
+	running := start(t.Context(), inv, newCall(10))
+	first.send(t, done(first.next(t, streamwire.KindCall).Call.ID))
+	wantDone(t, await(t, running))
+
+	_ = first.Close()
+	second := connect(t, inv)
+	running = start(t.Context(), inv, newCall(10))
+	second.send(t, done(second.next(t, streamwire.KindCall).Call.ID))
+	wantDone(t, await(t, running))
+}
+
+// TestStrangersDoNotHarm lets others connect that say nothing, or nonsense.
+func TestStrangersDoNotHarm(t *testing.T) {
+	t.Parallel()
+	inv := newInvoker(t)
+	for _, said := range []string{"", "\xff\xff\xff\xff\xff\xff\xff", string(done(1)), "\x05hello"} {
+		conn, err := net.Dial("unix", inv.cfg.Socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = conn.Close() }()
+		if _, err := conn.Write([]byte(said)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := connect(t, inv)
+	running := start(t.Context(), inv, newCall(10))
+	p.send(t, done(p.next(t, streamwire.KindCall).Call.ID))
+	wantDone(t, await(t, running))
+}
+
+// TestGoodbye lets a handler leave: no call follows our Goodbye, those that run are finished, the next handler is taken.
+func TestGoodbye(t *testing.T) {
+	t.Parallel()
+	inv := newInvoker(t)
+	old := connect(t, inv)
+	running := start(t.Context(), inv, newCall(10))
+	id := old.next(t, streamwire.KindCall).Call.ID
+	old.send(t, streamwire.AppendGoodbye(nil))
+	old.next(t, streamwire.KindGoodbye)
+	if _, err := inv.Invoke(t.Context(), newCall(10)); !errors.Is(err, invoke.ErrNotReady) {
+		t.Fatalf("invoke after goodbye: got %v, want not ready", err)
+	}
+	young := connect(t, inv)
+	second := start(t.Context(), inv, newCall(10))
+	young.send(t, done(young.next(t, streamwire.KindCall).Call.ID))
+	wantDone(t, await(t, second))
+	old.send(t, done(id))
+	wantDone(t, await(t, running))
+}
+
+// TestCancel tells the handler that nobody waits; a late result does no harm.
+func TestCancel(t *testing.T) {
+	t.Parallel()
+	inv := newInvoker(t)
+	p := connect(t, inv)
+	ctx, cancel := context.WithCancel(t.Context())
+	running := start(ctx, inv, newCall(10))
+	id := p.next(t, streamwire.KindCall).Call.ID
+	cancel()
+	wantCode(t, await(t, running), invoke.CodeCanceled)
+	if f := p.next(t, streamwire.KindCancel); f.Cancel.ID != id {
+		t.Fatalf("cancel: got id %d, want %d", f.Cancel.ID, id)
+	}
+
+	call := newCall(10)
+	call.Deadline = time.Now().Add(50 * time.Millisecond)
+	running = start(t.Context(), inv, call)
+	late := p.next(t, streamwire.KindCall).Call
+	if late.Deadline != call.Deadline.UnixNano() {
+		t.Errorf("deadline: got %d, want %d", late.Deadline, call.Deadline.UnixNano())
+	}
+	wantCode(t, await(t, running), invoke.CodeTimeout)
+	p.next(t, streamwire.KindCancel)
+
+	running = start(t.Context(), inv, newCall(10))
+	last := p.next(t, streamwire.KindCall).Call.ID
+	p.send(t, append(append(append(done(id), done(late.ID)...), done(999)...), done(last)...))
+	wantDone(t, await(t, running))
+}
+
+// TestBadResults fails the one call and keeps the connection.
+func TestBadResults(t *testing.T) {
+	t.Parallel()
+	inv := newInvoker(t)
+	p := connect(t, inv)
+	good := &event.Event{ID: "1", Source: "/s", Type: "t"}
+	for _, c := range []struct {
+		name   string
+		result streamwire.Result
+		code   string
+	}{
+		{"no outcome", streamwire.Result{}, invoke.CodeBadResponse},
+		{"unknown outcome", streamwire.Result{Outcome: 77}, invoke.CodeBadResponse},
+		{"too large, says the handler", streamwire.Result{Outcome: streamwire.OutcomeTooLarge}, invoke.CodeResponseTooLarge},
+		{"reply without a type", streamwire.Result{Outcome: streamwire.OutcomeDone, Reply: &event.Event{ID: "1", Source: "/"}},
+			invoke.CodeBadResponse},
+		{"too large", streamwire.Result{Outcome: streamwire.OutcomeDone, Reply: &event.Event{Data: make([]byte, 65<<10)}},
+			invoke.CodeResponseTooLarge},
+		{"far too large", streamwire.Result{Outcome: streamwire.OutcomeDone, Reply: &event.Event{Data: make([]byte, 4<<20)}},
+			invoke.CodeResponseTooLarge},
+		{"good", streamwire.Result{Outcome: streamwire.OutcomeDone, Reply: good}, ""},
+	} {
+		running := start(t.Context(), inv, newCall(10))
+		c.result.ID = p.next(t, streamwire.KindCall).Call.ID
+		p.send(t, streamwire.AppendResult(nil, &c.result))
+		r := await(t, running)
+		var e *invoke.Error
+		if c.code == "" {
+			wantDone(t, r)
+		} else if !errors.As(r.err, &e) || e.Code != c.code {
+			t.Errorf("%s: got %+v and %v, want code %s", c.name, r.outcome, r.err, c.code)
+		}
+	}
+}
+
+func TestOutcomes(t *testing.T) {
+	t.Parallel()
+	inv := newInvoker(t)
+	p := connect(t, inv)
+	for _, c := range []struct {
+		result streamwire.Result
+		want   invoke.Outcome
+	}{
+		{streamwire.Result{Outcome: streamwire.OutcomeRetry, RetryAfter: -1, Reason: "a\nb"},
+			invoke.Outcome{Kind: invoke.Retry, Reason: "a b"}},
+		{streamwire.Result{Outcome: streamwire.OutcomeRetry, RetryAfter: int64(time.Second)},
+			invoke.Outcome{Kind: invoke.Retry, After: time.Second}},
+		{streamwire.Result{Outcome: streamwire.OutcomeReject, Reason: strings.Repeat("x", 5000)},
+			invoke.Outcome{Kind: invoke.Reject, Reason: strings.Repeat("x", invoke.MaxReason)}},
+	} {
+		running := start(t.Context(), inv, newCall(10))
+		c.result.ID = p.next(t, streamwire.KindCall).Call.ID
+		p.send(t, streamwire.AppendResult(nil, &c.result))
+		if r := await(t, running); r.err != nil || r.outcome != c.want {
+			t.Errorf("result %+v: got %+v and %v, want %+v", c.result, r.outcome, r.err, c.want)
+		}
+	}
+}
+
+// TestBrokenFramesEndTheConnection fails what runs, and the next handler is taken.
+func TestBrokenFramesEndTheConnection(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		sent []byte
+		code string
+	}{
+		"no frame":         {[]byte("\x0aHTTP/1.1 2"), invoke.CodeBadResponse},
+		"no length":        {[]byte("\xff\xff\xff\xff\xff\xff"), invoke.CodeBadResponse},
+		"large and nobody": {append(protowire.AppendVarint(nil, 1<<20), make([]byte, 64)...), invoke.CodeBadResponse},
+		"half a frame":     {[]byte{50, 1}, invoke.CodeCrash},
+		"nothing":          {nil, invoke.CodeCrash},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inv := newInvoker(t)
+			p := connect(t, inv)
+			one, two := start(t.Context(), inv, newCall(10)), start(t.Context(), inv, newCall(10))
+			p.next(t, streamwire.KindCall)
+			p.next(t, streamwire.KindCall)
+			p.send(t, c.sent)
+			if c.code == invoke.CodeCrash {
+				_ = p.Close()
+			}
+			wantCode(t, await(t, one), c.code)
+			wantCode(t, await(t, two), c.code)
+			again := connect(t, inv)
+			running := start(t.Context(), inv, newCall(10))
+			again.send(t, done(again.next(t, streamwire.KindCall).Call.ID))
+			wantDone(t, await(t, running))
+		})
+	}
+}
+
+// TestUnknownFramesAreIgnored is what lets old sidecars meet new handlers.
+func TestUnknownFramesAreIgnored(t *testing.T) {
+	t.Parallel()
+	inv := newInvoker(t)
+	p := connect(t, inv)
+	running := start(t.Context(), inv, newCall(10))
+	id := p.next(t, streamwire.KindCall).Call.ID
+	p.send(t, []byte{0}) // no kind
+	unknown := protowire.AppendBytes(protowire.AppendTag(nil, 20, protowire.BytesType), []byte("new"))
+	p.send(t, protowire.AppendBytes(nil, unknown))
+	p.send(t, streamwire.AppendHello(nil, &streamwire.Hello{Version: 1}))
+	p.send(t, done(id))
+	wantDone(t, await(t, running))
+}
+
+// TestUnsentCallsAreNotReady gives calls to a handler that reads nothing and then dies: those of which no byte left were
+// not seen, whatever is true of the others.
+func TestUnsentCallsAreNotReady(t *testing.T) {
+	t.Parallel()
+	inv := newInvoker(t)
+	p := connect(t, inv)
+	first := start(t.Context(), inv, newCall(8<<20)) // more than a socket holds
+	s := inv.current.Load()
+	waitFull(t, s)
+	short := newCall(10)
+	short.Deadline = time.Now().Add(20 * time.Millisecond)
+	if _, err := inv.Invoke(t.Context(), short); !errors.Is(err, invoke.ErrNotReady) && !isTimeout(err) {
+		t.Fatalf("call behind a full socket: got %v, want a timeout or not ready", err)
+	}
+	var behind []<-chan result
+	for range 3 {
+		behind = append(behind, start(t.Context(), inv, newCall(1<<20)))
+	}
+	_ = p.Close()
+	wantCode(t, await(t, first), invoke.CodeCrash)
+	for _, ch := range behind {
+		if r := await(t, ch); !errors.Is(r.err, invoke.ErrNotReady) {
+			t.Errorf("unsent call: got %v, want not ready", r.err)
+		}
+	}
+}
+
+func isTimeout(err error) bool {
+	var e *invoke.Error
+	return errors.As(err, &e) && e.Code == invoke.CodeTimeout
+}
+
+// waitFull waits until a call is on its way.
+func waitFull(t *testing.T, s *session) {
+	t.Helper()
+	end := time.Now().Add(patience)
+	for {
+		s.mu.Lock()
+		n := len(s.calls)
+		s.mu.Unlock()
+		if n > 0 {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatal("no call was started")
+		}
+		<-time.After(time.Millisecond)
+	}
+}
+
+// TestFullHandlerDoesNotDelay holds callers to their deadlines though the handler reads nothing.
+func TestFullHandlerDoesNotDelay(t *testing.T) {
+	t.Parallel()
+	inv := newInvoker(t)
+	connect(t, inv)
+	ctx, cancel := context.WithCancel(t.Context())
+	var running []<-chan result
+	for range 8 {
+		call := newCall(1 << 20)
+		call.Deadline = time.Now().Add(100 * time.Millisecond)
+		running = append(running, start(t.Context(), inv, call))
+	}
+	for _, ch := range running {
+		if r := await(t, ch); !isTimeout(r.err) && !errors.Is(r.err, invoke.ErrNotReady) {
+			t.Errorf("got %v, want a timeout or not ready", r.err)
+		}
+	}
+	endless := newCall(1 << 20)
+	endless.Deadline = time.Time{}
+	one := start(ctx, inv, endless)
+	cancel()
+	if r := await(t, one); r.err == nil {
+		t.Error("a canceled call behind a full socket: got no error")
+	}
+}
+
+func TestEventThatIsNotUTF8(t *testing.T) {
+	t.Parallel()
+	inv := newInvoker(t)
+	connect(t, inv)
+	for _, spoil := range []func(e *event.Event){
+		func(e *event.Event) { e.Subject = "\xff" },
+		func(e *event.Event) { e.Extensions = []event.Attribute{{Name: "subject", Value: "\xff"}} },
+	} {
+		call := newCall(1)
+		spoil(call.Event)
+		o, err := inv.Invoke(t.Context(), call)
+		if err != nil || o.Kind != invoke.Reject || o.Reason != "event attribute subject is not UTF-8" {
+			t.Fatalf("got %+v and %v, want a rejection", o, err)
+		}
+	}
+}
+
+func TestListen(t *testing.T) {
+	t.Parallel()
+	path := socketPath(t)
+	stale, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stale.SetUnlinkOnClose(false)
+	_ = stale.Close()
+	inv, err := Listen(Config{Socket: path})
+	if err != nil {
+		t.Fatalf("listen where a stale socket lies: %v", err)
+	}
+	fi, err := os.Stat(path)
+	if err != nil || fi.Mode().Perm() != 0o600 {
+		t.Errorf("socket: got mode %v (%v), want 0600", fi.Mode(), err)
+	}
+	if err := inv.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("socket after close: got %v, want it gone", err)
+	}
+
+	if err := os.WriteFile(path, []byte("mine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Listen(Config{Socket: path}); err == nil {
+		t.Error("listen where a file lies: got no error")
+	}
+	if b, _ := os.ReadFile(path); string(b) != "mine" {
+		t.Error("the file that was there is gone")
+	}
+	if _, err := Listen(Config{Socket: "/" + strings.Repeat("x", 200)}); err == nil || !strings.Contains(err.Error(), "201 bytes") {
+		t.Errorf("long path: got %v, want its length", err)
+	}
+}
