@@ -38,9 +38,7 @@ func (s *Sidecar) drain(p *phases) {
 	p.stopIntake()
 	s.stopSources()
 	// Once the flush is answered, everything the server had sent is in the inbox.
-	if err := s.nc.FlushTimeout(flushTimeout); err != nil {
-		s.log.Debug("connection not flushed", zap.Error(err))
-	}
+	s.flush()
 	s.returnWaiting()
 
 	finished := make(chan struct{})
@@ -57,6 +55,10 @@ func (s *Sidecar) drain(p *phases) {
 		<-finished
 	}
 	s.returnWaiting()
+}
+
+// flush waits until the server has everything that was published, and we have everything it had sent by then.
+func (s *Sidecar) flush() {
 	if err := s.nc.FlushTimeout(flushTimeout); err != nil {
 		s.log.Debug("connection not flushed", zap.Error(err))
 	}

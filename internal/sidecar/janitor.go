@@ -27,7 +27,6 @@ func (j *janitor) wake() {
 
 // keepHouse runs until ctx ends.
 func (s *Sidecar) keepHouse(ctx context.Context) {
-	defer s.helpers.Done()
 	tick := time.NewTicker(houseTick)
 	defer tick.Stop()
 	told := make([]progress, len(s.slots))

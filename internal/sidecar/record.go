@@ -2,7 +2,6 @@ package sidecar
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/textproto"
 	"strconv"
@@ -131,24 +130,7 @@ func keptHeaders(d *delivery) nats.Header {
 	return kept
 }
 
-var ackBody, progressBody, nakBody = []byte("+ACK"), []byte("+WPI"), []byte("-NAK")
-
-// acknowledge tells the server that the message is settled. While the connection is down it waits for it, as long as the
-// server would wait for us: an acknowledgement given up too early is a duplicate.
-func (s *Sidecar) acknowledge(ctx context.Context, m *nats.Msg) {
-	err := s.nc.Publish(m.Reply, ackBody)
-	deadline := time.Now().Add(s.cfg.AckWait)
-	for err != nil && ctx.Err() == nil && time.Now().Before(deadline) && !errors.Is(err, nats.ErrConnectionClosed) {
-		select {
-		case <-ctx.Done():
-		case <-time.After(minWriteRest):
-		}
-		err = s.nc.Publish(m.Reply, ackBody)
-	}
-	if err != nil {
-		s.log.Warn("acknowledgement not sent, the event will be delivered again", zap.Error(err))
-	}
-}
+var progressBody, nakBody = []byte("+WPI"), []byte("-NAK")
 
 // giveBack returns a message to the queue, to be delivered again after delay.
 func (s *Sidecar) giveBack(m *nats.Msg, delay time.Duration) {

@@ -57,6 +57,7 @@ type Sidecar struct {
 	workers sync.WaitGroup
 	helpers sync.WaitGroup
 	janitor janitor
+	acker   *acker
 }
 
 type eventFilter interface {
@@ -84,6 +85,7 @@ func New(nc *nats.Conn, inv invoke.Invoker, cfg Config) (*Sidecar, error) {
 		retrySubject: retrySubject, concurrency: int64(max(1, fn.Spec.Concurrency)), timeout: time.Duration(fn.Spec.Timeout),
 		ready: make(chan struct{}),
 	}
+	s.acker = newAcker(nc, cfg.AckWait, s.log)
 	s.slots = make([]slot, s.concurrency)
 	s.janitor.kick = make(chan struct{}, 1)
 	return s, s.addSources()
@@ -143,9 +145,9 @@ func (s *Sidecar) Run(ctx context.Context) error {
 		s.workers.Add(1)
 		go s.work(p, &s.slots[i])
 	}
-	s.helpers.Add(2)
-	go s.watchConnection(p.records)
-	go s.keepHouse(p.records)
+	s.helpers.Go(func() { s.acker.run(p.records) })
+	s.helpers.Go(func() { s.watchConnection(p.records) })
+	s.helpers.Go(func() { s.keepHouse(p.records) })
 	s.ask()
 	close(s.ready)
 
@@ -153,6 +155,7 @@ func (s *Sidecar) Run(ctx context.Context) error {
 	s.drain(p)
 	p.end()
 	s.helpers.Wait()
+	s.flush() // the last acknowledgements
 	return nil
 }
 
@@ -203,7 +206,6 @@ func (s *Sidecar) pause(p *phases) {
 
 // watchConnection forgets what was asked for when the connection was lost: the server did too.
 func (s *Sidecar) watchConnection(ctx context.Context) {
-	defer s.helpers.Done()
 	status := s.nc.StatusChanged(nats.CONNECTED)
 	defer s.nc.RemoveStatusListener(status)
 	for {

@@ -161,7 +161,7 @@ func (s *Sidecar) settle(ctx context.Context, d *delivery, st *settlement, run *
 		s.log.Error("outcome not recorded, the event will be delivered again", zap.String("event_id", d.event.ID), zap.Error(err))
 		return
 	}
-	s.acknowledge(ctx, d.msg)
+	s.acker.ack(d.msg.Reply, time.Now())
 	s.record(d, st, run)
 }
 
