@@ -5,7 +5,9 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/pelton-dev/pelton/internal/function"
 	"github.com/pelton-dev/pelton/internal/invoke"
@@ -30,7 +32,7 @@ func (r *replica) openLink() error {
 	switch {
 	case h.Protocol == function.ProtocolExec:
 		r.link.inv, err = execcall.New(execcall.Config{
-			Command: h.Command, Dir: r.fn.Origin.Dir, Env: r.environment(), Guard: r.unit.sup.cfg.Guard, Stderr: r.stderr(),
+			Command: r.execCommand(), Dir: r.fn.Origin.Dir, Env: r.environment(), Guard: r.unit.sup.cfg.Guard, Stderr: r.stderr(),
 		})
 	case h.Protocol == function.ProtocolStream:
 		r.useSocket()
@@ -53,6 +55,15 @@ func (r *replica) openLink() error {
 		return fmt.Errorf("reach handler: %w", err)
 	}
 	return nil
+}
+
+// execCommand is the handler's command with its program resolved: a version manager's shim would slow down every call.
+func (r *replica) execCommand() []string {
+	command := slices.Clone(r.fn.Spec.Handler.Command)
+	if r.path != "" {
+		command[0] = r.path
+	}
+	return command
 }
 
 func (r *replica) httpConfig(network, address string) httpcall.Config {
@@ -96,9 +107,15 @@ func (r *replica) identity() []string {
 	}
 }
 
-// handlerEnv is our own environment and the manifest's.
+// handlerEnv is our own environment and the manifest's. What is Pelton's in ours is not for handlers: it may be a secret, or
+// come from a handler that started us.
 func handlerEnv(fn *function.Function) []string {
-	env := os.Environ()
+	var env []string
+	for _, kv := range os.Environ() {
+		if !strings.HasPrefix(kv, "PELTON_") && !strings.HasPrefix(kv, "PORT=") {
+			env = append(env, kv)
+		}
+	}
 	for _, v := range fn.Spec.Handler.Env {
 		env = append(env, v.Name+"="+v.Value)
 	}

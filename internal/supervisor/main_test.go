@@ -72,7 +72,8 @@ func serveHTTP() int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	err = http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	srv := &http.Server{}
+	srv.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		switch string(body) {
 		case "crash":
@@ -80,10 +81,14 @@ func serveHTTP() int {
 			os.Exit(7)
 		case "slow":
 			time.Sleep(200 * time.Millisecond)
+		case "deaf": // lives on without listening
+			go func() { _ = srv.Close() }()
 		case "hang":
 			<-r.Context().Done()
 		}
-	}))
+	})
+	err = srv.Serve(l)
 	fmt.Fprintln(os.Stderr, err)
+	time.Sleep(time.Hour)
 	return 1
 }

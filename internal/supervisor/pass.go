@@ -28,6 +28,7 @@ func (u *unit) pass(now time.Time) time.Duration {
 		return until(now, u.setup.retry)
 	}
 	u.decide(now)
+	deaf := u.giveUpDeaf(now)
 	s := u.situation(now)
 	start, drain := s.plan()
 	for range start {
@@ -37,11 +38,33 @@ func (u *unit) pass(now time.Time) time.Duration {
 		for _, r := range u.replicas {
 			if r.number == number {
 				r.state = draining
-				r.drain()
+				r.drain(errAsked)
 			}
 		}
 	}
-	return u.nextLook(now, s)
+	wait := u.nextLook(now, s)
+	if deaf {
+		wait = sooner(wait, lookSeldom)
+	}
+	return wait
+}
+
+// giveUpDeaf ends replicas whose handler lives but has accepted no calls for as long as a start may take, and reports whether
+// there are any that may come to that. The caller holds mu.
+func (u *unit) giveUpDeaf(now time.Time) (any bool) {
+	for _, r := range u.replicas {
+		switch {
+		case r.state != ready || !r.sidecar.Paused():
+			r.deaf = time.Time{}
+		case r.deaf.IsZero():
+			r.deaf, any = now, true
+		case now.Sub(r.deaf) > u.sup.cfg.StartTimeout:
+			r.drain(errDeaf)
+		default:
+			any = true
+		}
+	}
+	return any
 }
 
 // decide asks demand. The caller holds mu.
@@ -115,13 +138,13 @@ func (u *unit) nextLook(now time.Time, s situation) time.Duration {
 	if u.resume.After(now) && s.want > 0 {
 		wait = sooner(wait, u.resume.Sub(now))
 	}
-	if u.decision.Replicas > u.policy.Min {
+	if u.decision.Replicas > u.policy.Min || u.inFlight > 0 {
 		wait = sooner(wait, u.tick())
 	}
 	return wait
 }
 
-// tick is how often to look while replicas may have to go.
+// tick is how often to look while replicas may have to go, or work is on its way whose end nobody announces.
 func (u *unit) tick() time.Duration { return min(max(u.policy.Cooldown/4, lookOften), lookSeldom) }
 
 // until is the time from now to t, at least one moment; 0 if t is zero.

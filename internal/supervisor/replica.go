@@ -30,8 +30,8 @@ type replica struct {
 	serial     uint64 // within the supervisor
 	name       string
 	decided    time.Time       // when its start was decided
-	ctx        context.Context // ends when the replica shall drain
-	drain      context.CancelFunc
+	ctx        context.Context // ends when the replica shall drain; its cause is why
+	drain      context.CancelCauseFunc
 
 	link   link
 	output [2]*process.LineWriter // stdout and stderr
@@ -41,11 +41,15 @@ type replica struct {
 	state   state
 	proc    *process.Process // nil for exec, and before the start
 	sidecar *sidecar.Sidecar
-	calls   int // direct calls that run on it
+	calls   int       // direct calls that run on it
+	deaf    time.Time // since when its handler was seen not to accept calls any more; zero if it does
 }
 
-// errAsked is the end that somebody asked for.
-var errAsked = errors.New("asked to drain")
+// errAsked is the end that somebody asked for. errDeaf is the end of a handler that lives but accepts no calls any more.
+var (
+	errAsked = errors.New("asked to drain")
+	errDeaf  = errors.New("handler stopped accepting calls and did not come back")
+)
 
 // run is the whole life of the replica.
 func (r *replica) run() {
@@ -74,11 +78,12 @@ func (r *replica) run() {
 	r.finish(d, err)
 }
 
-// spawn starts the handler's process. For exec there is none.
+// spawn starts the handler's process. For exec there is none, but its program must exist.
 func (r *replica) spawn() error {
 	h := r.fn.Spec.Handler
 	if h.Protocol == function.ProtocolExec {
-		return nil
+		_, err := process.LookPath(r.execCommand()[0], r.fn.Origin.Dir, handlerEnv(r.fn))
+		return err
 	}
 	proc, err := process.Start(process.Config{
 		Command: h.Command, Path: r.path, Dir: r.fn.Origin.Dir, Env: r.environment(),
@@ -133,7 +138,7 @@ func (r *replica) watch(d *delivery) error {
 	case <-d.sidecar.Ready():
 		r.unit.ready(r)
 	case <-r.ctx.Done():
-		return errAsked
+		return r.drainCause()
 	case <-r.exited():
 		return r.exitError("before it accepted calls")
 	case <-timeout.C:
@@ -144,13 +149,21 @@ func (r *replica) watch(d *delivery) error {
 	}
 	select {
 	case <-r.ctx.Done():
-		return errAsked
+		return r.drainCause()
 	case <-r.exited():
 		return r.exitError("while it was serving")
 	case err := <-d.done:
 		d.done <- err
 		return fmt.Errorf("sidecar ended: %w", err)
 	}
+}
+
+// drainCause is why the replica shall drain: because somebody asked, unless it was given up.
+func (r *replica) drainCause() error {
+	if errors.Is(context.Cause(r.ctx), errDeaf) {
+		return errDeaf
+	}
+	return errAsked
 }
 
 // exited is closed when the process is over; never for exec.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -137,13 +138,18 @@ func (r *rig) publish(name, body string) {
 	}
 }
 
-// outcomes counts runs of a function with an outcome.
-func (r *rig) outcomes(name, outcome string) int {
+// runsOf returns the runs of a function so far.
+func (r *rig) runsOf(name string) []ledger.Run {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(r.runs), func(run ledger.Run) bool { return run.Function != name })
+}
+
+// outcomes counts runs of a function with an outcome.
+func (r *rig) outcomes(name, outcome string) int {
 	n := 0
-	for _, run := range r.runs {
-		if run.Function == name && run.Outcome == outcome {
+	for _, run := range r.runsOf(name) {
+		if run.Outcome == outcome {
 			n++
 		}
 	}

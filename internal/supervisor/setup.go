@@ -176,7 +176,7 @@ func sameButScale(a, b *function.Function) bool {
 // resolve finds a handler's program once, so that a cold start does not search for it. What cannot be found yet is left to the
 // start, whose error says so. Version managers take their time to answer, so not all are asked at once.
 func (u *unit) resolve(fn *function.Function) string {
-	if fn.Spec.Handler.Protocol == function.ProtocolExec || len(fn.Spec.Handler.Command) == 0 {
+	if len(fn.Spec.Handler.Command) == 0 {
 		return ""
 	}
 	if u.sup.provisions.Acquire(u.ctx, 1) != nil {

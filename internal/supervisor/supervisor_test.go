@@ -106,9 +106,12 @@ func TestNeverReadyBurnsNoAttempt(t *testing.T) {
 		broken *function.Function
 		reason string
 	}{
-		"mute":  {makeFunction(t, "mute", "mute"), "did not listen on 127.0.0.1:"},
-		"exit":  {makeFunction(t, "exit", "exit"), "handler ended before it accepted calls: exit status 3"},
-		"gone":  {makeFunction(t, "gone", "", func(s *function.Spec) { s.Handler.Command = []string{"./gone"} }), "gone does not exist"},
+		"mute": {makeFunction(t, "mute", "mute"), "did not listen on 127.0.0.1:"},
+		"exit": {makeFunction(t, "exit", "exit"), "handler ended before it accepted calls: exit status 3"},
+		"gone": {makeFunction(t, "gone", "", func(s *function.Spec) { s.Handler.Command = []string{"./gone"} }), "gone does not exist"},
+		"gone2": {makeFunction(t, "gone2", "", func(s *function.Spec) {
+			s.Handler.Command, s.Handler.Protocol = []string{"no-such-tool"}, function.ProtocolExec
+		}), "no-such-tool\": program not found in $PATH"},
 		"nosdk": {makeFunction(t, "nosdk", "mute", func(s *function.Spec) { s.Handler.Protocol = function.ProtocolStream }), "did not connect to"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -137,6 +140,26 @@ func TestNeverReadyBurnsNoAttempt(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestDeafHandlerIsReplaced has a handler that lives but stops listening.
+func TestDeafHandlerIsReplaced(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *Config) { c.StartTimeout = 500 * time.Millisecond }, makeFunction(t, "deaf", "serve", always))
+	r.publish("deaf", "deaf")
+	r.await("deaf", "told", func(s Status) bool { return !s.LastRun.IsZero() })
+	r.publish("deaf", "x") // which finds nobody, and is kept
+	r.await("deaf", "replaced", func(s Status) bool {
+		return s.LastExit != nil && contains(s.LastExit.Reason, "stopped accepting calls") && s.Ready == 1
+	})
+	natstest.Eventually(t, func() error {
+		for _, run := range r.runsOf("deaf") {
+			if run.Outcome == ledger.OutcomeDone && run.Sequence == 2 {
+				return nil
+			}
+		}
+		return errors.New("the second event is not done")
+	})
 }
 
 // TestInvoke calls past the queue, from zero, and holds the replica while it lasts.

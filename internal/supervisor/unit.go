@@ -126,7 +126,7 @@ func (u *unit) begin(now time.Time) {
 			u.sup.cfg.OnOutput(Output{Function: u.key, Replica: r.name, Stderr: i == 1, Line: line})
 		})
 	}
-	r.ctx, r.drain = context.WithCancel(u.ctx)
+	r.ctx, r.drain = context.WithCancelCause(u.ctx)
 	u.replicas = append(u.replicas, r)
 	u.work.Add(1)
 	go r.run()
@@ -193,7 +193,7 @@ func (u *unit) failed(r *replica, cause error) {
 
 // over forgets a replica of which nothing is left.
 func (u *unit) over(r *replica) {
-	r.drain()
+	r.drain(errAsked)
 	u.mu.Lock()
 	defer u.release()
 	for i, other := range u.replicas {
