@@ -67,6 +67,13 @@ func run(ctx context.Context, getenv func(string) string) error {
 	if err != nil {
 		return err
 	}
+	go func() {
+		select {
+		case <-sc.Ready():
+			releaseStartCode()
+		case <-ctx.Done():
+		}
+	}()
 	stopRecords := background(ctx, records.Run)
 	defer stopRecords()
 	actors := []lifecycle.Actor{{Name: "sidecar", Run: sc.Run}}

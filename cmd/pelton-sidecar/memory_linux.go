@@ -1,0 +1,43 @@
+package main
+
+import (
+	"bufio"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// releaseStartCode unmaps the pages of our own binary that starting has touched: most of that code and its tables never run
+// again. What does run is mapped again by a soft fault, from the page cache. It about halves the resident size of an idle
+// sidecar, of which a node has many. Failing does no harm.
+func releaseStartCode() {
+	self, err := os.Executable()
+	if err != nil {
+		return
+	}
+	maps, err := os.Open("/proc/self/maps")
+	if err != nil {
+		return
+	}
+	defer func() { _ = maps.Close() }()
+	for lines := bufio.NewScanner(maps); lines.Scan(); {
+		fields := strings.Fields(lines.Text())
+		// Writable pages hold data that differs from the file: they are never given up.
+		if len(fields) == 6 && fields[5] == self && !strings.Contains(fields[1], "w") {
+			unmapPages(fields[0])
+		}
+	}
+}
+
+// unmapPages gives up a range as /proc/self/maps writes it.
+func unmapPages(span string) {
+	low, high, _ := strings.Cut(span, "-")
+	start, err1 := strconv.ParseUint(low, 16, 64)
+	end, err2 := strconv.ParseUint(high, 16, 64)
+	if err1 != nil || err2 != nil {
+		return
+	}
+	_, _, _ = unix.Syscall(unix.SYS_MADVISE, uintptr(start), uintptr(end-start), unix.MADV_DONTNEED)
+}

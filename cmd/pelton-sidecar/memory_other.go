@@ -1,0 +1,6 @@
+//go:build !linux
+
+package main
+
+// releaseStartCode does nothing here.
+func releaseStartCode() {}
