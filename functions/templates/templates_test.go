@@ -70,8 +70,14 @@ func TestRenderNamesTheFiles(t *testing.T) {
 func TestRenderRefuses(t *testing.T) {
 	t.Parallel()
 	for _, o := range []templates.Options{
-		{Lang: "cobol", Name: name}, {Lang: "", Name: name}, {Lang: "../go", Name: name},
-		{Lang: "go"}, {Lang: "go", Name: "Upper"}, {Lang: "go", Name: "a/b"}, {Lang: "go", Name: "{{.}}"}, {Lang: "go", Name: strings.Repeat("a", 51)},
+		{Lang: "cobol", Name: name},
+		{Lang: "", Name: name},
+		{Lang: "../go", Name: name},
+		{Lang: "go"},
+		{Lang: "go", Name: "Upper"},
+		{Lang: "go", Name: "a/b"},
+		{Lang: "go", Name: "{{.}}"},
+		{Lang: "go", Name: strings.Repeat("a", 51)},
 	} {
 		if files, err := templates.Render(o); err == nil {
 			t.Errorf("%+v renders %d files", o, len(files))

@@ -23,7 +23,7 @@ var layers = []layer{
 	{"for function authors", "an author's program is not a host", []string{"functions", "functions/templates"}},
 	{"the command line and the examples", "the only callers of everything", []string{"internal/cli", "functions/examples/..."}},
 	{"programs", "main functions are thin", []string{"cmd/..."}},
-	{"tools and tests", "nothing that is shipped links them", []string{"internal/natstest", "internal/bench/...", "internal/arch"}},
+	{"tools and tests", "nothing that is shipped links them", []string{"internal/natstest", "internal/bench/...", "internal/e2e/...", "internal/arch"}},
 }
 
 // rules say what a package, with all it imports, must not link.
