@@ -17,9 +17,13 @@ import (
 // activation gives one evaluation its variables. Both are made when first asked for. It is used by one goroutine.
 type activation struct {
 	event      *event.Event
-	attributes map[string]string
+	attributes map[string]string // filled when made is set; its memory is used again
+	made       bool
 	data       any
 }
+
+// begin readies a for an event.
+func (a *activation) begin(e *event.Event) { a.event, a.made, a.data = e, false, nil }
 
 var _ cel.Activation = (*activation)(nil)
 
@@ -31,8 +35,8 @@ func (a *activation) Parent() cel.Activation { return nil }
 func (a *activation) ResolveName(name string) (any, bool) {
 	switch name {
 	case varEvent:
-		if a.attributes == nil {
-			a.attributes = attributes(a.event)
+		if !a.made {
+			a.readAttributes()
 		}
 		return a.attributes, true
 	case varData:
@@ -44,8 +48,13 @@ func (a *activation) ResolveName(name string) (any, bool) {
 	return nil, false
 }
 
-func attributes(e *event.Event) map[string]string {
-	m := make(map[string]string, 8) // enough for most events, and the largest size that costs one allocation
+func (a *activation) readAttributes() {
+	if a.attributes == nil {
+		a.attributes = make(map[string]string, 8) // enough for most events, and the largest size that costs one allocation
+	}
+	clear(a.attributes)
+	a.made = true
+	e, m := a.event, a.attributes
 	m["specversion"], m["id"], m["source"], m["type"] = event.SpecVersion, e.ID, e.Source, e.Type
 	for _, o := range [...]event.Attribute{
 		{Name: "subject", Value: e.Subject},
@@ -60,7 +69,6 @@ func attributes(e *event.Event) map[string]string {
 	for _, x := range e.Extensions {
 		m[x.Name] = x.Value
 	}
-	return m
 }
 
 // decode never returns nil: JSON null is CEL's null.

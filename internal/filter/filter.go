@@ -7,6 +7,7 @@ package filter
 
 import (
 	"fmt"
+	"sync"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
@@ -35,6 +36,7 @@ const (
 // Filter is a compiled expression. It is safe for concurrent use.
 type Filter struct {
 	program cel.Program
+	scratch sync.Pool // of *activation: an evaluation keeps nothing
 }
 
 // Compile checks and compiles an expression, which must be boolean. The error is an *Error. It takes some tenths of a
@@ -65,7 +67,7 @@ func Compile(expr string) (*Filter, error) {
 	if err != nil {
 		return nil, &Error{Line: 1, Column: 1, Message: oneLine(err.Error())}
 	}
-	return &Filter{program: program}, nil
+	return &Filter{program: program, scratch: sync.Pool{New: func() any { return new(activation) }}}, nil
 }
 
 func environment() (*cel.Env, error) {
@@ -101,7 +103,11 @@ func repeats(expr ast.Expr) bool {
 // has()), compares values of different types, reads data that is not JSON, or costs too much. Callers treat it as no match
 // and count it.
 func (f *Filter) Match(e *event.Event) (bool, error) {
-	out, _, err := f.program.Eval(&activation{event: e})
+	a := f.scratch.Get().(*activation)
+	a.begin(e)
+	out, _, err := f.program.Eval(a)
+	a.begin(nil) // keep no event alive
+	f.scratch.Put(a)
 	if err != nil {
 		return false, fmt.Errorf("evaluate filter: %w", err)
 	}
