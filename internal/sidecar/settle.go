@@ -43,6 +43,20 @@ type attemptFacts struct {
 // decide maps what an invocation came to onto what becomes of its message: the settlement table of the design. jitter is
 // uniform in [0, 1).
 func decide(o invoke.Outcome, err error, f attemptFacts, r function.Retry, jitter float64) settlement {
+	switch {
+	case err != nil:
+		return decideError(err, f, r, jitter)
+	case o.Kind == invoke.Reject:
+		return settlement{action: bury, reason: deadletter.ReasonRejected, text: o.Reason}
+	case o.Kind == invoke.Retry:
+		return again("retry", o.Reason, o.After, f, r, jitter)
+	default:
+		return settlement{action: ackDone, reply: o.Reply}
+	}
+}
+
+// decideError is for a handler that said nothing that can be understood.
+func decideError(err error, f attemptFacts, r function.Retry, jitter float64) settlement {
 	var failed *invoke.Error
 	switch {
 	case errors.Is(err, invoke.ErrNotReady):
@@ -51,14 +65,8 @@ func decide(o invoke.Outcome, err error, f attemptFacts, r function.Retry, jitte
 		return settlement{action: handBack, reason: failed.Code, text: err.Error()}
 	case errors.As(err, &failed):
 		return again(failed.Code, failed.Err.Error(), 0, f, r, jitter)
-	case err != nil:
-		return again("error", err.Error(), 0, f, r, jitter)
-	case o.Kind == invoke.Reject:
-		return settlement{action: bury, reason: deadletter.ReasonRejected, text: o.Reason}
-	case o.Kind == invoke.Retry:
-		return again("retry", o.Reason, o.After, f, r, jitter)
 	default:
-		return settlement{action: ackDone, reply: o.Reply}
+		return again("error", err.Error(), 0, f, r, jitter)
 	}
 }
 

@@ -83,33 +83,33 @@ func (s *Sidecar) deliver(p *phases, sl *slot, src *source, m *nats.Msg, now tim
 	s.metrics.inFlight.Inc()
 	d := &sl.d
 	run := ledger.Run{Started: now}
-	st := s.examine(d, src, m, now)
-	if st == nil {
+	st, decided := s.examine(d, src, m, now)
+	if !decided {
 		st = s.invoke(p, sl, now)
 		run.Duration = time.Since(now)
 		s.measure(run.Duration, st.action)
 	}
-	s.settle(p.records, d, st, &run)
+	s.settle(p.records, d, &st, &run)
 	s.metrics.inFlight.Dec()
 	sl.msg.Store(nil)
 }
 
 // examine decides without the handler where it can: what is no event, what crashes whoever touches it, what is too old, and
-// what the trigger's filter does not want. nil means that the handler is asked.
-func (s *Sidecar) examine(d *delivery, src *source, m *nats.Msg, now time.Time) *settlement {
+// what the trigger's filter does not want. Otherwise the handler is asked.
+func (s *Sidecar) examine(d *delivery, src *source, m *nats.Msg, now time.Time) (st settlement, decided bool) {
 	if err := d.read(m, src.consumer); err != nil {
 		if errors.Is(err, errNotDelivery) {
 			s.log.Error("message is not a delivery, it is left alone", zap.String("subject", m.Subject), zap.String("reply", m.Reply))
-			return &settlement{action: handBack, reason: "not-a-delivery", text: err.Error(), delay: notReadyDelay}
+			return settlement{action: handBack, reason: "not-a-delivery", text: err.Error(), delay: notReadyDelay}, true
 		}
-		return &settlement{action: bury, reason: deadletter.ReasonUndecodable, text: err.Error()}
+		return settlement{action: bury, reason: deadletter.ReasonUndecodable, text: err.Error()}, true
 	}
 	if n := d.redeliveries(); n > s.cfg.MaxRedeliveries {
-		return &settlement{action: bury, reason: deadletter.ReasonCrashLoop,
-			text: "delivered again and again without a settlement; the handler or its host may die of it"}
+		return settlement{action: bury, reason: deadletter.ReasonCrashLoop,
+			text: "delivered again and again without a settlement; the handler or its host may die of it"}, true
 	}
 	if expired(d.origin.Time, now, s.fn.Spec.Retry) {
-		return &settlement{action: bury, reason: deadletter.ReasonExpired, text: "older than maxAge " + s.fn.Spec.Retry.MaxAge.String()}
+		return settlement{action: bury, reason: deadletter.ReasonExpired, text: "older than maxAge " + s.fn.Spec.Retry.MaxAge.String()}, true
 	}
 	if src.filter != nil {
 		match, err := src.filter.Match(&d.event)
@@ -117,13 +117,13 @@ func (s *Sidecar) examine(d *delivery, src *source, m *nats.Msg, now time.Time) 
 			s.metrics.filterErrors.Inc()
 		}
 		if !match {
-			return &settlement{action: ackNoMatch}
+			return settlement{action: ackNoMatch}, true
 		}
 	}
-	return nil
+	return settlement{}, false
 }
 
-func (s *Sidecar) invoke(p *phases, sl *slot, now time.Time) *settlement {
+func (s *Sidecar) invoke(p *phases, sl *slot, now time.Time) settlement {
 	d := &sl.d
 	sl.call = invoke.Call{
 		Event: &d.event, Function: s.fullName, Attempt: d.attempt, Redeliveries: d.redeliveries(), Deadline: now.Add(s.timeout),
@@ -133,8 +133,7 @@ func (s *Sidecar) invoke(p *phases, sl *slot, now time.Time) *settlement {
 		s.pause(p)
 	}
 	facts := attemptFacts{attempt: d.attempt, stored: d.origin.Time, now: time.Now()}
-	st := decide(outcome, err, facts, s.fn.Spec.Retry, rand.Float64())
-	return &st
+	return decide(outcome, err, facts, s.fn.Spec.Retry, rand.Float64())
 }
 
 // settle records the outcome and then acknowledges. When the record cannot be written before the sidecar has to go, the
