@@ -23,7 +23,9 @@ func drain(ctx context.Context, r *rig, t *table) error {
 	}
 	var lanes []*lane
 	for _, tr := range transports() {
-		lanes = append(lanes, &lane{t: tr})
+		if r.opts.transport == "" || r.opts.transport == tr.name {
+			lanes = append(lanes, &lane{t: tr})
+		}
 	}
 	if err := r.preload(ctx, "events.bench.drain"); err != nil {
 		return err

@@ -32,6 +32,7 @@ func main() {
 	flag.StringVar(&opts.only, "only", "", "comma-separated parts to run (default all)")
 	flag.IntVar(&opts.events, "n", 100_000, "events of the drain")
 	flag.IntVar(&opts.rounds, "rounds", 5, "rounds of the drain; the median counts")
+	flag.StringVar(&opts.transport, "transport", "", "one transport for the drain: \"http tcp\", \"http unix\" or stream (default all)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -44,6 +45,7 @@ func main() {
 
 type options struct {
 	only           string
+	transport      string
 	events, rounds int
 }
 
