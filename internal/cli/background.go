@@ -5,7 +5,8 @@ import (
 	"fmt"
 )
 
-// background is a part of `pelton up` that must outlive others: it ends when stop is called, not when the run's context does.
+// background is a part of `pelton up` that must outlive others: it ends when stop is called, not when the run's context
+// does.
 type background struct {
 	name   string
 	cancel context.CancelFunc

@@ -66,7 +66,8 @@ func (v textView) summary(key function.Key, t *tally) {
 	for _, outcome := range sortedKeys(t.outcomes) {
 		text += fmt.Sprintf("  %s %d", outcome, t.outcomes[outcome])
 	}
-	v.note(time.Now(), key, fmt.Sprintf("%s  run %s on average, %s at most", text, short(t.duration/time.Duration(t.runs)), short(t.slowest)))
+	mean := t.duration / time.Duration(t.runs)
+	v.note(time.Now(), key, fmt.Sprintf("%s  run %s on average, %s at most", text, short(mean), short(t.slowest)))
 }
 
 func (v textView) lost(n int) {

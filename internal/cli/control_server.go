@@ -30,17 +30,15 @@ type host interface {
 
 // functionView is one function as the other commands see it.
 type functionView struct {
-	Name        string            `json:"name"`
-	Namespace   string            `json:"namespace"`
-	Protocol    string            `json:"protocol"`
-	Command     []string          `json:"command"`
-	File        string            `json:"file"`
-	Triggers    []string          `json:"triggers"`
-	Scale       string            `json:"scale"`
-	Concurrency int               `json:"concurrency"`
-	Timeout     string            `json:"timeout"`
-	Retry       string            `json:"retry"`
-	Status      supervisor.Status `json:"status"`
+	Name      string             `json:"name"`
+	Namespace string             `json:"namespace"`
+	Protocol  string             `json:"protocol"`
+	Command   []string           `json:"command"`
+	File      string             `json:"file"`
+	Triggers  []string           `json:"triggers"` // in words
+	Scale     string             `json:"scale"`    // in words
+	Status    supervisor.Status  `json:"status"`
+	Manifest  *function.Function `json:"manifest"` // with its defaults
 }
 
 func (v functionView) key() function.Key {
@@ -198,9 +196,7 @@ func viewOf(s supervisor.Status) functionView {
 	}
 	v.Protocol, v.Command, v.File = string(fn.Spec.Handler.Protocol), fn.Spec.Handler.Command, fn.Origin.File
 	v.Triggers, v.Scale = triggersText(fn), scaleText(fn)
-	v.Concurrency, v.Timeout = fn.Spec.Concurrency, fn.Spec.Timeout.String()
-	v.Retry = fmt.Sprintf("%s, %s to %s apart", plural(fn.Spec.Retry.MaxAttempts, "attempt"),
-		short(time.Duration(fn.Spec.Retry.MinBackoff)), short(time.Duration(fn.Spec.Retry.MaxBackoff)))
+	v.Manifest = fn
 	return v
 }
 

@@ -38,7 +38,8 @@ type dlqSelection struct {
 
 func (s *dlqSelection) addFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVarP(&s.function, "function", "f", "", "only letters of this function")
-	cmd.Flags().StringVar(&s.reason, "reason", "", "only letters with this reason: rejected, attempts, expired, undecodable, filter, crash-loop")
+	cmd.Flags().StringVar(&s.reason, "reason", "",
+		"only letters with this reason: rejected, attempts, expired, undecodable, filter, crash-loop")
 }
 
 func (s *dlqSelection) filter() (deadletter.Filter, error) {
@@ -159,7 +160,8 @@ func (a *app) dlqBulkCommand(verb, shortText, long string, do letterFunc) *cobra
 	var all, yes bool
 	cmd := &cobra.Command{
 		Use: verb + " [ID...]", Short: shortText,
-		Long: long + "\n\nName the letters by id, or select them with --all, --function and --reason. Many at once need --yes,\nor an answer on a terminal. Exit 9 if some of them failed.",
+		Long: long + "\n\nName the letters by id, or select them with --all, --function and --reason. Many at once need\n" +
+			"--yes, or an answer on a terminal. Exit 9 if some of them failed.",
 		Example: fmt.Sprintf("  # Two letters\n  pelton dlq %[1]s 7 8\n\n"+
 			"  # All of one function, without a question\n  pelton dlq %[1]s --function thumbnail --all --yes", verb),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -22,15 +22,17 @@ func (a *app) functionsCommand() *cobra.Command {
 	cmd.AddCommand(
 		&cobra.Command{
 			Use: "list", Short: "List functions with their replicas and what waits for them",
-			Example: "  # For people\n  pelton functions list\n\n  # Names only\n  pelton functions list -o json | jq -r '.items[].name'",
-			Args:    cobra.NoArgs,
-			RunE:    func(cmd *cobra.Command, _ []string) error { return a.functionsList(cmd.Context()) },
+			Example: "  # For people\n  pelton functions list\n\n" +
+				"  # Names only\n  pelton functions list -o json | jq -r '.items[].name'",
+			Args: cobra.NoArgs,
+			RunE: func(cmd *cobra.Command, _ []string) error { return a.functionsList(cmd.Context()) },
 		},
 		&cobra.Command{
 			Use: "describe FUNCTION", Short: "Show one function in full: manifest, replicas, queue, last exit",
-			Example: "  # For people\n  pelton functions describe hello\n\n  # For programs\n  pelton functions describe hello -o json",
-			Args:    cobra.ExactArgs(1),
-			RunE:    func(cmd *cobra.Command, args []string) error { return a.functionsDescribe(cmd.Context(), args[0]) },
+			Example: "  # For people\n  pelton functions describe hello\n\n" +
+				"  # For programs\n  pelton functions describe hello -o json",
+			Args: cobra.ExactArgs(1),
+			RunE: func(cmd *cobra.Command, args []string) error { return a.functionsDescribe(cmd.Context(), args[0]) },
 		})
 	return cmd
 }
@@ -91,8 +93,15 @@ func manifestRows(v functionView) [][]string {
 	for _, t := range v.Triggers {
 		rows = append(rows, []string{"trigger", t})
 	}
-	return append(rows, []string{"scale", v.Scale + " replicas, " + strconv.Itoa(v.Concurrency) + " events at once in each"},
-		[]string{"timeout", v.Timeout}, []string{"retry", v.Retry})
+	if v.Manifest == nil {
+		return rows
+	}
+	spec := v.Manifest.Spec
+	return append(rows,
+		[]string{"scale", fmt.Sprintf("%s replicas, %s at once in each", v.Scale, plural(spec.Concurrency, "event"))},
+		[]string{"timeout", spec.Timeout.String()},
+		[]string{"retry", fmt.Sprintf("%s, %s to %s apart", plural(spec.Retry.MaxAttempts, "attempt"),
+			spec.Retry.MinBackoff, spec.Retry.MaxBackoff)})
 }
 
 func statusRows(s supervisor.Status) [][]string {
@@ -119,7 +128,8 @@ func statusRows(s supervisor.Status) [][]string {
 			r.Name, r.State, r.PID, r.InFlight, short(time.Since(r.StartedAt)))})
 	}
 	if e := s.LastExit; e != nil {
-		rows = append(rows, []string{"last exit", fmt.Sprintf("%s, %s: %s", e.Replica, ago(e.At, time.Now()), oneLine(e.Reason, 200))})
+		text := fmt.Sprintf("%s, %s: %s", e.Replica, ago(e.At, time.Now()), oneLine(e.Reason, 200))
+		rows = append(rows, []string{"last exit", text})
 		for _, line := range e.Stderr {
 			rows = append(rows, []string{"", oneLine(line, 200)})
 		}

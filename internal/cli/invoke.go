@@ -27,7 +27,8 @@ func (a *app) invokeCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error { return a.invoke(cmd.Context(), args[0], flags, timeout) },
 	}
 	flags.add(cmd)
-	cmd.Flags().DurationVar(&timeout, "timeout", time.Minute, "how long to wait for the start and the answer; exit 6 after that")
+	cmd.Flags().DurationVar(&timeout, "timeout", time.Minute,
+		"how long to wait for the start and the answer; exit 6 after that")
 	return cmd
 }
 
@@ -54,7 +55,9 @@ func (a *app) invoke(ctx context.Context, name string, flags eventFlags, timeout
 	case errors.Is(err, errNoFunction):
 		return c.unknownFunction(ctx, key)
 	case errors.Is(err, context.DeadlineExceeded):
-		return &Error{Exit: ExitTimeout, Message: fmt.Sprintf("%s did not answer within %s", key, timeout), Hint: "pelton why " + key.String()}
+		return &Error{
+			Exit: ExitTimeout, Message: fmt.Sprintf("%s did not answer within %s", key, timeout), Hint: "pelton why " + key.String(),
+		}
 	case err != nil:
 		return err
 	}

@@ -63,7 +63,11 @@ func (a *app) newFunction(name, lang, dir string) error {
 	if err := writeNew(dir, files, result.Files); err != nil {
 		return err
 	}
-	result.Next = []string{"pelton up " + dir, "pelton send " + name + " --data '{\"name\":\"you\"}'", "cd " + dir + " && " + templates.List()[i].Test}
+	result.Next = []string{
+		"pelton up " + dir,
+		"pelton send " + name + " --data '{\"name\":\"you\"}'",
+		"cd " + dir + " && " + templates.List()[i].Test,
+	}
 	return a.showCreated(result)
 }
 

@@ -21,11 +21,11 @@ func (p *runPrinter) line(r ledger.Run) string {
 	var b strings.Builder
 	b.WriteString(p.paint.dim(r.Started.Add(r.Duration).Local().Format("15:04:05")))
 	fmt.Fprintf(&b, "  %-*s  %-*s  %s", p.name, name, shortID, lastPart(r.EventID), p.outcome(r.Outcome))
-	if r.Attempt > 0 && (r.MaxAttempts > 0 || r.Attempt > 1) {
-		fmt.Fprintf(&b, "  %d/%d", r.Attempt, r.MaxAttempts)
-	}
 	if r.Outcome == ledger.OutcomeFiltered {
 		return b.String()
+	}
+	if r.Attempt > 0 {
+		fmt.Fprintf(&b, "  %d/%d", r.Attempt, r.MaxAttempts)
 	}
 	fmt.Fprintf(&b, "  wait %s", short(r.Wait))
 	if r.Cold > 0 {

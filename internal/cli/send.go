@@ -32,8 +32,10 @@ func (a *app) sendCommand() *cobra.Command {
 		Long: "Publish an event to events.SUBJECT. It is stored when the command returns: functions run it when they can.\n" +
 			"With --wait the command follows the event until every function that takes it is done with it.",
 		Example: "  # The smallest thing that works\n  pelton send hello --data '{\"name\":\"you\"}'\n\n" +
-			"  # From a file; wait, and fail if a function fails\n  pelton send orders.created --data @order.json --wait --timeout 30s\n\n" +
-			"  # With an id of your own: sent twice, stored once\n  pelton send orders.created --id order-17 --source shop --data '{}'",
+			"  # From a file; wait, and fail if a function fails\n" +
+			"  pelton send orders.created --data @order.json --wait --timeout 30s\n\n" +
+			"  # With an id of your own: sent twice, stored once\n" +
+			"  pelton send orders.created --id order-17 --source shop --data '{}'",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.send(cmd.Context(), args[0], o) },
 	}
@@ -101,7 +103,10 @@ func publish(ctx context.Context, js jetstream.JetStream, subject string, e *eve
 	msg := &nats.Msg{Subject: subject, Header: header, Data: data}
 	ack, err := js.PublishMsg(ctx, msg, jetstream.WithMsgID(event.MessageID(e.Source, e.ID)))
 	if errors.Is(err, nats.ErrMaxPayload) {
-		return nil, &Error{Exit: ExitInvalid, Message: "the event is too large for the server", Cause: err, Hint: "keep large data elsewhere and send a reference to it"}
+		return nil, &Error{
+			Exit: ExitInvalid, Message: "the event is too large for the server", Cause: err,
+			Hint: "keep large data elsewhere and send a reference to it",
+		}
 	}
 	if err != nil {
 		return nil, explain("cannot publish to "+subject, err)

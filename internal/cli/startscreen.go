@@ -88,9 +88,6 @@ func (u *upRun) printScreen(r ready) {
 		}
 	}
 	_ = writeTable(w, rows)
-	if len(rows) == 0 {
-		fmt.Fprintln(w, "  no functions in "+strings.Join(u.opts.paths, ", ")+"; make one: pelton new hello")
-	}
 	fmt.Fprintln(w, "\n"+p.dim("  one line per run follows; Ctrl-C stops"))
 }
 

@@ -22,13 +22,17 @@ type storeInfo struct {
 // openStateDir makes the state folder, which git shall not see.
 func openStateDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return &Error{Exit: ExitFailed, Message: "cannot make the state folder", Cause: err, Hint: "choose another with --state-dir"}
+		return badStateDir("cannot make the state folder", err)
 	}
 	ignore := filepath.Join(dir, ".gitignore")
 	if err := os.WriteFile(ignore, []byte("*\n"), 0o600); err != nil {
-		return &Error{Exit: ExitFailed, Message: "cannot write to the state folder", Cause: err, Hint: "choose another with --state-dir"}
+		return badStateDir("cannot write to the state folder", err)
 	}
 	return nil
+}
+
+func badStateDir(message string, cause error) error {
+	return &Error{Exit: ExitFailed, Message: message, Cause: cause, Hint: "choose another with --state-dir"}
 }
 
 // openStore returns how large the NATS store in the state folder may be.
@@ -47,9 +51,10 @@ func openStore(dir string) (int64, error) {
 	}
 	if info.Version > storeVersion || info.MaxStore <= 0 {
 		return 0, &Error{
-			Exit:    ExitConflict,
-			Message: fmt.Sprintf("state folder %s was written by a newer pelton (layout %d, this one knows %d)", dir, info.Version, storeVersion),
-			Hint:    "use the newer pelton, or another --state-dir",
+			Exit: ExitConflict,
+			Message: fmt.Sprintf("state folder %s was written by a newer pelton (layout %d, this one knows %d)",
+				dir, info.Version, storeVersion),
+			Hint: "use the newer pelton, or another --state-dir",
 		}
 	}
 	return info.MaxStore, nil

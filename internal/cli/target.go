@@ -52,10 +52,14 @@ func errNoUp(message string) *Error {
 	}
 }
 
+func unreachable(message string, cause error, hint string) error {
+	return &Error{Exit: ExitUnreachable, Message: message, Cause: cause, Hint: hint}
+}
+
 func (t *target) dial(ctx context.Context) error {
 	nc, err := nats.Connect(t.url, append(connOptions("pelton cli"), nats.Timeout(connectTimeout))...)
 	if err != nil {
-		return &Error{Exit: ExitUnreachable, Message: "cannot reach NATS at " + t.url, Cause: err, Hint: "check that the server runs and the address is right"}
+		return unreachable("cannot reach NATS at "+t.url, err, "check that the server runs and the address is right")
 	}
 	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(5*time.Second))
 	if err == nil {
@@ -63,7 +67,7 @@ func (t *target) dial(ctx context.Context) error {
 	}
 	if err != nil {
 		nc.Close()
-		return &Error{Exit: ExitUnreachable, Message: "JetStream does not answer at " + t.url, Cause: err, Hint: "start the server with JetStream: nats-server --jetstream"}
+		return unreachable("JetStream does not answer at "+t.url, err, "start the server with JetStream: nats-server --jetstream")
 	}
 	t.nc, t.js = nc, js
 	return nil
@@ -88,9 +92,11 @@ func explain(message string, err error) error {
 		return err
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
 		return &Error{Exit: ExitTimeout, Message: message, Cause: err}
-	case errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, nats.ErrNoServers), errors.Is(err, nats.ErrReconnectBufExceeded):
+	case errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, nats.ErrNoServers),
+		errors.Is(err, nats.ErrReconnectBufExceeded):
 		return &Error{Exit: ExitUnreachable, Message: message, Cause: err}
-	case errors.Is(err, jetstream.ErrStreamNotFound), errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrNoStreamResponse):
+	case errors.Is(err, jetstream.ErrStreamNotFound), errors.Is(err, nats.ErrNoResponders),
+		errors.Is(err, jetstream.ErrNoStreamResponse):
 		return &Error{Exit: ExitNotFound, Message: message, Cause: err, Hint: "start `pelton up`: it makes the streams"}
 	default:
 		return fmt.Errorf("%s: %w", message, err)

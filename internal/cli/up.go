@@ -30,8 +30,8 @@ func (a *app) upCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "up [PATH...]",
 		Short: "Run everything on this machine: NATS, HTTP and the functions",
-		Long: "Run everything on this machine: a NATS server with JetStream on 127.0.0.1, HTTP for events, and the functions of\n" +
-			"the manifests in PATH (files or folders, default: this folder). Functions start when there is work and stop when\n" +
+		Long: "Run everything on this machine: a NATS server with JetStream on 127.0.0.1, HTTP for events, and the functions\n" +
+			"of the manifests in PATH (files or folders, default: this folder). Functions start when there is work and stop when\n" +
 			"there is none. Events, retries and dead letters are kept in the state folder; every write is synced.\n\n" +
 			"Ctrl-C stops it: running calls may end within --grace, the exit code is 0. A second Ctrl-C stops it at once.",
 		Example: "  # The functions of a folder\n  pelton up functions/examples\n\n" +
@@ -89,7 +89,9 @@ func (o *upOptions) token() (string, error) {
 	}
 	token := strings.TrimSpace(string(data))
 	if token == "" {
-		return "", &Error{Exit: ExitInvalid, Message: "token file " + o.tokenFile + " is empty", Hint: "openssl rand -base64 24 > " + o.tokenFile}
+		return "", &Error{
+			Exit: ExitInvalid, Message: "token file " + o.tokenFile + " is empty", Hint: "openssl rand -base64 24 > " + o.tokenFile,
+		}
 	}
 	return token, nil
 }

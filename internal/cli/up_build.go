@@ -47,8 +47,8 @@ func (u *upRun) build(ctx context.Context) error {
 	u.state.ControlSocket = u.control.socket()
 	u.keep(ctx, "run records", writer.Run)
 	u.keep(ctx, "wake", watcher.Run)
-	u.actors = append(u.actors, lifecycle.Actor{Name: "functions", Run: u.sup.Run}, lifecycle.Actor{Name: "http", Run: u.bridge.Run},
-		lifecycle.Actor{Name: "control", Run: u.control.run})
+	u.actors = append(u.actors, lifecycle.Actor{Name: "functions", Run: u.sup.Run},
+		lifecycle.Actor{Name: "http", Run: u.bridge.Run}, lifecycle.Actor{Name: "control", Run: u.control.run})
 	return nil
 }
 
@@ -79,7 +79,8 @@ func (u *upRun) buildBridge() error {
 		return err
 	}
 	u.bridge, err = bridge.New(bridge.Config{
-		Conn: nc, Listener: u.http, Token: token, Logger: u.log.Named("http"), DrainTimeout: min(u.opts.grace, bridge.DefaultDrainTimeout),
+		Conn: nc, Listener: u.http, Token: token, Logger: u.log.Named("http"),
+		DrainTimeout: min(u.opts.grace, bridge.DefaultDrainTimeout),
 	})
 	if err != nil {
 		return err

@@ -18,7 +18,7 @@ func (u *upRun) dial(name string) (*nats.Conn, error) {
 		t := &target{url: u.opts.natsURL}
 		nc, err := nats.Connect(t.url, append(connOptions("pelton up "+name), nats.Timeout(connectTimeout))...)
 		if err != nil {
-			return nil, &Error{Exit: ExitUnreachable, Message: "cannot reach NATS at " + t.url, Cause: err, Hint: "check that the server runs, or leave --nats out"}
+			return nil, unreachable("cannot reach NATS at "+t.url, err, "check that the server runs, or leave --nats out")
 		}
 		u.later(nc.Close)
 		return nc, nil
@@ -31,7 +31,8 @@ func (u *upRun) dial(name string) (*nats.Conn, error) {
 	return nc, nil
 }
 
-// ensureStreams makes the streams and consumers before anything can be published: a consumer begins with what comes after it.
+// ensureStreams makes the streams and consumers before anything can be published: a consumer begins with what comes after
+// it.
 func (u *upRun) ensureStreams(ctx context.Context) error {
 	nc, err := u.dial("streams")
 	if err != nil {
@@ -73,7 +74,7 @@ func awaitJetStream(ctx context.Context, js jetstream.JetStream) error {
 			return nil
 		}
 		if errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount) {
-			return &Error{Exit: ExitUnreachable, Message: "the NATS server has no JetStream", Cause: err, Hint: "start it with nats-server --jetstream"}
+			return unreachable("the NATS server has no JetStream", err, "start it with nats-server --jetstream")
 		}
 		select {
 		case <-ctx.Done():

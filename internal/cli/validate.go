@@ -13,7 +13,8 @@ func (a *app) validateCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "validate PATH...",
 		Short: "Check manifests and list every problem",
-		Long:  "Check Function manifests, files or folders, and list every problem of every file with its line. Exit 7 if there is one.",
+		Long: "Check Function manifests, files or folders, and list every problem of every file with its line. Exit 7 if there\n" +
+			"is one.",
 		Example: "  # A folder with everything below it\n  pelton validate functions/examples\n\n" +
 			"  # For a program: problems as JSON on stdout\n  pelton validate function.yaml -o json",
 		Args: cobra.MinimumNArgs(1),

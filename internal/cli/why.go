@@ -2,15 +2,143 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/pelton-dev/pelton/internal/function"
 )
+
+// The states of a line of why.
+const (
+	checkOK   = "ok"
+	checkFail = "fail" // the first of these is the answer
+	checkNote = "note" // worth knowing, no reason by itself
+)
+
+// check is one line of why.
+type check struct {
+	Name   string   `json:"name"`
+	State  string   `json:"state"`
+	Detail string   `json:"detail"`
+	Lines  []string `json:"lines,omitempty"` // what the handler or a build said
+	Try    string   `json:"try,omitempty"`
+}
+
+// diagnosis is what why prints under -o json.
+type diagnosis struct {
+	Function string  `json:"function"`
+	Answer   string  `json:"answer"`
+	Checks   []check `json:"checks"`
+}
+
+// add notes one line.
+func (d *diagnosis) add(c check) { d.Checks = append(d.Checks, c) }
+
+// conclude picks the first failing line.
+func (d *diagnosis) conclude() {
+	d.Answer = "nothing is wrong: it runs when an event is due"
+	for _, c := range d.Checks {
+		if c.State == checkFail {
+			d.Answer = c.Name + ": " + c.Detail
+			return
+		}
+	}
+}
 
 func (a *app) whyCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "why FUNCTION", Short: "",
+		Use:   "why FUNCTION",
+		Short: "Say why a function runs or does not run",
+		Long: "Say why a function runs or does not run: a list of checks from the manifest to the last outcome, in the order of\n" +
+			"an event's way. The first line that fails is the answer. The exit code is 0 if the checks could be made.",
+		Example: "  # Why is nothing happening?\n  pelton why thumbnail\n\n" +
+			"  # The answer alone\n  pelton why thumbnail -o json | jq -r .answer",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.why(cmd.Context(), args[0]) },
 	}
 }
-func (a *app) why(ctx context.Context, name string) error { return nil }
+
+const whyTimeout = 15 * time.Second
+
+func (a *app) why(ctx context.Context, name string) error {
+	key, err := parseKey(name)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, whyTimeout)
+	defer cancel()
+	d := &diagnosis{Function: key.String()}
+	failure := a.diagnose(ctx, key, d)
+	var e *Error
+	if failure != nil && !errors.As(failure, &e) {
+		return failure
+	}
+	d.conclude()
+	if err := a.showDiagnosis(d); err != nil {
+		return err
+	}
+	return failure
+}
+
+// diagnose fills in the lines. An *Error ends them early, after the line that tells it.
+func (a *app) diagnose(ctx context.Context, key function.Key, d *diagnosis) error {
+	state, err := a.findState()
+	if err != nil {
+		return err
+	}
+	if state == nil {
+		e := errNoUp("no pelton up runs here")
+		d.add(check{Name: "pelton up", State: checkFail, Detail: e.Message, Try: e.Hint})
+		return e
+	}
+	running := fmt.Sprintf("runs as pid %d since %s", state.PID, ago(state.StartedAt, time.Now()))
+	d.add(check{Name: "pelton up", State: checkOK, Detail: running})
+	c := newControlClient(state.ControlSocket)
+	v, err := c.describe(ctx, key)
+	if errors.Is(err, errNoFunction) {
+		err = c.unknownFunction(ctx, key)
+	}
+	var e *Error
+	if errors.As(err, &e) {
+		d.add(check{Name: "manifest", State: checkFail, Detail: e.Message, Try: e.Hint})
+		return e
+	}
+	if err != nil {
+		return err
+	}
+	t := &target{state: state, url: state.NATSURL}
+	if err := t.dial(ctx); err != nil {
+		d.add(check{Name: "NATS", State: checkFail, Detail: err.Error()})
+		return err
+	}
+	defer t.close()
+	w := whyFunction{view: v, js: t.js, now: time.Now()}
+	w.all(ctx, d)
+	return ctx.Err()
+}
+
+func (a *app) showDiagnosis(d *diagnosis) error {
+	if a.json() {
+		return a.writeJSON(d)
+	}
+	p := a.painter(a.stdout)
+	marks := map[string]string{checkOK: p.green("ok  "), checkFail: p.red("FAIL"), checkNote: p.yellow("note")}
+	width := 0
+	for _, c := range d.Checks {
+		width = max(width, len(c.Name))
+	}
+	for _, c := range d.Checks {
+		fmt.Fprintf(a.stdout, "%s  %-*s  %s\n", marks[c.State], width, c.Name, oneLine(c.Detail, 300))
+		for _, line := range c.Lines {
+			fmt.Fprintf(a.stdout, "      %*s  | %s\n", width, "", oneLine(line, 200))
+		}
+		if c.Try != "" {
+			fmt.Fprintf(a.stdout, "      %*s  try: %s\n", width, "", c.Try)
+		}
+	}
+	_, err := fmt.Fprintf(a.stdout, "\n%s: %s\n", d.Function, oneLine(d.Answer, 400))
+	return err
+}

@@ -29,7 +29,10 @@ func DiscardAll(ctx context.Context, js jetstream.JetStream, f Filter) (Result, 
 	return bulk(ctx, js, f, Discard)
 }
 
-func bulk(ctx context.Context, js jetstream.JetStream, f Filter, do func(context.Context, jetstream.JetStream, uint64) error) (Result, error) {
+// one does something to one letter.
+type one func(ctx context.Context, js jetstream.JetStream, id uint64) error
+
+func bulk(ctx context.Context, js jetstream.JetStream, f Filter, do one) (Result, error) {
 	r := Result{Done: []uint64{}}
 	err := each(ctx, js, f, func(l Letter) error {
 		if err := do(ctx, js, l.ID); err != nil {

@@ -24,7 +24,7 @@ const (
 )
 
 const (
-	maxMessage     = 128 << 10 // a message is closed at this size, far below what a server accepts
+	maxMessage     = 256 << 10 // a message is closed at this size, far below what a server accepts
 	maxFree        = 2         // buffers kept for reuse
 	publishTimeout = 5 * time.Second
 	retryPause     = 500 * time.Millisecond
@@ -33,7 +33,7 @@ const (
 
 // WriterConfig tunes a Writer. The zero value is the documented default.
 type WriterConfig struct {
-	FlushInterval time.Duration // at most one flush in this time, unless FlushRuns are waiting; default 100 ms
+	FlushInterval time.Duration // at most one flush in this time, unless FlushRuns or half of MaxBuffered are waiting; default 100 ms
 	FlushRuns     int           // as many waiting runs are flushed at once; default 8192
 	MaxBuffered   int           // bytes held while the server does not answer; default 1 MiB. The oldest runs go first
 	Logger        *zap.Logger
@@ -47,7 +47,7 @@ type Writer struct {
 	id  string
 
 	wake chan struct{} // the first run after a flush; written by Record, read by Run
-	full chan struct{} // FlushRuns are waiting; written by Record, read by Run
+	full chan struct{} // enough is waiting; written by Record, read by Run
 
 	mu      sync.Mutex // guards what follows; held for the encoding of one run at most
 	open    map[function.Key]*batch
@@ -105,7 +105,8 @@ func (w *Writer) Record(r Run) {
 	}
 	for w.bytes > w.cfg.MaxBuffered && w.dropOldest() {
 	}
-	first, full := w.runs == 1, w.runs == w.cfg.FlushRuns
+	first := w.runs == 1
+	full := w.runs >= w.cfg.FlushRuns || w.bytes >= w.cfg.MaxBuffered/2
 	w.mu.Unlock()
 	if first {
 		signal(w.wake)

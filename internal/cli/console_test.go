@@ -1,0 +1,133 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pelton-dev/pelton/internal/function"
+	"github.com/pelton-dev/pelton/internal/ledger"
+	"github.com/pelton-dev/pelton/internal/supervisor"
+)
+
+func someRun() ledger.Run {
+	return ledger.Run{
+		Namespace: "default", Function: "hello", EventID: "01a1fd68-dd42-7b11-82a2-1b254d192d86", Attempt: 2, MaxAttempts: 5,
+		Outcome: ledger.OutcomeRetry, Reason: "timeout", Error: "no answer\nin 3s\x1b[31m", Started: time.Now(),
+		Wait: 3 * time.Millisecond, Cold: 2 * time.Millisecond, Duration: time.Second, Next: time.Now().Add(11 * time.Second),
+	}
+}
+
+func TestRunLine(t *testing.T) {
+	t.Parallel()
+	p := &runPrinter{}
+	line := p.line(someRun())
+	for _, want := range []string{"hello", "…d192d86", "retry", "2/5", "wait 3.0ms", "cold 2.0ms", "run 1.0s", "again in 1", "timeout: no answer in 3s"} {
+		if !strings.Contains(line, want) {
+			t.Errorf("no %q in %q", want, line)
+		}
+	}
+	if strings.ContainsAny(line, "\n\x1b") {
+		t.Errorf("%q has control characters", line)
+	}
+	filtered := someRun()
+	filtered.Outcome = ledger.OutcomeFiltered
+	if line := p.line(filtered); !strings.HasSuffix(strings.TrimSpace(line), "filtered") {
+		t.Errorf("%q", line)
+	}
+}
+
+func TestIDsAreShortenedToWhatDiffers(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"one": "one", "EVENTS-6": "EVENTS-6", "EVENTS-123456": "…123456", "a-very-long-id-without-a-number": "…number", "": "",
+		"abcdefghijklmnop": "…jklmnop",
+	} {
+		if got := lastPart(in); got != want {
+			t.Errorf("lastPart(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+// show runs a console over what put reports and returns what it has written.
+func show(t *testing.T, put func(*console), view func(*bytes.Buffer) view) (*console, string) {
+	t.Helper()
+	var out bytes.Buffer
+	c := newConsole(view(&out))
+	put(c)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	c.run(ctx)
+	return c, out.String()
+}
+
+func asText(out *bytes.Buffer) view { return newTextView(out, paint{}) }
+func asJSON(out *bytes.Buffer) view { return jsonView{out} }
+
+func TestManyRunsAreSummedUp(t *testing.T) {
+	t.Parallel()
+	for name, v := range map[string]func(*bytes.Buffer) view{"text": asText, "json": asJSON} {
+		c, out := show(t, func(c *console) {
+			for range 1000 {
+				c.Record(someRun())
+			}
+		}, v)
+		if n := strings.Count(out, "\n"); n < linesASecond || n > 3*linesASecond {
+			t.Errorf("%s: 1000 runs are %d lines", name, n)
+		}
+		if c.total(ledger.OutcomeRetry) != 1000 {
+			t.Errorf("%s: total %d", name, c.total(ledger.OutcomeRetry))
+		}
+	}
+	_, out := show(t, func(c *console) {
+		for range 1000 {
+			c.Record(someRun())
+		}
+	}, asText)
+	if !strings.Contains(out, "950 more runs  retry 950  run 1.0s on average") {
+		t.Errorf("no sum in %q", out)
+	}
+}
+
+func TestAFloodIsCountedAndNeverBlocks(t *testing.T) {
+	t.Parallel()
+	_, out := show(t, func(c *console) {
+		for range consoleQueue + 100 {
+			c.output(supervisor.Output{Function: function.Key{Name: "hello"}, Line: "x"})
+		}
+	}, asText)
+	if !strings.Contains(out, "lines not shown") {
+		t.Errorf("%q", out[max(0, len(out)-300):])
+	}
+}
+
+func TestEventsAreAlwaysShown(t *testing.T) {
+	t.Parallel()
+	kinds := []supervisor.EventKind{
+		supervisor.EventScaled, supervisor.EventExited, supervisor.EventStartFailed, supervisor.EventReloaded,
+		supervisor.EventBuild, supervisor.EventBuilt, supervisor.EventBuildFailed, supervisor.EventRemoved,
+	}
+	for _, kind := range kinds {
+		e := supervisor.Event{Kind: kind, Function: function.Key{Namespace: "default", Name: "hello"}, Text: "because", Lines: []string{"panic: x"}}
+		for _, v := range []func(*bytes.Buffer) view{asText, asJSON} {
+			_, out := show(t, func(c *console) { c.event(e) }, v)
+			if !strings.Contains(out, "hello") || !strings.Contains(out, "panic: x") {
+				t.Errorf("%s: %q", kind, out)
+			}
+		}
+	}
+}
+
+func TestDurationsAreShort(t *testing.T) {
+	t.Parallel()
+	for d, want := range map[time.Duration]string{
+		0: "0s", -time.Second: "0s", 5 * time.Nanosecond: "5ns", 250 * time.Microsecond: "250µs", 3210 * time.Microsecond: "3.2ms",
+		212 * time.Millisecond: "212ms", 1500 * time.Millisecond: "1.5s", 90 * time.Second: "1m30s", 3 * time.Hour: "3h0m0s",
+	} {
+		if got := short(d); got != want {
+			t.Errorf("short(%d) = %q, want %q", d, got, want)
+		}
+	}
+}
