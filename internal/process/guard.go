@@ -92,6 +92,10 @@ func (g *Guard) start() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.helper, g.pipe = cmd, w
+	if g.closed { // while a new helper was on its way: it ends at once
+		g.closePipe()
+		return nil
+	}
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "=%s\n", g.cfg.RunID)
 	for id := range g.groups {
@@ -117,41 +121,46 @@ func guardCommand(command []string) *exec.Cmd {
 	return cmd
 }
 
-// guardBackoff spaces the restarts of a helper that does not stay.
+// guardBackoff spaces the restarts of a helper.
 const guardBackoff = 200 * time.Millisecond
 
-// watch starts a new helper whenever one dies before Close.
+// watch starts a new helper at once whenever one dies before Close, and then rests a little, should that one die too.
 func (g *Guard) watch() {
 	defer close(g.done)
 	for {
 		g.mu.Lock()
 		helper := g.helper
 		g.mu.Unlock()
-		err := helper.Wait()
-		for restarting := true; restarting; {
+		_ = helper.Wait()
+		for err := errNoHelper; err != nil; time.Sleep(guardBackoff) {
 			if g.retire() {
 				return
 			}
-			startErr := g.start()
+			err = g.start()
 			if g.cfg.OnRestart != nil {
-				g.cfg.OnRestart(startErr)
-			}
-			if restarting = startErr != nil; restarting || err == nil {
-				time.Sleep(guardBackoff)
+				g.cfg.OnRestart(err)
 			}
 		}
 	}
 }
 
+// errNoHelper is why a helper must be started.
+var errNoHelper = errors.New("guard has no helper")
+
 // retire closes the pipe of a dead helper and returns whether the guard is closed.
 func (g *Guard) retire() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.closePipe()
+	return g.closed
+}
+
+// closePipe is the end of the file for the helper. The caller holds mu.
+func (g *Guard) closePipe() {
 	if g.pipe != nil {
 		_ = g.pipe.Close()
 		g.pipe = nil
 	}
-	return g.closed
 }
 
 // tellPatience bounds a write to a helper that does not read. Its pipe holds thousands of lines before that happens.
@@ -198,11 +207,7 @@ const closePatience = 10 * time.Second
 func (g *Guard) Close() error {
 	g.mu.Lock()
 	g.closed = true
-	if g.pipe != nil {
-		_ = g.pipe.Close()
-		g.pipe = nil
-	}
-	helper := g.helper
+	g.closePipe()
 	g.mu.Unlock()
 	timer := time.NewTimer(closePatience)
 	defer timer.Stop()
@@ -210,8 +215,10 @@ func (g *Guard) Close() error {
 	case <-g.done:
 		return nil
 	case <-timer.C:
-		_ = helper.Process.Kill()
-		<-g.done
-		return errors.New("close guard: it did not end by itself and was killed")
 	}
+	g.mu.Lock()
+	_ = g.helper.Process.Kill()
+	g.mu.Unlock()
+	<-g.done
+	return errors.New("close guard: it did not end by itself and was killed")
 }

@@ -64,6 +64,49 @@ func TestKilledGuardIsReplaced(t *testing.T) {
 	}
 }
 
+// TestStuckGuardIsReplaced stops the guard, so that it reads nothing, and starts and ends more groups than its pipe holds.
+func TestStuckGuardIsReplaced(t *testing.T) {
+	t.Parallel()
+	restarted := make(chan error, 10)
+	g, err := StartGuard(GuardConfig{RunID: NewRunID(), OnRestart: func(err error) { restarted <- err }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(g.PID(), syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	const group = 1 << 30 // beyond any process id
+	for i := 0; len(restarted) == 0; i++ {
+		g.add(group + i)
+		g.remove(group + i)
+	}
+	if err := <-restarted; err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestCloseDuringRestart closes the guard at any moment of a helper's replacement.
+func TestCloseDuringRestart(t *testing.T) {
+	t.Parallel()
+	for i := range 20 {
+		g, err := StartGuard(GuardConfig{RunID: NewRunID()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Kill(g.PID(), syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		timer := time.NewTimer(time.Duration(i) * 200 * time.Microsecond)
+		<-timer.C
+		if err := g.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestKillStale is the case of a guard that was killed with its parent.
 func TestKillStale(t *testing.T) {
 	t.Parallel()
@@ -94,8 +137,12 @@ func TestKillStaleSparesOthers(t *testing.T) {
 	runID := NewRunID()
 	var others []*Process
 	for _, env := range [][]string{
-		{Marker + "=" + NewRunID()}, {Marker + "=" + runID + "0"}, {"X" + Marker + "=" + runID},
-		{"OTHER=" + Marker + "=" + runID}, {Marker + "=" + runID}, {Marker + "=" + runID, Marker + "=" + runID},
+		{Marker + "=" + NewRunID()},
+		{Marker + "=" + runID + "0"},
+		{"X" + Marker + "=" + runID},
+		{"OTHER=" + Marker + "=" + runID},
+		{Marker + "=" + runID},
+		{Marker + "=" + runID, Marker + "=" + runID},
 	} {
 		p, err := Start(Config{Command: []string{"sleep", "1000"}, Env: append(os.Environ(), env...)})
 		if err != nil {
@@ -198,12 +245,16 @@ func TestGuardSparesReusedGroup(t *testing.T) {
 
 func TestRunGuardIgnoresJunk(t *testing.T) {
 	t.Parallel()
-	in := "\n+\n-\n+x\n+0\n+1\n+-5\n?7\n=" + NewRunID() + "\n"
-	if code := RunGuard(strings.NewReader(in)); code != 0 {
-		t.Fatalf("code %d", code)
-	}
-	if code := RunGuard(strings.NewReader("+999999999\n")); code != 1 {
-		t.Fatalf("without a run id: code %d", code)
+	for in, want := range map[string]int{
+		"\n+\n-\n+x\n+0\n+1\n+-5\n?7\n=" + NewRunID() + "\n": 0,
+		"+999999999\n": 1, // no run id
+	} {
+		// In a process of its own: ignored signals would be inherited by the children of all other tests.
+		cmd := exec.Command(os.Args[0], GuardArg)
+		cmd.Stdin = strings.NewReader(in)
+		if err := cmd.Run(); cmd.ProcessState.ExitCode() != want {
+			t.Errorf("%q: %v, want code %d", in, err, want)
+		}
 	}
 }
 

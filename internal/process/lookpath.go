@@ -1,12 +1,10 @@
 package process
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -90,16 +88,27 @@ func unshim(file, dir string, env []string) string {
 		if !strings.Contains(filepath.Base(root), manager) {
 			continue
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), shimPatience)
-		defer cancel()
-		cmd := exec.CommandContext(ctx, managerProgram(root, manager), "which", filepath.Base(file))
-		cmd.Dir, cmd.Env, cmd.WaitDelay = dir, env, drainDelay
-		out, err := cmd.Output()
-		if real := strings.TrimSpace(string(out)); err == nil && executable(real) == nil {
+		program := managerProgram(root, manager)
+		if real := ask([]string{program, "which", filepath.Base(file)}, dir, env); executable(real) == nil {
 			return real
 		}
 	}
 	return file
+}
+
+// ask returns what a command prints, empty if it fails.
+func ask(command []string, dir string, env []string) string {
+	var out strings.Builder
+	p, err := Start(Config{Command: command, Dir: dir, Env: env, Stdout: &out})
+	if err != nil {
+		return ""
+	}
+	timer := time.AfterFunc(shimPatience, p.Kill)
+	defer timer.Stop()
+	if p.Exit().Code != 0 {
+		return ""
+	}
+	return strings.TrimSpace(out.String())
 }
 
 // managerProgram prefers the manager that lies beside its shims.

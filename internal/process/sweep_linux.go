@@ -49,6 +49,16 @@ func sweep(runID string, vars []string, patience time.Duration) (int, error) {
 
 // marked lists the live processes that carry every wanted variable, except us.
 func marked(want [][]byte) ([]int, error) {
+	pids, err := processes()
+	if err != nil {
+		return nil, err
+	}
+	self := os.Getpid()
+	return slices.DeleteFunc(pids, func(pid int) bool { return pid <= 1 || pid == self || !carries(pid, want) }), nil
+}
+
+// processes lists the ids of all processes.
+func processes() ([]int, error) {
 	dir, err := os.Open("/proc")
 	if err != nil {
 		return nil, err
@@ -58,15 +68,13 @@ func marked(want [][]byte) ([]int, error) {
 	if err != nil {
 		return nil, err
 	}
-	self := os.Getpid()
-	var found []int
+	var pids []int
 	for _, name := range names {
-		pid, err := strconv.Atoi(name)
-		if err == nil && pid > 1 && pid != self && carries(pid, want) {
-			found = append(found, pid)
+		if pid, err := strconv.Atoi(name); err == nil {
+			pids = append(pids, pid)
 		}
 	}
-	return found, nil
+	return pids, nil
 }
 
 // carries returns whether a process carries every wanted variable. A zombie has no environment.
@@ -109,16 +117,36 @@ type birth string
 // unborn is the birth of no process.
 const unborn birth = ""
 
-// birthOf reads field 22 of /proc/PID/stat. The second field is the name in parentheses and may hold anything.
+// birthOf returns when a process was born; unborn if there is none.
 func birthOf(pid int) birth {
+	const startTime = 22 - statOffset
+	if fields := statOf(pid); len(fields) > startTime {
+		return birth(fields[startTime])
+	}
+	return unborn
+}
+
+// statOffset is the number of the first field that statOf returns.
+const statOffset = 3
+
+// statOf reads the fields of /proc/PID/stat behind the name, which is in parentheses and may hold anything.
+func statOf(pid int) [][]byte {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return unborn
+		return nil
 	}
-	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-	const startTime = 22 - 3
-	if len(fields) <= startTime {
-		return unborn
+	return bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+}
+
+// groupLives reports whether a group has a member that is more than a zombie: some containers have nobody who reaps those.
+func groupLives(pgid int) bool {
+	const state, group = 3 - statOffset, 5 - statOffset
+	want := strconv.Itoa(pgid)
+	pids, err := processes()
+	for _, pid := range pids {
+		if f := statOf(pid); len(f) > group && string(f[group]) == want && f[state][0] != 'Z' && f[state][0] != 'X' {
+			return true
+		}
 	}
-	return birth(fields[startTime])
+	return err != nil
 }

@@ -24,3 +24,6 @@ type birth string
 const unborn birth = ""
 
 func birthOf(int) birth { return unborn }
+
+// groupLives cannot tell zombies apart here.
+func groupLives(int) bool { return true }

@@ -93,3 +93,25 @@ func cpu(b *testing.B) time.Duration {
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
+
+// BenchmarkRecovery kills a warm handler every two seconds: from the kill until another one is ready.
+func BenchmarkRecovery(b *testing.B) {
+	fn := makeFunction(b, "frail", "serve", func(s *function.Spec) { s.Scale.MinReplicas = 1 })
+	r := newRig(b, nil, fn)
+	var took []time.Duration
+	pace := time.NewTicker(2 * time.Second)
+	defer pace.Stop()
+	for range b.N {
+		pid := r.await("frail", "ready", func(s Status) bool { return s.Ready == 1 }).Replicas[0].PID
+		begun := time.Now()
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			b.Fatal(err)
+		}
+		r.await("frail", "ready again", func(s Status) bool {
+			return slices.ContainsFunc(s.Replicas, func(rs ReplicaStatus) bool { return rs.State == "ready" && rs.PID != pid })
+		})
+		took = append(took, time.Since(begun))
+		<-pace.C
+	}
+	report(b, "kill-to-ready", took)
+}

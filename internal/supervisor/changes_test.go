@@ -24,9 +24,17 @@ func TestIsSource(t *testing.T) {
 		existed bool
 		want    bool
 	}{
-		{"/f/new.py", false, true}, {"/f/sub/x.TS", false, true}, {"/f/config.json", true, true}, {"/f/config.json", false, false},
-		{"/f/handler", true, true}, {"/f/a.log", true, false}, {"/f/a.db-wal", true, false}, {"/f/a.png", false, false},
-		{"/f/run.dat", true, true}, {"/abs/x.bin", false, true}, {"/f/.env", true, true},
+		{"/f/new.py", false, true},
+		{"/f/sub/x.TS", false, true},
+		{"/f/config.json", true, true},
+		{"/f/config.json", false, false},
+		{"/f/handler", true, true},
+		{"/f/a.log", true, false},
+		{"/f/a.db-wal", true, false},
+		{"/f/a.png", false, false},
+		{"/f/run.dat", true, true},
+		{"/abs/x.bin", false, true},
+		{"/f/.env", true, true},
 	} {
 		if got := isSource(fn, change{c.path, c.existed}); got != c.want {
 			t.Errorf("%s existed=%v: %v", c.path, c.existed, got)
