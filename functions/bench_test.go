@@ -3,7 +3,6 @@ package functions
 import (
 	"context"
 	"testing"
-	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
 
@@ -36,15 +35,6 @@ func BenchmarkDecodeCall(b *testing.B) {
 		if err := f.Decode(frame); err != nil {
 			b.Fatal(err)
 		}
-	}
-}
-
-func BenchmarkDeadlineContext(b *testing.B) {
-	at := time.Now().Add(time.Hour).UnixNano()
-	b.ReportAllocs()
-	for b.Loop() {
-		_, cancel := deadlineContext(at)
-		cancel()
 	}
 }
 

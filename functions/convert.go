@@ -41,10 +41,29 @@ func toSDK(e *peltonevent.Event) event.Event {
 
 // exactURL parses s into a URL whose text is s again. What net/url refuses or would rewrite is held as it is.
 func exactURL(s string) url.URL {
+	if plainPath(s) {
+		return url.URL{Path: s}
+	}
 	if u, err := url.Parse(s); err == nil && u.String() == s {
 		return *u
 	}
 	return url.URL{Opaque: s}
+}
+
+// plainPath reports whether s is an absolute path of characters that a URL never escapes, as most sources are: parsing it
+// would find nothing else.
+func plainPath(s string) bool {
+	if len(s) < 2 || s[0] != '/' || s[1] == '/' {
+		return false
+	}
+	for i := range len(s) {
+		switch c := s[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '/', c == '-', c == '_', c == '.':
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 // fromSDK makes our event of the one a Func returned as its answer to cause. A missing id and source are filled in, so that

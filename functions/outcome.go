@@ -46,15 +46,9 @@ func (e *RejectError) Error() string { return e.Reason }
 
 // verdictOf turns what a Func returned into an outcome. The text of an error is the one of the outermost: wrapping adds.
 func verdictOf(reply *event.Event, err error, cause *peltonevent.Event, d *Delivery) invoke.Outcome {
-	var reject *RejectError
-	var retry *RetryError
 	switch {
-	case errors.As(err, &reject):
-		return invoke.Outcome{Kind: invoke.Reject, Reason: invoke.Text(err.Error())}
-	case errors.As(err, &retry):
-		return invoke.Outcome{Kind: invoke.Retry, After: retry.After, Reason: invoke.Text(err.Error())}
 	case err != nil:
-		return failed(err)
+		return verdictOfError(err)
 	case reply == nil:
 		return invoke.Outcome{Kind: invoke.Done}
 	}
@@ -65,6 +59,19 @@ func verdictOf(reply *event.Event, err error, cause *peltonevent.Event, d *Deliv
 	return invoke.Outcome{Kind: invoke.Done, Reply: e}
 }
 
+func verdictOfError(err error) invoke.Outcome {
+	var reject *RejectError
+	var retry *RetryError
+	switch {
+	case errors.As(err, &reject):
+		return invoke.Outcome{Kind: invoke.Reject, Reason: invoke.Text(err.Error())}
+	case errors.As(err, &retry):
+		return invoke.Outcome{Kind: invoke.Retry, After: retry.After, Reason: invoke.Text(err.Error())}
+	default:
+		return failed(err)
+	}
+}
+
 func failed(err error) invoke.Outcome {
 	return invoke.Outcome{Kind: invoke.Retry, Reason: invoke.Text(err.Error())}
 }
@@ -72,14 +79,20 @@ func failed(err error) invoke.Outcome {
 // handle makes one call of f. It returns whatever f does, panics and runtime.Goexit included; after the latter the
 // goroutine ends, so the outcome is given to done and not returned.
 func handle(f Func, c *call, done func(invoke.Outcome)) {
-	outcome := failed(errors.New("the function ended its goroutine"))
+	var outcome invoke.Outcome
+	returned := false
 	defer func() {
-		if r := recover(); r != nil {
+		r := recover()
+		switch {
+		case r != nil:
 			fmt.Fprintf(os.Stderr, "panic: %v\n\n%s\n", r, debug.Stack())
 			outcome = failed(fmt.Errorf("panic: %v", r))
+		case !returned:
+			outcome = failed(errors.New("the function ended its goroutine"))
 		}
 		done(outcome)
 	}()
 	reply, err := f(c, toSDK(c.event))
 	outcome = verdictOf(reply, err, c.event, &c.delivery)
+	returned = true
 }

@@ -15,7 +15,8 @@ import (
 
 const sdkName = "pelton-go/1"
 
-// stream is one connection to a sidecar. One goroutine reads it (run); each call has a goroutine of its own.
+// stream is one connection to a sidecar. One goroutine reads it (run); each call has a goroutine of its own, which takes
+// another call afterwards if one comes just then: its stack has grown already.
 type stream struct {
 	f       Func
 	conn    net.Conn
@@ -23,11 +24,19 @@ type stream struct {
 	w       *streamwire.Writer
 	welcome streamwire.Welcome
 
-	calls sync.WaitGroup // Add only by the reading goroutine
+	calls sync.WaitGroup   // Add only by the reading goroutine
+	idle  chan *streamCall // taken by goroutines whose call has ended; closed by run when no call will come
 
 	mu      sync.Mutex
-	running map[uint64]context.CancelFunc
+	running map[uint64]*streamCall
 	leaving bool // Goodbye was said
+}
+
+// streamCall is one call on a stream, and its context.
+type streamCall struct {
+	id   uint64
+	call call
+	ctx  deadlineContext // of call
 }
 
 // serveStream handles the calls of the sidecar that listens on socket.
@@ -40,7 +49,7 @@ func serveStream(ctx context.Context, f Func, socket string) error {
 		return nil // told to stop before there was a sidecar
 	}
 	s := &stream{
-		f: f, conn: conn, running: map[uint64]context.CancelFunc{},
+		f: f, conn: conn, running: map[uint64]*streamCall{}, idle: make(chan *streamCall),
 		r: streamwire.NewReader(conn, streamwire.DefaultMaxFrame, streamwire.StallTimeout),
 		w: streamwire.NewWriter(conn, streamwire.StallTimeout),
 	}
@@ -55,6 +64,7 @@ func serveStream(ctx context.Context, f Func, socket string) error {
 // run takes frames until the sidecar says Goodbye or goes away, and then sees the running calls to their end.
 func (s *stream) run() error {
 	err := s.read()
+	close(s.idle)
 	if err == nil {
 		s.goodbye()
 		s.calls.Wait()
@@ -93,67 +103,74 @@ func (s *stream) read() error {
 	}
 }
 
-// start runs one call in its own goroutine.
+// start runs one call in a goroutine of its own.
 func (s *stream) start(m *streamwire.Call) {
 	if m.Event == nil {
 		s.send(&streamwire.Result{ID: m.ID, Outcome: streamwire.OutcomeReject, Reason: "the call has no event"}, false)
 		return
 	}
-	ctx, cancel := deadlineContext(m.Deadline)
-	c := &call{Context: ctx, event: m.Event, delivery: Delivery{
+	c := &streamCall{id: m.ID}
+	if m.Deadline != 0 {
+		c.ctx.deadline = time.Unix(0, m.Deadline)
+	}
+	c.call = call{Context: &c.ctx, event: m.Event, delivery: Delivery{
 		Function: s.welcome.Function, Namespace: s.welcome.Namespace, Replica: s.welcome.Replica,
 		Attempt: int(m.Attempt), Redeliveries: int(m.Redeliveries),
 	}}
-	id := m.ID
 	s.mu.Lock()
-	s.running[id] = cancel
+	s.running[c.id] = c
 	s.mu.Unlock()
 	s.calls.Add(1)
-	go handle(s.f, c, func(o invoke.Outcome) { s.finish(id, o) })
+	select {
+	case s.idle <- c:
+	default:
+		go s.work(c)
+	}
 }
 
-func deadlineContext(unixNano int64) (context.Context, context.CancelFunc) {
-	if unixNano == 0 {
-		return context.WithCancel(context.Background())
+// work runs a call, and then others.
+func (s *stream) work(c *streamCall) {
+	for open := true; open; c, open = <-s.idle {
+		handle(s.f, &c.call, func(o invoke.Outcome) { s.finish(c, o) })
 	}
-	return context.WithDeadline(context.Background(), time.Unix(0, unixNano))
 }
 
 // finish sends the result, unless the call was canceled: then nobody waits for it.
-func (s *stream) finish(id uint64, o invoke.Outcome) {
+func (s *stream) finish(c *streamCall, o invoke.Outcome) {
 	defer s.calls.Done()
 	s.mu.Lock()
-	cancel, ok := s.running[id]
-	delete(s.running, id)
+	_, ok := s.running[c.id]
+	delete(s.running, c.id)
 	others := len(s.running) > 0
 	s.mu.Unlock()
 	if !ok {
 		return
 	}
-	cancel()
-	s.send(resultOf(id, o, s.welcome.MaxResponse), others)
+	c.ctx.end(context.Canceled)
+	s.send(resultOf(c.id, o, s.welcome.MaxResponse), others)
 }
 
 // cancel ends the context of a call.
 func (s *stream) cancel(id uint64) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if cancel, ok := s.running[id]; ok {
-		delete(s.running, id)
-		cancel()
+	c, ok := s.running[id]
+	delete(s.running, id)
+	s.mu.Unlock()
+	if ok {
+		c.ctx.end(context.Canceled)
 	}
 }
 
 // cancelAll ends the contexts of all calls and returns how many there were.
 func (s *stream) cancelAll() int {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	n := len(s.running)
-	for id, cancel := range s.running {
-		delete(s.running, id)
-		cancel()
+	calls := s.running
+	s.running = map[uint64]*streamCall{}
+	s.mu.Unlock()
+	for _, c := range calls {
+		c.ctx.end(context.Canceled)
 	}
-	return n
+	return len(calls)
 }
 
 // goodbye asks for no more calls, once.
