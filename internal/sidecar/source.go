@@ -63,7 +63,7 @@ func (s *source) start(inbox chan *nats.Msg, credit func() int64) error {
 // ask requests up to credit messages if enough of it is unasked for: a request for each message would cost a round trip each.
 func (s *source) ask(credit, window int64) {
 	want := credit - s.outstanding.Load()
-	if want < 1 || (want < window/4 && s.outstanding.Load() > 0) {
+	if want < 1 || (want < window/2 && s.outstanding.Load() > 0) {
 		return
 	}
 	s.mu.Lock()
