@@ -91,7 +91,7 @@ func TestStuckGuardIsReplaced(t *testing.T) {
 // TestCloseDuringRestart closes the guard at any moment of a helper's replacement.
 func TestCloseDuringRestart(t *testing.T) {
 	t.Parallel()
-	for i := range 20 {
+	for i := range 8 {
 		g, err := StartGuard(GuardConfig{RunID: NewRunID()})
 		if err != nil {
 			t.Fatal(err)
@@ -99,7 +99,7 @@ func TestCloseDuringRestart(t *testing.T) {
 		if err := syscall.Kill(g.PID(), syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
-		timer := time.NewTimer(time.Duration(i) * 200 * time.Microsecond)
+		timer := time.NewTimer(time.Duration(i) * 500 * time.Microsecond)
 		<-timer.C
 		if err := g.Close(); err != nil {
 			t.Fatal(err)
