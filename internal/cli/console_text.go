@@ -30,26 +30,23 @@ func (v textView) note(at time.Time, key function.Key, text string) {
 
 func (v textView) event(e supervisor.Event) {
 	if text := v.eventText(e); text != "" {
-		v.note(e.Time, e.Function, text)
-		for _, line := range e.Lines {
-			v.note(e.Time, e.Function, v.paint.dim("  | "+oneLine(line, 200)))
-		}
+		v.note(e.Time, e.Function, text) // without its lines: they were shown when they were written
 	}
 }
 
-// eventText is "" for what a run's line says anyway.
+// eventText is "" for what another line says anyway: a run's tells of the start, and a failed setup's of the failed build.
 func (v textView) eventText(e supervisor.Event) string {
 	text := oneLine(e.Text, 200)
 	switch e.Kind {
 	case supervisor.EventScaled:
 		return v.paint.dim(fmt.Sprintf("scale to %d: %s", e.Wanted, text))
-	case supervisor.EventReady:
+	case supervisor.EventReady, supervisor.EventBuildFailed:
 		return ""
 	case supervisor.EventBuild:
 		return v.paint.dim("building")
 	case supervisor.EventBuilt:
 		return v.paint.dim("built in " + short(e.Took))
-	case supervisor.EventExited, supervisor.EventStartFailed, supervisor.EventBuildFailed, supervisor.EventSetupFailed,
+	case supervisor.EventExited, supervisor.EventStartFailed, supervisor.EventSetupFailed,
 		supervisor.EventReloadError, supervisor.EventWatchError:
 		return v.paint.red(string(e.Kind)) + " " + text
 	default:

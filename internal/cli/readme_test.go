@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -20,7 +21,7 @@ import (
 //
 // The test binary stands for pelton and for `nats pub`. Lines marked `# not in the test` are for people.
 func TestREADME(t *testing.T) {
-	root := filepath.Join("..", "..")
+	root := copyTree(t, filepath.Join("..", ".."))
 	data, err := os.ReadFile(filepath.Join(root, "README.md"))
 	if err != nil {
 		t.Fatal(err)
@@ -29,18 +30,68 @@ func TestREADME(t *testing.T) {
 	if len(lines) == 0 {
 		t.Fatal("README.md has no sh block")
 	}
-	for _, port := range []string{"4222", "8080"} {
-		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err != nil {
-			t.Skipf("port %s of the README is in use on this machine: %v", port, err)
-		} else {
-			_ = l.Close()
-		}
-	}
+	needPorts(t, "4222", "8080")
 	r := newReader(t, root)
 	defer r.stop()
 	for _, line := range lines {
 		r.execute(line)
 	}
+	for _, promise := range promises {
+		r.await(promise)
+	}
+}
+
+// promises are the lines of the first terminal that the README tells of.
+var promises = []string{
+	`hello +\S+ +done .*\n(.*\n)*.*hello +\S+ +done .*\n(.*\n)*.*hello +\S+ +done `, // three ways to publish
+	`thumbnails +\S+ +done `,
+	`validate +\S+ +dead .*rejected`,
+	`charge +\S+ +retry +1/`,
+	`notify +\S+ +done `,
+	`always-fails +\S+ +dead +3/3 `,
+}
+
+// needPorts skips the test on a developer's machine where something else has the ports of the README. CI must have them.
+func needPorts(t *testing.T, ports ...string) {
+	t.Helper()
+	for _, port := range ports {
+		l, err := net.Listen("tcp", "127.0.0.1:"+port)
+		switch {
+		case err == nil:
+			_ = l.Close()
+		case os.Getenv("CI") != "":
+			t.Fatalf("port %s of the README is in use: %v", port, err)
+		default:
+			t.Skipf("port %s of the README is in use: %v", port, err)
+		}
+	}
+}
+
+// copyTree copies the repository, as the README's commands write into it. Only what git would keep is copied.
+func copyTree(t *testing.T, from string) string {
+	t.Helper()
+	files, err := exec.Command("git", "-C", from, "ls-files", "-z", "--cached", "--others", "--exclude-standard").Output()
+	if err != nil {
+		t.Fatalf("list files: %v", err)
+	}
+	to := t.TempDir()
+	for name := range strings.SplitSeq(strings.TrimRight(string(files), "\x00"), "\x00") {
+		info, err := os.Stat(filepath.Join(from, name))
+		if err != nil {
+			continue // deleted and not committed yet
+		}
+		data, err := os.ReadFile(filepath.Join(from, name))
+		if err == nil {
+			err = os.MkdirAll(filepath.Dir(filepath.Join(to, name)), 0o755)
+		}
+		if err == nil {
+			err = os.WriteFile(filepath.Join(to, name), data, info.Mode().Perm())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return to
 }
 
 var shellBlock = regexp.MustCompile("(?s)```sh\n(.*?)```")
@@ -66,7 +117,41 @@ type reader struct {
 	dir string   // of the repository
 	env []string // with pelton and nats on the PATH
 	up  *exec.Cmd
-	out *bytes.Buffer
+	out *terminal
+}
+
+// terminal keeps what pelton up writes while it runs.
+type terminal struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (t *terminal) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.text.Write(p)
+}
+
+func (t *terminal) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.text.String()
+}
+
+// await waits until pelton up has written something that matches.
+func (r *reader) await(pattern string) {
+	r.t.Helper()
+	re := regexp.MustCompile(pattern)
+	deadline := time.Now().Add(patience)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for !re.MatchString(r.out.String()) {
+		if time.Now().After(deadline) {
+			r.t.Errorf("pelton up does not write what the README promises: %s", pattern)
+			return
+		}
+		<-tick.C
+	}
 }
 
 func newReader(t *testing.T, root string) *reader {
@@ -81,13 +166,9 @@ func newReader(t *testing.T, root string) *reader {
 			t.Fatal(err)
 		}
 	}
-	dir, err := filepath.Abs(root)
-	if err != nil {
-		t.Fatal(err)
-	}
 	state := filepath.Join(t.TempDir(), "state")
 	env := append(os.Environ(), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"), "PELTON_STATE_DIR="+state)
-	return &reader{t: t, dir: dir, env: env, out: &bytes.Buffer{}}
+	return &reader{t: t, dir: root, env: env, out: &terminal{}}
 }
 
 func (r *reader) execute(line string) {

@@ -33,7 +33,11 @@ func (u *upRun) view() view {
 	if u.app.json() {
 		return jsonView{u.app.stdout}
 	}
-	return newTextView(u.app.stdout, u.app.painter(u.app.stdout))
+	v := newTextView(u.app.stdout, u.app.painter(u.app.stdout))
+	for _, fn := range u.functions {
+		v.runs.name = max(v.runs.name, len(fn.Key().String())) // aligned from the first line
+	}
+	return v
 }
 
 // startScreen says where everything is.
