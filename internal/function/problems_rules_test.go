@@ -68,7 +68,7 @@ func scheduleProblems() []problemTest {
 		{"seconds", cron(`"0 0 3 * * *"`), []string{at + `"0 0 3 * * *" has 6 fields, and seconds are not supported`}},
 		{"four fields", cron(`"0 3 * *"`), []string{at + `"0 3 * *" has 4 fields, and a cron expression has 5`}},
 		{"garbage", cron("a b c d e"), []string{at + `"a b c d e" is not a cron expression`}},
-		{"out of range", cron(`"60 24 * * *"`), []string{at + `"60 24 * * *" is not a cron expression`}},
+		{"out of range", cron(`"60 24 * * *"`), []string{at + `"60 24 * * *": "60" is over 59, the last value of the field`}},
 		{"step 0", cron(`"*/0 * * * *"`), []string{at + `"*/0 * * * *" is not a cron expression`}},
 		{"every", cron(`"@every 1h"`), []string{at + `"@every 1h" is not a known descriptor (write five fields, or @hourly`}},
 		{"reboot", cron(`"@reboot"`), []string{at + `"@reboot" is not a known descriptor`}},

@@ -143,6 +143,8 @@ func checkCronField(field int, text string) (message, hint string) {
 			return quote(text) + " has an empty item", "delete the spare comma"
 		case field == 4 && (fromKnown && from == 7 || toKnown && to == 7):
 			return "weekday 7 is not supported", "write 0 or SUN for Sunday"
+		case fromKnown && from > cronLast(field), toKnown && to > cronLast(field):
+			return fmt.Sprintf("%s is over %d, the last value of the field", quote(values), cronLast(field)), cronHint
 		case isRange && !(fromKnown && toKnown):
 			return quote(values) + " is not a range", "write two numbers, such as 9-17"
 		case isRange && from > to:
@@ -151,6 +153,9 @@ func checkCronField(field int, text string) (message, hint string) {
 	}
 	return "", ""
 }
+
+// cronLast is the greatest value of a field. The library lets some greater ones pass when a step follows them.
+func cronLast(field int) int { return [...]int{59, 23, 31, 12, 6}[field] }
 
 func isCronRune(r rune) bool {
 	return r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || strings.ContainsRune("*/,-?", r)

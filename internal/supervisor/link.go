@@ -104,6 +104,7 @@ func (r *replica) environment() []string {
 func (r *replica) identity() []string {
 	return []string{
 		"PELTON_FUNCTION=" + r.fn.Metadata.Name, "PELTON_NAMESPACE=" + r.fn.Metadata.Namespace, "PELTON_REPLICA=" + r.name,
+		"PELTON_PROTOCOL=" + string(r.fn.Spec.Handler.Protocol),
 	}
 }
 
