@@ -9,7 +9,8 @@ import (
 )
 
 func testApp() *app {
-	return &app{stdin: strings.NewReader(""), stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}, getenv: func(string) string { return "" }}
+	none := func(string) string { return "" }
+	return &app{stdin: strings.NewReader(""), stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}, getenv: none}
 }
 
 // walk calls fn for every command but those that cobra adds.

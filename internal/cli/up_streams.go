@@ -65,8 +65,8 @@ func (u *upRun) ensureStreams(ctx context.Context) error {
 const jetStreamPatience = 15 * time.Second
 
 // awaitJetStream waits until JetStream answers: that is a moment after the server does.
-func awaitJetStream(ctx context.Context, js jetstream.JetStream) error {
-	ctx, cancel := context.WithTimeout(ctx, jetStreamPatience)
+func awaitJetStream(stop context.Context, js jetstream.JetStream) error {
+	ctx, cancel := context.WithTimeout(stop, jetStreamPatience)
 	defer cancel()
 	for {
 		_, err := js.AccountInfo(ctx)
@@ -78,6 +78,9 @@ func awaitJetStream(ctx context.Context, js jetstream.JetStream) error {
 		}
 		select {
 		case <-ctx.Done():
+			if stop.Err() != nil {
+				return stop.Err()
+			}
 			return &Error{Exit: ExitUnreachable, Message: "JetStream does not answer", Cause: err}
 		case <-time.After(20 * time.Millisecond):
 		}

@@ -52,8 +52,8 @@ func (a *app) whyCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "why FUNCTION",
 		Short: "Say why a function runs or does not run",
-		Long: "Say why a function runs or does not run: a list of checks from the manifest to the last outcome, in the order of\n" +
-			"an event's way. The first line that fails is the answer. The exit code is 0 if the checks could be made.",
+		Long: "Say why a function runs or does not run: a list of checks from the manifest to the last outcome, in the order\n" +
+			"of an event's way. The first line that fails is the answer. The exit code is 0 if the checks could be made.",
 		Example: "  # Why is nothing happening?\n  pelton why thumbnail\n\n" +
 			"  # The answer alone\n  pelton why thumbnail -o json | jq -r .answer",
 		Args: cobra.ExactArgs(1),

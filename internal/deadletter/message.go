@@ -29,8 +29,8 @@ const (
 	headerMoved     = headerPrefix + "Moved-Headers" // so many bytes at the start of the data are the original headers
 )
 
-// maxHeader is how large the original headers may be to travel as headers. The server refuses more than 64 KiB in all; larger
-// ones are moved to the start of the data, so that a message the server once took can always become a dead letter.
+// maxHeader is how large the original headers may be to travel as headers. The server refuses more than 64 KiB in all;
+// larger ones are moved to the start of the data, so that a message the server once took can always become a dead letter.
 const maxHeader = 48 << 10
 
 // Message builds the message that stores l. Its Nats-Msg-Id comes from the original message, so that writing the same letter
@@ -56,7 +56,8 @@ func Message(l Letter) (*nats.Msg, error) {
 }
 
 func setMetadata(h nats.Header, l Letter) {
-	h.Set(nats.MsgIdHdr, fmt.Sprintf("dead:%s.%s:%s:%d:%d", l.Namespace, l.Function, escape(l.Stream), l.Sequence, l.Stored.UnixNano()))
+	id := fmt.Sprintf("dead:%s.%s:%s:%d:%d", l.Namespace, l.Function, escape(l.Stream), l.Sequence, l.Stored.UnixNano())
+	h.Set(nats.MsgIdHdr, id)
 	h.Set(headerNamespace, l.Namespace)
 	h.Set(headerFunction, l.Function)
 	h.Set(headerReason, escape(l.Reason))

@@ -91,8 +91,8 @@ func Discard(ctx context.Context, js jetstream.JetStream, id uint64) error {
 	return nil
 }
 
-// each calls fn for every letter that f selects. It asks for one message at a time: nothing is left behind on the server, and
-// a letter that goes away meanwhile is passed over.
+// each calls fn for every letter that f selects. It asks for one message at a time: nothing is left behind on the server,
+// and a letter that goes away meanwhile is passed over.
 func each(ctx context.Context, js jetstream.JetStream, f Filter, fn func(Letter) error) error {
 	subject, err := pattern(f.Namespace, f.Function)
 	if err != nil {

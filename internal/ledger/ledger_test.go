@@ -33,10 +33,12 @@ func start(t *testing.T) (*natstest.Server, jetstream.JetStream) {
 
 func run(i int) ledger.Run {
 	return ledger.Run{
-		Namespace: "default", Function: "thumbnail", EventID: fmt.Sprintf("e%d", i), EventSource: "/camera", EventType: "image.uploaded",
+		Namespace: "default", Function: "thumbnail",
+		EventID: fmt.Sprintf("e%d", i), EventSource: "/camera", EventType: "image.uploaded",
 		Stream: "EVENTS", Sequence: uint64(i + 1), Attempt: 2, MaxAttempts: 5, Outcome: ledger.OutcomeRetry, Reason: "timeout",
 		Error: "no \"answer\"\n\tin 3 s\\ snø \x7f", Replica: "thumbnail-1", Started: time.Unix(0, 1795248000123456789).UTC(),
-		Wait: 3 * time.Millisecond, Cold: 2 * time.Millisecond, Duration: time.Second, Next: time.Unix(0, 1795248005123456789).UTC(),
+		Wait: 3 * time.Millisecond, Cold: 2 * time.Millisecond, Duration: time.Second,
+		Next: time.Unix(0, 1795248005123456789).UTC(),
 	}
 }
 

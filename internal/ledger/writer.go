@@ -33,7 +33,7 @@ const (
 
 // WriterConfig tunes a Writer. The zero value is the documented default.
 type WriterConfig struct {
-	FlushInterval time.Duration // at most one flush in this time, unless FlushRuns or half of MaxBuffered are waiting; default 100 ms
+	FlushInterval time.Duration // one flush in this time, unless FlushRuns or half of MaxBuffered wait; default 100 ms
 	FlushRuns     int           // as many waiting runs are flushed at once; default 8192
 	MaxBuffered   int           // bytes held while the server does not answer; default 1 MiB. The oldest runs go first
 	Logger        *zap.Logger
