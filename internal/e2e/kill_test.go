@@ -37,7 +37,7 @@ func TestKillUp(t *testing.T) {
 	t.Logf("seed %d", seed)
 	moments := rand.New(rand.NewPCG(seed, 0))
 	u := m.up()
-	p := startPublisher(u.state.NATSURL, 20*time.Millisecond)
+	p := startPublisher(u.state.NATSURL, 20*time.Millisecond, true)
 	for n := range kills {
 		if n%(kills/earlyKills) == 0 {
 			u.after(time.Duration(moments.Int64N(int64(400 * time.Millisecond))))

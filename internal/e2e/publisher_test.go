@@ -17,6 +17,7 @@ const publishers = 4
 // with the same id, until it does.
 type publisher struct {
 	pace time.Duration // of each one
+	fail bool          // every tenth event fails at its first attempt
 	url  atomic.Pointer[string]
 	quit chan struct{}
 	work sync.WaitGroup
@@ -25,8 +26,8 @@ type publisher struct {
 	accepted []sent
 }
 
-func startPublisher(url string, pace time.Duration) *publisher {
-	p := &publisher{quit: make(chan struct{}), pace: pace}
+func startPublisher(url string, pace time.Duration, fail bool) *publisher {
+	p := &publisher{quit: make(chan struct{}), pace: pace, fail: fail}
 	p.connect(url)
 	for n := range publishers {
 		p.work.Go(func() { p.run(fmt.Sprintf("event-%d", n)) })
@@ -54,7 +55,7 @@ func (p *publisher) run(prefix string) {
 		switch {
 		case n%50 == 0:
 			s.subject = "events.load.exec"
-		case n%10 == 3:
+		case p.fail && n%10 == 3:
 			data = fmt.Sprintf(`{"n":%d,"do":"fail-once"}`, n)
 		}
 		for stored := false; !stored; stored = c.send(s, data) {

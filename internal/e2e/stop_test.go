@@ -25,7 +25,7 @@ func TestStopUp(t *testing.T) {
 		})
 	}
 	u := m.up()
-	p := startPublisher(u.state.NATSURL, 10*time.Millisecond)
+	p := startPublisher(u.state.NATSURL, 10*time.Millisecond, true)
 	before := 0
 	for _, stop := range []struct {
 		signal os.Signal
