@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/pelton-dev/pelton/internal/process"
 )
@@ -20,6 +21,10 @@ func Main() int {
 	})
 }
 
+// doubled is how soon after the first a second signal is the same one: some programs that start us pass on to us what the
+// terminal has sent us as well.
+const doubled = 250 * time.Millisecond
+
 // signalContext ends with the first SIGINT or SIGTERM. A second one ends the process at once.
 func signalContext() context.Context {
 	ctx, cancel := context.WithCancelCause(context.Background())
@@ -27,10 +32,16 @@ func signalContext() context.Context {
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	go func() {
 		cancel(&SignalError{<-signals})
-		if <-signals == syscall.SIGTERM {
-			os.Exit(ExitTerminated)
+		first := time.Now()
+		for sig := range signals {
+			if time.Since(first) < doubled {
+				continue
+			}
+			if sig == syscall.SIGTERM {
+				os.Exit(ExitTerminated)
+			}
+			os.Exit(ExitInterrupted)
 		}
-		os.Exit(ExitInterrupted)
 	}()
 	return ctx
 }
