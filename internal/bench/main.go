@@ -5,7 +5,8 @@
 // drift, so only the ratios mean anything. Everything it starts it also stops.
 //
 //	go run ./internal/bench               # everything
-//	go run ./internal/bench -only drain   # one part: drain, latency, stall, coldstart, wake, idle, memory
+//	go run ./internal/bench -only drain   # one part: drain, latency, stall, coldstart, wake, idle, memory, build
+//	go run ./internal/bench -quick        # a first look at everything
 package main
 
 import (
@@ -15,6 +16,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"time"
 )
 
 // part is one measurement. It adds its rows to the table.
@@ -33,6 +35,7 @@ func main() {
 	flag.IntVar(&opts.events, "n", 100_000, "events of the drain")
 	flag.IntVar(&opts.rounds, "rounds", 5, "rounds of the drain; the median counts")
 	flag.StringVar(&opts.transport, "transport", "", "one transport for the drain: \"http tcp\", \"http unix\" or stream (default all)")
+	flag.BoolVar(&opts.quick, "quick", false, "a tenth of the runs and of the time, for a first look (not for the drain)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -47,12 +50,28 @@ type options struct {
 	only           string
 	transport      string
 	events, rounds int
+	quick          bool
+}
+
+// few and short are how often and how long something is measured: less in a quick run, whose figures are for a first look.
+func (o options) few(n int) int {
+	if o.quick {
+		return max(1, n/10)
+	}
+	return n
+}
+
+func (o options) short(d time.Duration) time.Duration {
+	if o.quick {
+		return max(time.Second, d/10)
+	}
+	return d
 }
 
 func measure(ctx context.Context, opts options) error {
 	parts := []part{
 		{"drain", drain}, {"latency", latency}, {"stall", stall},
-		{"coldstart", coldStart}, {"wake", wakeUp}, {"idle", idle}, {"memory", memory},
+		{"coldstart", coldStart}, {"wake", wakeUp}, {"idle", idle}, {"memory", memory}, {"build", buildTime},
 	}
 	r, err := newRig(ctx, opts)
 	if err != nil {

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -17,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/pelton-dev/pelton/internal/function"
 	"github.com/pelton-dev/pelton/internal/stream"
 )
 
@@ -30,6 +30,7 @@ type rig struct {
 	url     string
 	nc      *nats.Conn
 	js      jetstream.JetStream
+	number  int // of functions that were used once
 }
 
 func newRig(ctx context.Context, opts options) (_ *rig, err error) {
@@ -51,29 +52,49 @@ func newRig(ctx context.Context, opts options) (_ *rig, err error) {
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build the sidecar: %w: %s", err, out)
 	}
-	if r.server, err = r.role("nats", "STORE="+filepath.Join(r.dir, "nats")); err != nil {
-		return nil, err
-	}
-	if r.url, err = r.server.line(); err != nil {
-		return nil, fmt.Errorf("start the server: %w", err)
-	}
-	if r.nc, err = nats.Connect(r.url, nats.ReconnectBufSize(-1)); err != nil {
-		return nil, err
-	}
-	if r.js, err = jetstream.New(r.nc); err != nil {
-		return nil, err
-	}
-	_, err = stream.Ensure(ctx, r.js, stream.Config{})
-	return r, err
+	return r, r.serve(ctx, "nats")
 }
 
-func (r *rig) close() {
+// serve starts a server whose store has a name, and connects.
+func (r *rig) serve(ctx context.Context, name string, env ...string) (err error) {
+	if r.server, err = r.role("nats", append(env, "STORE="+filepath.Join(r.dir, name))...); err != nil {
+		return err
+	}
+	if r.url, err = r.server.line(); err != nil {
+		return fmt.Errorf("start the server: %w", err)
+	}
+	if r.nc, err = nats.Connect(r.url, nats.ReconnectBufSize(-1)); err != nil {
+		return err
+	}
+	if r.js, err = jetstream.New(r.nc); err != nil {
+		return err
+	}
+	_, err = stream.Ensure(ctx, r.js, stream.Config{})
+	return err
+}
+
+// another is the same rig with a server of its own, which stop ends.
+func (r *rig) another(ctx context.Context, name string, env ...string) (_ *rig, stop func(), err error) {
+	o := *r
+	o.server, o.nc = nil, nil
+	if err := o.serve(ctx, name, env...); err != nil {
+		o.hangUp()
+		return nil, nil, err
+	}
+	return &o, o.hangUp, nil
+}
+
+func (r *rig) hangUp() {
 	if r.nc != nil {
 		r.nc.Close()
 	}
 	if r.server != nil {
 		r.server.stop()
 	}
+}
+
+func (r *rig) close() {
+	r.hangUp()
 	_ = os.RemoveAll(r.dir)
 }
 
@@ -128,36 +149,6 @@ func (c *child) stop() {
 	_ = c.cmd.Wait()
 }
 
-// cpu is the processor time the process has used so far.
-func (c *child) cpu() time.Duration {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.cmd.Process.Pid))
-	if err != nil {
-		return 0
-	}
-	fields := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
-	if len(fields) < 13 {
-		return 0
-	}
-	user, _ := strconv.Atoi(fields[11])
-	system, _ := strconv.Atoi(fields[12])
-	return time.Duration(user+system) * 10 * time.Millisecond
-}
-
-// rss is the resident memory of the process in MiB.
-func (c *child) rss() float64 {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.cmd.Process.Pid))
-	if err != nil {
-		return 0
-	}
-	for line := range strings.Lines(string(b)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			kib, _ := strconv.Atoi(strings.Fields(rest)[0])
-			return float64(kib) / 1024
-		}
-	}
-	return 0
-}
-
 // await polls until done, and gives up when nothing has been done for long.
 func await(ctx context.Context, what string, limit time.Duration, done func() (bool, error)) error {
 	deadline := time.Now().Add(limit)
@@ -174,5 +165,12 @@ func await(ctx context.Context, what string, limit time.Duration, done func() (b
 			return ctx.Err()
 		case <-time.After(5 * time.Millisecond):
 		}
+	}
+}
+
+// deleteConsumers removes what a function that is measured no more has on the server.
+func (r *rig) deleteConsumers(fn *function.Function) {
+	for _, c := range stream.ConsumersOf(fn) {
+		_ = r.js.DeleteConsumer(context.Background(), c.Stream, c.Name) // it is gone with the server at the latest
 	}
 }

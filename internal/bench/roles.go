@@ -20,10 +20,14 @@ const roleVariable = "PELTON_BENCH_ROLE"
 
 func runRole(role string) {
 	roles := map[string]func() error{
-		"nats": serveNATS, "handler-http": serveHTTP, "handler-frames": serveFrames,
+		"nats": serveNATS, "handler-frames": serveFrames,
+		"handler-http": func() error {
+			return serveHTTP(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
+		},
 		"handler-sdk": func() error {
 			return functions.Serve(func(context.Context, event.Event) (*event.Event, error) { return nil, nil })
 		},
+		"latency-http": noteHTTP, "latency-sdk": noteSDK, "latency-frames": noteFrames,
 		"loop-http": loopHTTP, "loop-raw": loopRaw, "loop-frames": loopFrames,
 	}
 	run, ok := roles[role]
@@ -57,8 +61,8 @@ func serveNATS() error {
 	return nil
 }
 
-// serveHTTP is the instant handler over HTTP, as a Go programmer writes it.
-func serveHTTP() error {
+// serveHTTP serves a handler over HTTP as a Go programmer writes it.
+func serveHTTP(handle http.HandlerFunc) error {
 	network, address := "tcp", "127.0.0.1:"+os.Getenv("PORT")
 	if path := os.Getenv("PELTON_SOCKET"); path != "" {
 		network, address = "unix", path
@@ -67,9 +71,7 @@ func serveHTTP() error {
 	if err != nil {
 		return err
 	}
-	go func() {
-		_ = http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }))
-	}()
+	go func() { _ = http.Serve(l, handle) }()
 	stopped()
 	return nil
 }

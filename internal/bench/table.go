@@ -5,6 +5,7 @@ import (
 	"io"
 	"slices"
 	"text/tabwriter"
+	"time"
 )
 
 // table is what is printed in the end.
@@ -34,3 +35,10 @@ func quantile(xs []float64, q float64) float64 {
 	slices.Sort(s)
 	return s[min(len(s)-1, int(q*float64(len(s))))]
 }
+
+// limit appends a row whose limit is a number, not a measurement.
+func (t *table) limit(what, format string, limit, ours float64, goal string) {
+	t.add(what, fmt.Sprintf(format, limit), fmt.Sprintf(format, ours), fmt.Sprintf("%.2f", ours/limit), goal)
+}
+
+func milliseconds(d time.Duration) float64 { return d.Seconds() * 1e3 }
