@@ -18,6 +18,7 @@ const (
 	ReasonUndecodable = "undecodable" // the message is not an event
 	ReasonFilter      = "filter"      // the trigger's filter cannot be evaluated for this event
 	ReasonCrashLoop   = "crash-loop"  // the event was delivered again and again and nobody lived to settle it
+	ReasonTooLarge    = "too-large"   // the event leaves no room to park it for another attempt
 )
 
 // MaxError bounds Letter.Error in bytes; what is longer is cut.

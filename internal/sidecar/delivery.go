@@ -128,7 +128,11 @@ func (d *delivery) decode() error {
 	if trigger := d.msg.Header.Get(stream.ScheduleHeader); trigger != "" && d.consumer.Trigger == stream.WorkTrigger {
 		return d.decodeSchedule(trigger)
 	}
-	return event.DecodeInto(&d.event, &m)
+	err := event.DecodeInto(&d.event, &m)
+	if err != nil {
+		d.event = event.Event{} // the slot's last event must not speak for this one
+	}
+	return err
 }
 
 func (d *delivery) decodeSchedule(trigger string) error {

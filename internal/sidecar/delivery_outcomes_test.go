@@ -158,6 +158,37 @@ func TestDeadLetters(t *testing.T) {
 	}
 }
 
+func TestEventWithoutRoomToBeParkedIsADeadLetter(t *testing.T) {
+	t.Parallel()
+	f := setup(t, nil, func(context.Context, *invoke.Call) (invoke.Outcome, error) {
+		return invoke.Outcome{Kind: invoke.Retry, Reason: "busy"}, nil
+	})
+	f.start()
+	h := ceHeader("1")
+	h.Set("x-large", strings.Repeat("x", 61<<10))
+	f.publish("events.hello", "bytes", h)
+	f.awaitOutcomes("dead")
+	f.awaitSettled()
+	if l := f.letters(); len(l) != 1 || l[0].Reason != "too-large" || string(l[0].Data) != "bytes" || len(l[0].Header["x-large"][0]) != 61<<10 {
+		t.Fatalf("%d letters", len(l))
+	}
+}
+
+func TestReplyThatNoStreamCanHoldFailsTheAttempt(t *testing.T) {
+	t.Parallel()
+	f := setup(t, func(s *function.Spec) { s.Reply = &function.Reply{Subject: "events.greeted"} },
+		func(_ context.Context, c *invoke.Call) (invoke.Outcome, error) {
+			if c.Attempt < 2 {
+				return invoke.Outcome{Reply: &event.Event{Data: make([]byte, 1<<20)}}, nil
+			}
+			return invoke.Outcome{Reply: &event.Event{Data: make([]byte, 1<<10)}}, nil
+		})
+	f.start()
+	f.publish("events.hello", "", ceHeader("1"))
+	f.awaitOutcomes("retry", "done")
+	f.awaitSettled()
+}
+
 func TestFilterAcknowledgesWhatItDoesNotWant(t *testing.T) {
 	t.Parallel()
 	f := setup(t, func(s *function.Spec) { s.Triggers[0].Event.Filter = `event.type == "test.made" && data.n > 1` }, done)

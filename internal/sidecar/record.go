@@ -2,6 +2,7 @@ package sidecar
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/textproto"
 	"strconv"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 
 	"github.com/pelton-dev/pelton/internal/deadletter"
@@ -22,15 +24,15 @@ const (
 	maxWriteRest = 5 * time.Second
 )
 
-// keepTrying writes a record until it is written or ctx ends. The message stays in its slot meanwhile and is kept alive: an
-// outcome that cannot be recorded is never acknowledged.
+// keepTrying writes a record until it is written, is found to be too large, or ctx ends. The message stays in its slot
+// meanwhile and is kept alive: an outcome that cannot be recorded is never acknowledged.
 func (s *Sidecar) keepTrying(ctx context.Context, what string, write func(context.Context) error) error {
 	for rest := minWriteRest; ; rest = min(2*rest, maxWriteRest) {
 		try, cancel := context.WithTimeout(ctx, writeTimeout)
 		err := write(try)
 		cancel()
-		if err == nil {
-			return nil
+		if err == nil || isTooLarge(err) {
+			return err
 		}
 		s.metrics.recordFailures.Inc()
 		s.log.Warn("record not written, trying again", zap.String("record", what), zap.Error(err))
@@ -40,6 +42,15 @@ func (s *Sidecar) keepTrying(ctx context.Context, what string, write func(contex
 		case <-time.After(rest):
 		}
 	}
+}
+
+// errCodeMessageTooLarge is the server's code for a message over the stream's limit.
+const errCodeMessageTooLarge = 10054
+
+// isTooLarge reports whether trying again cannot help: the server takes no message of this size.
+func isTooLarge(err error) bool {
+	var api *jetstream.APIError
+	return errors.Is(err, nats.ErrMaxPayload) || errors.As(err, &api) && api.ErrorCode == errCodeMessageTooLarge
 }
 
 // publishReply stores the event that the handler returned. One event has one reply per function, so the id comes from the
@@ -74,12 +85,12 @@ func completeReply(reply, in *event.Event, function, subject string) {
 	}
 }
 
-// publishPark stores the next attempt as a schedule on a subject of its own, by stream and sequence: storing it twice
-// replaces it. Its firing puts it into the function's own queue.
-func (s *Sidecar) publishPark(ctx context.Context, d *delivery, due time.Time) error {
+// parkMessage is the next attempt as a schedule on a subject of its own, by stream and sequence: storing it twice replaces
+// it. Its firing puts it into the function's own queue.
+func (s *Sidecar) parkMessage(d *delivery, due time.Time) (*nats.Msg, error) {
 	subject, err := event.ParkSubject(s.key.Namespace, s.key.Name, d.stream, d.sequence)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	m := &nats.Msg{Subject: subject, Header: keptHeaders(d), Data: d.msg.Data}
 	m.Header.Set(headerAttempt, strconv.Itoa(d.attempt+1))
@@ -91,8 +102,29 @@ func (s *Sidecar) publishPark(ctx context.Context, d *delivery, due time.Time) e
 	m.Header.Set("Nats-Schedule", "@at "+due.UTC().Format(time.RFC3339Nano))
 	m.Header.Set("Nats-Schedule-Target", s.retrySubject)
 	m.Header.Set("Nats-Msg-Id", subject)
-	_, err = s.js.PublishMsg(ctx, m)
-	return err
+	return m, nil
+}
+
+// maxParkHeaders is what the headers of a parked event may have together: the server takes 64 KiB, what it adds included.
+const maxParkHeaders = 60 << 10
+
+// parkable turns a retry into what is possible where the event cannot be parked. Headers that fill what the server takes make
+// a dead letter, which can hold them. An event that fills the server's largest message, from a stream that allows it, can be
+// stored nowhere: it goes back to the queue and waits there, so that nothing is lost.
+func (s *Sidecar) parkable(st *settlement, m *nats.Msg) {
+	headers := 0
+	for name, values := range m.Header {
+		for _, v := range values {
+			headers += len(name) + len(v) + len(": \r\n")
+		}
+	}
+	switch {
+	case headers > maxParkHeaders:
+		st.action, st.reason, st.text = bury, deadletter.ReasonTooLarge, st.reason+": "+st.text+"; the event's headers leave no room to park it"
+	case int64(headers+len(m.Data)+maxParkHeaders/4) > s.nc.MaxPayload():
+		st.action = handBack
+		s.log.Error("event is too large to be parked, it is retried in place without end", zap.String("subject", m.Subject))
+	}
 }
 
 func (s *Sidecar) publishDead(ctx context.Context, d *delivery, reason, text string) error {

@@ -139,29 +139,57 @@ func (s *Sidecar) invoke(p *phases, sl *slot, now time.Time) settlement {
 // settle records the outcome and then acknowledges. When the record cannot be written before the sidecar has to go, the
 // message is left to be delivered again.
 func (s *Sidecar) settle(ctx context.Context, d *delivery, st *settlement, run *ledger.Run) {
-	var err error
-	switch st.action {
-	case ackDone:
-		if st.reply != nil && s.fn.Spec.Reply != nil {
-			err = s.keepTrying(ctx, "reply", func(try context.Context) error { return s.publishReply(try, d, st.reply) })
-		}
-	case park:
-		run.Next = time.Now().Add(st.delay)
-		err = s.keepTrying(ctx, "retry", func(try context.Context) error { return s.publishPark(try, d, run.Next) })
-	case bury:
-		err = s.keepTrying(ctx, "dead letter", func(try context.Context) error { return s.publishDead(try, d, st.reason, st.text) })
-	case handBack:
-		s.returned(d.msg, st.delay)
-		s.record(d, st, run)
-		return
-	case ackNoMatch:
-	}
-	if err != nil {
+	if err := s.store(ctx, d, st, run); err != nil {
 		s.log.Error("outcome not recorded, the event will be delivered again", zap.String("event_id", d.event.ID), zap.Error(err))
 		return
 	}
-	s.acker.ack(d.msg.Reply, time.Now())
+	if st.action == handBack {
+		s.returned(d.msg, st.delay)
+	} else {
+		s.acker.ack(d.msg.Reply, time.Now())
+	}
 	s.record(d, st, run)
+}
+
+// store writes what must be stored before the message may be acknowledged.
+func (s *Sidecar) store(ctx context.Context, d *delivery, st *settlement, run *ledger.Run) error {
+	if st.action == park {
+		return s.storePark(ctx, d, st, run)
+	}
+	switch {
+	case st.action == bury:
+		return s.keepTrying(ctx, "dead letter", func(try context.Context) error { return s.publishDead(try, d, st.reason, st.text) })
+	case st.action == ackDone && st.reply != nil && s.fn.Spec.Reply != nil:
+		return s.storeReply(ctx, d, st, run)
+	}
+	return nil
+}
+
+// storeReply takes a reply that no stream could hold for an answer over the limit: the attempt has failed.
+func (s *Sidecar) storeReply(ctx context.Context, d *delivery, st *settlement, run *ledger.Run) error {
+	err := s.keepTrying(ctx, "reply", func(try context.Context) error { return s.publishReply(try, d, st.reply) })
+	if !isTooLarge(err) {
+		return err
+	}
+	facts := attemptFacts{attempt: d.attempt, stored: d.origin.Time, now: time.Now()}
+	*st = again(invoke.CodeResponseTooLarge, "the reply cannot be stored: "+err.Error(), 0, facts, s.fn.Spec.Retry, rand.Float64())
+	return s.store(ctx, d, st, run)
+}
+
+func (s *Sidecar) storePark(ctx context.Context, d *delivery, st *settlement, run *ledger.Run) error {
+	due := time.Now().Add(st.delay)
+	m, err := s.parkMessage(d, due)
+	if err != nil {
+		return err
+	}
+	if s.parkable(st, m); st.action != park {
+		return s.store(ctx, d, st, run)
+	}
+	run.Next = due
+	return s.keepTrying(ctx, "retry", func(try context.Context) error {
+		_, err := s.js.PublishMsg(try, m)
+		return err
+	})
 }
 
 // measure folds the time of one call into the smoothed service time. Losing an update to a concurrent one does no harm.
