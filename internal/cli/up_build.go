@@ -80,7 +80,7 @@ func (u *upRun) buildBridge() error {
 	}
 	u.bridge, err = bridge.New(bridge.Config{
 		Conn: nc, Listener: u.http, Token: token, Logger: u.log.Named("http"),
-		DrainTimeout: min(u.opts.grace, bridge.DefaultDrainTimeout),
+		DrainTimeout: min(u.opts.grace, bridge.DefaultDrainTimeout), MaxMessage: u.maxEvent,
 	})
 	if err != nil {
 		return err

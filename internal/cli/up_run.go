@@ -37,12 +37,13 @@ type upRun struct {
 	maxStore  int64       // of our NATS server, in bytes
 	state     upState
 
-	js      jetstream.JetStream
-	console *console
-	sup     *supervisor.Supervisor
-	bridge  *bridge.Server
-	control *control
-	actors  []lifecycle.Actor
+	maxEvent int64 // bytes that EVENTS takes in one event; 0 is as the server takes
+	js       jetstream.JetStream
+	console  *console
+	sup      *supervisor.Supervisor
+	bridge   *bridge.Server
+	control  *control
+	actors   []lifecycle.Actor
 
 	announced sync.Map    // function.Key: it is on the start screen, and did not come later
 	showing   *background // the console; nil before the start screen

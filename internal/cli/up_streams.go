@@ -51,6 +51,11 @@ func (u *upRun) ensureStreams(ctx context.Context) error {
 	for _, d := range drifts {
 		u.app.say("note: stream %s %s", d.Stream, d.Detail)
 	}
+	events, err := u.js.Stream(ctx, stream.EventsStream)
+	if err != nil {
+		return explain("cannot look up the stream of events", err)
+	}
+	u.maxEvent = int64(max(0, events.CachedInfo().Config.MaxMsgSize))
 	for _, fn := range u.functions {
 		if _, err := stream.EnsureFunction(ctx, u.js, fn); err != nil {
 			if ctx.Err() != nil {
