@@ -50,6 +50,11 @@ func readSettings(getenv func(string) string) (settings, error) {
 	var err error
 	s.function, err = readManifest(getenv)
 	note(err)
+	if s.creds != "" {
+		if _, err := os.Stat(s.creds); err != nil {
+			note(fmt.Errorf("NATS_CREDS: %w", err))
+		}
+	}
 	if v := getenv("PELTON_DRAIN_TIMEOUT"); v != "" {
 		s.drain, err = time.ParseDuration(v)
 		if err != nil || s.drain <= 0 {

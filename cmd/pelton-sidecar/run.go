@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -40,29 +39,53 @@ func run(ctx context.Context, getenv func(string) string) error {
 		return err
 	}
 	defer func() { _ = inv.Close() }()
-	nc, err := connect(ctx, s, log)
-	if err != nil {
-		return err
-	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		return fmt.Errorf("make JetStream context: %w", err)
-	}
-	if s.provision {
-		if err := provision(ctx, nc, js, s.function); err != nil {
-			return err
-		}
-	}
 	registry := prometheus.NewRegistry()
 	metrics, err := sidecar.NewMetrics(registry)
 	if err != nil {
 		return err
 	}
-	records := ledger.NewWriter(js, ledger.WriterConfig{Logger: log.Named("ledger")})
-	sc, err := sidecar.New(nc, inv, sidecar.Config{
-		Function: s.function, Replica: s.replica, StartedAt: started, DrainTimeout: s.drain,
-		Recorder: records, Metrics: metrics, Logger: log.Named("sidecar"),
+	h, err := newHealth(s.health, registry, log)
+	if err != nil {
+		return err
+	}
+	d := &deliverer{settings: s, inv: inv, log: log, health: h, metrics: metrics, started: started}
+	return lifecycle.Run(ctx, func(e lifecycle.Exit) {
+		log.Info("stopping", zap.String("first", e.Name), zap.Error(e.Err))
+	}, lifecycle.Actor{Name: "health", Run: h.Run}, lifecycle.Actor{Name: "delivery", Run: d.Run})
+}
+
+// deliverer is what delivers, once NATS is there.
+type deliverer struct {
+	settings settings
+	inv      invoke.Invoker
+	log      *zap.Logger
+	health   *health
+	metrics  *sidecar.Metrics
+	started  time.Time
+}
+
+// Run connects, makes the streams and consumers, delivers until ctx ends, and drains.
+func (d *deliverer) Run(ctx context.Context) error {
+	defer d.health.close()
+	s := d.settings
+	nc, err := connect(ctx, s, d.log)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc.Conn)
+	if err != nil {
+		return fmt.Errorf("make JetStream context: %w", err)
+	}
+	if s.provision {
+		if err := provision(ctx, nc.Conn, js, s.function); err != nil {
+			return err
+		}
+	}
+	records := ledger.NewWriter(js, ledger.WriterConfig{Logger: d.log.Named("ledger")})
+	sc, err := sidecar.New(nc.Conn, d.inv, sidecar.Config{
+		Function: s.function, Replica: s.replica, StartedAt: d.started, DrainTimeout: s.drain,
+		Recorder: records, Metrics: d.metrics, Logger: d.log.Named("sidecar"),
 	})
 	if err != nil {
 		return err
@@ -76,17 +99,27 @@ func run(ctx context.Context, getenv func(string) string) error {
 	}()
 	stopRecords := background(ctx, records.Run)
 	defer stopRecords()
-	actors := []lifecycle.Actor{{Name: "sidecar", Run: sc.Run}}
-	if s.health != "" {
-		h, err := newHealth(s.health, sc, nc, registry)
-		if err != nil {
-			return err
-		}
-		actors = append(actors, lifecycle.Actor{Name: "health", Run: h.Run})
+	d.health.readyWhen(func() string { return unready(ctx, sc, nc.Conn) })
+	return lifecycle.Run(ctx, nil, lifecycle.Actor{Name: "sidecar", Run: sc.Run}, lifecycle.Actor{Name: "NATS", Run: nc.Run})
+}
+
+// unready says why no events are delivered now, or "".
+func unready(ctx context.Context, sc *sidecar.Sidecar, nc *nats.Conn) string {
+	if ctx.Err() != nil {
+		return "it drains"
 	}
-	return lifecycle.Run(ctx, func(e lifecycle.Exit) {
-		log.Info("stopping", zap.String("first", e.Name), zap.Error(e.Err))
-	}, actors...)
+	select {
+	case <-sc.Ready():
+	default:
+		return "the handler has not been ready yet"
+	}
+	if sc.Paused() {
+		return "the handler does not listen"
+	}
+	if !nc.IsConnected() {
+		return "NATS is not connected"
+	}
+	return ""
 }
 
 // background runs what must outlive ctx, and returns what ends it and waits.
@@ -134,39 +167,6 @@ func newInvoker(s settings) (invoke.Invoker, error) {
 		})
 	default:
 		return nil, fmt.Errorf("spec.handler.protocol: %q is not one that this sidecar speaks", h.Protocol)
-	}
-}
-
-// connect dials NATS and waits for the first connection; from then on it reconnects without end. Publishes are not buffered
-// while it is down: a record must fail, not be stored some time later.
-func connect(ctx context.Context, s settings, log *zap.Logger) (*nats.Conn, error) {
-	connected := make(chan struct{}, 1)
-	options := []nats.Option{
-		nats.Name("pelton-sidecar " + s.function.Key().String() + " " + s.replica),
-		nats.MaxReconnects(-1), nats.ReconnectBufSize(-1), nats.RetryOnFailedConnect(true),
-		nats.ReconnectWait(250 * time.Millisecond), nats.ReconnectJitter(250*time.Millisecond, time.Second),
-		nats.PingInterval(10 * time.Second), nats.MaxPingsOutstanding(2),
-		nats.ConnectHandler(func(*nats.Conn) { connected <- struct{}{} }),
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
-			if err != nil {
-				log.Warn("connection lost", zap.Error(err))
-			}
-		}),
-		nats.ReconnectHandler(func(nc *nats.Conn) { log.Info("connection is back", zap.String("server", nc.ConnectedUrlRedacted())) }),
-	}
-	if s.creds != "" {
-		options = append(options, nats.UserCredentials(s.creds))
-	}
-	nc, err := nats.Connect(s.natsURL, options...)
-	if err != nil {
-		return nil, fmt.Errorf("connect to NATS: %w", err)
-	}
-	select {
-	case <-connected:
-		return nc, nil
-	case <-ctx.Done():
-		nc.Close()
-		return nil, errors.New("connect to NATS: stopped before there was a connection")
 	}
 }
 
