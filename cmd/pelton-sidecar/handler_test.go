@@ -53,14 +53,15 @@ func (h *handler) listen() {
 		h.t.Fatal(err)
 	}
 	h.address = l.Addr().String()
-	h.server = &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	server := &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		h.calls <- r
 		select {
 		case <-h.release:
 		case <-r.Context().Done():
 		}
 	})}
-	go func() { _ = h.server.Serve(l) }()
+	h.server = server
+	go func() { _ = server.Serve(l) }()
 }
 
 func (h *handler) close() { _ = h.server.Close() }
