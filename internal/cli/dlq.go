@@ -39,7 +39,7 @@ type dlqSelection struct {
 func (s *dlqSelection) addFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVarP(&s.function, "function", "f", "", "only letters of this function")
 	cmd.Flags().StringVar(&s.reason, "reason", "",
-		"only letters with this reason: rejected, attempts, expired, undecodable, filter, crash-loop")
+		"only letters with this reason: rejected, attempts, expired, undecodable, crash-loop, too-large")
 }
 
 func (s *dlqSelection) filter() (deadletter.Filter, error) {

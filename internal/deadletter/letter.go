@@ -16,7 +16,6 @@ const (
 	ReasonAttempts    = "attempts"    // every attempt that the function allows has failed
 	ReasonExpired     = "expired"     // the event is older than retry.maxAge
 	ReasonUndecodable = "undecodable" // the message is not an event
-	ReasonFilter      = "filter"      // the trigger's filter cannot be evaluated for this event
 	ReasonCrashLoop   = "crash-loop"  // the event was delivered again and again and nobody lived to settle it
 	ReasonTooLarge    = "too-large"   // the event leaves no room to park it for another attempt
 )
