@@ -36,14 +36,20 @@ func lockState(dir string) (*stateLock, error) {
 		_ = file.Close()
 		return nil, fmt.Errorf("lock state folder: %w", err)
 	}
-	if err := file.Truncate(0); err == nil {
-		_, err = file.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
-	}
-	if err != nil {
+	if err := writeHolder(file); err != nil {
 		_ = file.Close()
-		return nil, fmt.Errorf("lock state folder: %w", err)
+		return nil, fmt.Errorf("write holder of state folder: %w", err)
 	}
 	return &stateLock{file}, nil
+}
+
+// writeHolder says in the lock file who holds it.
+func writeHolder(file *os.File) error {
+	if err := file.Truncate(0); err != nil {
+		return err
+	}
+	_, err := file.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	return err
 }
 
 func (l *stateLock) release() { _ = l.file.Close() }
