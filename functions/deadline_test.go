@@ -40,7 +40,7 @@ func TestDeadlineContextEndsLikeTheStandardOne(t *testing.T) {
 			}
 		}
 		canceled.end(context.DeadlineExceeded)
-		if canceled.Err() != context.Canceled {
+		if !errors.Is(canceled.Err(), context.Canceled) {
 			t.Error("the first end does not count")
 		}
 	})

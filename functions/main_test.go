@@ -65,7 +65,7 @@ func behave(ctx context.Context, e event.Event) (*event.Event, error) {
 		return nil, fmt.Errorf("order 7: %w", functions.Reject("unknown customer"))
 	case "panic":
 		var m map[string]int
-		m["x"] = 1
+		m["x"] = 1 //nolint:staticcheck // SA5000: the panic is the case
 	case "goexit":
 		runtime.Goexit()
 	case "exit":

@@ -108,8 +108,10 @@ func TestOutcomes(t *testing.T) {
 func TestMirror(t *testing.T) {
 	t.Parallel()
 	plain := newCall("mirror").Event
-	odd := &peltonevent.Event{ID: "1", Source: "urn:a:%41%7E//b?#", Type: "mirror", DataSchema: "HTTP://EXAMPLE.com/%7Ea",
-		Data: []byte{0, 0xff}}
+	odd := &peltonevent.Event{
+		ID: "1", Source: "urn:a:%41%7E//b?#", Type: "mirror", DataSchema: "HTTP://EXAMPLE.com/%7Ea",
+		Data: []byte{0, 0xff},
+	}
 	bare := &peltonevent.Event{ID: "1", Source: "x", Type: "mirror"}
 	for _, tr := range transports {
 		t.Run(tr.name, func(t *testing.T) {

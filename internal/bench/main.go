@@ -70,8 +70,14 @@ func (o options) short(d time.Duration) time.Duration {
 
 func measure(ctx context.Context, opts options) error {
 	parts := []part{
-		{"drain", drain}, {"latency", latency}, {"stall", stall},
-		{"coldstart", coldStart}, {"wake", wakeUp}, {"idle", idle}, {"memory", memory}, {"build", buildTime},
+		{"drain", drain},
+		{"latency", latency},
+		{"stall", stall},
+		{"coldstart", coldStart},
+		{"wake", wakeUp},
+		{"idle", idle},
+		{"memory", memory},
+		{"build", buildTime},
 	}
 	r, err := newRig(ctx, opts)
 	if err != nil {

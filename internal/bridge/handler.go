@@ -54,6 +54,7 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 
 // finish counts the answer. A panic becomes an answer if none has begun, and ends the connection if one has.
 func (s *Server) finish(w *recorder, r *http.Request) {
+	//nolint:errorlint // net/http compares so too: nobody wraps it
 	if v := recover(); v != nil && v != http.ErrAbortHandler {
 		s.log.Error("handler panicked", zap.String("request_id", w.Header().Get(headerRequestID)),
 			zap.Any("panic", v), zap.ByteString("stack", debug.Stack()))

@@ -93,7 +93,9 @@ func TestOtherSitesArePrevented(t *testing.T) {
 	}
 	b.unharmed(t, before)
 	for _, header := range [][]string{
-		{"Sec-Fetch-Site", "same-origin"}, {"Sec-Fetch-Site", "none"}, {"Origin", b.url},
+		{"Sec-Fetch-Site", "same-origin"},
+		{"Sec-Fetch-Site", "none"},
+		{"Origin", b.url},
 		{"Sec-Fetch-Site", "cross-site", "Origin", "https://app.example"},
 	} {
 		wantAccepted(t, b.post(t, "/events/x", "1", header...))

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -238,5 +237,5 @@ func (r *reader) stop() {
 	if err != nil {
 		r.t.Errorf("pelton up: %v", err)
 	}
-	r.t.Log(fmt.Sprintf("pelton up said:\n%s", r.out))
+	r.t.Logf("pelton up said:\n%s", r.out)
 }

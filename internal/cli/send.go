@@ -164,7 +164,10 @@ func (a *app) printSent(s *sent) error {
 		duplicate = "yes: it was stored before, as this sequence"
 	}
 	return writeTable(a.stdout, [][]string{
-		{"event", s.ID}, {"subject", s.Subject}, {"stored", s.Stream + " as " + strconv.FormatUint(s.Sequence, 10)},
-		{"duplicate", duplicate}, {"functions", names},
+		{"event", s.ID},
+		{"subject", s.Subject},
+		{"stored", s.Stream + " as " + strconv.FormatUint(s.Sequence, 10)},
+		{"duplicate", duplicate},
+		{"functions", names},
 	})
 }

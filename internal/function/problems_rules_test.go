@@ -10,15 +10,19 @@ func triggerProblems() []problemTest {
 		{"missing", head + handler, []string{"4: spec.triggers: there is no trigger, so nothing would ever call the function"}},
 		{"empty list", head + handler + "  triggers: []\n", []string{"6: spec.triggers: there is no trigger"}},
 		{"empty item", trigger("{}"), []string{"6: spec.triggers[0]: it is none of event, schedule and http"}},
-		{"two in one", trigger("{event: {subjects: [a]}, http: {path: /a}}"),
-			[]string{"6: spec.triggers[0]: it is event and http at once (make each a list item of its own)"}},
+		{
+			"two in one", trigger("{event: {subjects: [a]}, http: {path: /a}}"),
+			[]string{"6: spec.triggers[0]: it is event and http at once (make each a list item of its own)"},
+		},
 		{"too many", trigger(strings.Repeat("{event: {subjects: [a]}},", 65)), []string{"6: spec.triggers: 65 triggers are more than 64"}},
 		{"no subjects", trigger("{event: {stream: S}}, {event: {subjects: []}}"), []string{
 			"6: spec.triggers[0].event.subjects: there is no subject (write subjects: [events.hello])",
 			"6: spec.triggers[1].event.subjects: there is no subject",
 		}},
-		{"too many subjects", trigger("{event: {subjects: [" + manySubjects(257) + "]}}"),
-			[]string{"6: spec.triggers: 257 subjects are more than 256"}},
+		{
+			"too many subjects", trigger("{event: {subjects: [" + manySubjects(257) + "]}}"),
+			[]string{"6: spec.triggers: 257 subjects are more than 256"},
+		},
 		{"subjects", trigger(`{event: {subjects: [a.>.b, a..b, "a b", $JS.>, _INBOX.>, "a\x01", pelton.work.>, a*, ""]}}`), []string{
 			`6: spec.triggers[0].event.subjects[0]: subject "a.>.b": token 2 is >, which is only allowed as the last token`,
 			`6: spec.triggers[0].event.subjects[1]: subject "a..b": token 2 is empty`,
@@ -30,10 +34,14 @@ func triggerProblems() []problemTest {
 			`6: spec.triggers[0].event.subjects[7]: subject "a*": token 1 is "a*": a wildcard must be a token of its own`,
 			`6: spec.triggers[0].event.subjects[8]: subject "": it is empty (write words joined by dots`,
 		}},
-		{"overlap in one trigger", trigger(`{event: {subjects: [a.*, b, a.c]}}`),
-			[]string{`6: spec.triggers[0].event.subjects[2]: "a.c" overlaps "a.*" of spec.triggers[0].event.subjects[0]`}},
-		{"overlap of two triggers", trigger(`{event: {subjects: [a.c]}}, {http: {path: /a}}, {event: {stream: EVENTS, subjects: [a.>]}}`),
-			[]string{`6: spec.triggers[2].event.subjects[0]: "a.>" overlaps "a.c" of spec.triggers[0].event.subjects[0], and an event`}},
+		{
+			"overlap in one trigger", trigger(`{event: {subjects: [a.*, b, a.c]}}`),
+			[]string{`6: spec.triggers[0].event.subjects[2]: "a.c" overlaps "a.*" of spec.triggers[0].event.subjects[0]`},
+		},
+		{
+			"overlap of two triggers", trigger(`{event: {subjects: [a.c]}}, {http: {path: /a}}, {event: {stream: EVENTS, subjects: [a.>]}}`),
+			[]string{`6: spec.triggers[2].event.subjects[0]: "a.>" overlaps "a.c" of spec.triggers[0].event.subjects[0], and an event`},
+		},
 		{"same subject on two streams", trigger(`{event: {stream: A, subjects: [a]}}, {event: {stream: B, subjects: [a]}}`), nil},
 		{"streams", trigger(`{event: {stream: a.b, subjects: [a]}}, {event: {stream: "", subjects: [b]}},
     {event: {stream: PELTON_DEAD, subjects: [c]}}, {event: {stream: "a b", subjects: [d]}}`), []string{
@@ -41,8 +49,10 @@ func triggerProblems() []problemTest {
 			`7: spec.triggers[2].event.stream: PELTON_DEAD is reserved for Pelton`,
 			`7: spec.triggers[3].event.stream: "a b" is not a stream name`,
 		}},
-		{"long filter", trigger("{event: {subjects: [a], filter: " + strings.Repeat("x", 16<<10+1) + "}}"),
-			[]string{"6: spec.triggers[0].event.filter: it has 16385 bytes, more than 16384"}},
+		{
+			"long filter", trigger("{event: {subjects: [a], filter: " + strings.Repeat("x", 16<<10+1) + "}}"),
+			[]string{"6: spec.triggers[0].event.filter: it has 16385 bytes, more than 16384"},
+		},
 	}
 }
 
@@ -92,10 +102,14 @@ func scheduleProblems() []problemTest {
 			"6: spec.triggers[0].schedule.data.e: the number 0x10 cannot be written as JSON (write a plain decimal number",
 			"6: spec.triggers[0].schedule.data.f.g: it is written twice, on lines 6 and 6",
 		}},
-		{"deep data", trigger("{schedule: {cron: '@daily', data: " + strings.Repeat("[", 102) + strings.Repeat("]", 102) + "}}"),
-			[]string{"6: spec.triggers[0].schedule.data[0]"}},
-		{"large data", trigger("{schedule: {cron: '@daily', data: " + strings.Repeat("x", 512<<10) + "}}"),
-			[]string{"6: spec.triggers[0].schedule.data: the data has 524290 bytes as JSON, more than 524288"}},
+		{
+			"deep data", trigger("{schedule: {cron: '@daily', data: " + strings.Repeat("[", 102) + strings.Repeat("]", 102) + "}}"),
+			[]string{"6: spec.triggers[0].schedule.data[0]"},
+		},
+		{
+			"large data", trigger("{schedule: {cron: '@daily', data: " + strings.Repeat("x", 512<<10) + "}}"),
+			[]string{"6: spec.triggers[0].schedule.data: the data has 524290 bytes as JSON, more than 524288"},
+		},
 	}
 }
 
@@ -116,8 +130,10 @@ func httpProblems() []problemTest {
 		{"long", path("/" + strings.Repeat("a", 255)), []string{at + "path: it has 256 bytes, more than 255"}},
 		{"root", path("/"), nil},
 		{"begins like a reserved one", path("/eventsource"), nil},
-		{"sync", trigger("{http: {path: /a, mode: sync}}"),
-			[]string{at + "mode: sync, where the caller waits for the answer, is not in this version (write async"}},
+		{
+			"sync", trigger("{http: {path: /a, mode: sync}}"),
+			[]string{at + "mode: sync, where the caller waits for the answer, is not in this version (write async"},
+		},
 		{"other mode", trigger("{http: {path: /a, mode: asynk}}"), []string{at + `mode: "asynk" is not a mode (write async)`}},
 		{"methods", trigger(`{http: {path: /a, methods: [post, POST, POST, TRACE, ""]}}, {http: {path: /b, methods: []}}`), []string{
 			at + `methods[0]: "post" is not an allowed method (write some of GET, POST, PUT, PATCH, DELETE)`,
@@ -132,8 +148,10 @@ func handlerProblems() []problemTest {
 	return []problemTest{
 		{"missing", head + triggers, []string{"4: spec.handler: it has neither command nor image"}},
 		{"empty", handlerOf("command: []"), []string{"6: spec.handler: it has neither command nor image"}},
-		{"planned protocols", handlerOf("command: [run], protocol: lambda"),
-			[]string{at + "protocol: lambda is planned and not in this version (write cloudevents, http, exec or stream)"}},
+		{
+			"planned protocols", handlerOf("command: [run], protocol: lambda"),
+			[]string{at + "protocol: lambda is planned and not in this version (write cloudevents, http, exec or stream)"},
+		},
 		{"unknown protocol", handlerOf("command: [run], protocol: grpc"), []string{at + `protocol: "grpc" is not a protocol`}},
 		{"empty program", handlerOf(`command: [" "], build: [""]`), []string{
 			at + "command[0]: the program's name is empty", at + "build[0]: the program's name is empty",
@@ -147,8 +165,10 @@ func handlerProblems() []problemTest {
 		{"port 0", handlerOf("command: [run], port: 0"), []string{at + "port: 0 is less than 1"}},
 		{"port of exec", handlerOf("command: [run], protocol: exec, port: 80"), []string{at + "port: the handler does not listen on a port"}},
 		{"port of a socket", handlerOf("command: [run], listen: unix, port: 80"), []string{at + "port: the handler does not listen on a port"}},
-		{"listen of stream", handlerOf("command: [run], protocol: stream, listen: unix"),
-			[]string{at + "listen: protocol stream does not listen (delete it, or use protocol cloudevents or http)"}},
+		{
+			"listen of stream", handlerOf("command: [run], protocol: stream, listen: unix"),
+			[]string{at + "listen: protocol stream does not listen (delete it, or use protocol cloudevents or http)"},
+		},
 		{"listen", handlerOf("command: [run], protocol: http, listen: udp"), []string{at + `listen: "udp" is not a way to listen (write tcp or unix)`}},
 		{"empty listen", handlerOf(`command: [run], listen: ""`), []string{at + "listen: it is missing (write tcp or unix)"}},
 		{"env names", handlerOf(`command: [run], env: [{name: 1A, value: a}, {name: PORT, value: a}, {name: PELTON_X, value: a}, {value: a},
@@ -156,14 +176,22 @@ func handlerProblems() []problemTest {
 			at + `env[0].name: "1A" is not a variable name`, at + "env[1].name: PORT is set by Pelton (choose another name)",
 			at + "env[2].name: PELTON_X is set by Pelton", at + "env[3].name: it is missing", `7: spec.handler.env[4].name: "a=b" is not`,
 		}},
-		{"attributes of exec", handlerOf("command: [run], protocol: exec, env: [{name: CE_ID, value: a}]"),
-			[]string{at + "env[0].name: CE_ID would hide an attribute of the event"}},
-		{"duplicate env", handlerOf("command: [run], env: [{name: A, value: a}, {name: A, value: b}]"),
-			[]string{at + `env[1].name: "A" is already set by env[0] (keep one of them)`}},
-		{"large env", handlerOf("command: [run], env: [{name: A, value: " + strings.Repeat("x", 128<<10) + "}]"),
-			[]string{at + "env[0].value: it has 131072 bytes, more than the 131071 a process can be given (put it in a file)"}},
-		{"much env", handlerOf("command: [run], env: [" + manyEnv(5, 120_000) + "]"),
-			[]string{at + "env: the variables have 600020 bytes together, more than 524288"}},
+		{
+			"attributes of exec", handlerOf("command: [run], protocol: exec, env: [{name: CE_ID, value: a}]"),
+			[]string{at + "env[0].name: CE_ID would hide an attribute of the event"},
+		},
+		{
+			"duplicate env", handlerOf("command: [run], env: [{name: A, value: a}, {name: A, value: b}]"),
+			[]string{at + `env[1].name: "A" is already set by env[0] (keep one of them)`},
+		},
+		{
+			"large env", handlerOf("command: [run], env: [{name: A, value: " + strings.Repeat("x", 128<<10) + "}]"),
+			[]string{at + "env[0].value: it has 131072 bytes, more than the 131071 a process can be given (put it in a file)"},
+		},
+		{
+			"much env", handlerOf("command: [run], env: [" + manyEnv(5, 120_000) + "]"),
+			[]string{at + "env: the variables have 600020 bytes together, more than 524288"},
+		},
 		{"many env", handlerOf("command: [run], env: [" + manyEnv(1001, 1) + "]"), []string{at + "env: 1001 variables are more than 1000"}},
 	}
 }
@@ -187,22 +215,30 @@ func deliveryProblems() []problemTest {
 			"9: spec.retry.maxAttempts: 0 is less than 1 (write a number from 1 to 1000)", "10: spec.scale.maxReplicas: 0 is less than 1",
 		}},
 		{"zeros that mean something", spec("retry: {minBackoff: 0s, maxBackoff: 0s, maxAge: 0s}", "scale: {minReplicas: 0, cooldown: 0s}"), nil},
-		{"negative", spec("concurrency: -1", "timeout: -5s", "retry: {minBackoff: -1s, maxAge: -1h}", "scale: {minReplicas: -1, cooldown: -1s}"),
+		{
+			"negative", spec("concurrency: -1", "timeout: -5s", "retry: {minBackoff: -1s, maxAge: -1h}", "scale: {minReplicas: -1, cooldown: -1s}"),
 			[]string{
 				at + "concurrency: -1 is less than 1", "8: spec.timeout: -5s is less than 1ms", "9: spec.retry.minBackoff: -1s is negative",
 				"9: spec.retry.maxAge: -1h is negative", "10: spec.scale.minReplicas: -1 is less than 0", "10: spec.scale.cooldown: -1s is negative",
-			}},
-		{"huge", spec("concurrency: 10001", "retry: {maxAttempts: 1001, maxBackoff: 721h}", "scale: {minReplicas: 1001, maxReplicas: 1000000000}"),
+			},
+		},
+		{
+			"huge", spec("concurrency: 10001", "retry: {maxAttempts: 1001, maxBackoff: 721h}", "scale: {minReplicas: 1001, maxReplicas: 1000000000}"),
 			[]string{
 				at + "concurrency: 10001 is more than 10000", "8: spec.retry.maxAttempts: 1001 is more than 1000",
 				"8: spec.retry.maxBackoff: 721h is more than 720h", "9: spec.scale.minReplicas: 1001 is more than 1000",
 				"9: spec.scale.maxReplicas: 1000000000 is more than 1000",
-			}},
-		{"back-off", spec("retry: {minBackoff: 20m}"),
-			[]string{at + "retry.minBackoff: 20m is more than maxBackoff 10m (write at most 10m, or raise maxBackoff)"}},
+			},
+		},
+		{
+			"back-off", spec("retry: {minBackoff: 20m}"),
+			[]string{at + "retry.minBackoff: 20m is more than maxBackoff 10m (write at most 10m, or raise maxBackoff)"},
+		},
 		{"negative maxBackoff", spec("retry: {maxBackoff: -1s}"), []string{at + "retry.maxBackoff: -1s is negative"}},
-		{"min and max", spec("scale: {minReplicas: 5, maxReplicas: 3}"),
-			[]string{at + "scale.minReplicas: 5 is more than maxReplicas 3 (write a number from 0 to 3, or raise maxReplicas)"}},
+		{
+			"min and max", spec("scale: {minReplicas: 5, maxReplicas: 3}"),
+			[]string{at + "scale.minReplicas: 5 is more than maxReplicas 3 (write a number from 0 to 3, or raise maxReplicas)"},
+		},
 		{"two targets", spec("scale: {target: {backlog: 1, drain: 1s}}"), []string{at + "scale.target: backlog and drain are both set (keep one"}},
 		{"zero targets", spec("scale: {target: {backlog: 0}}"), []string{at + "scale.target.backlog: 0 is less than 1"}},
 		{"zero drain", spec("scale: {target: {drain: 0s}}"), []string{at + "scale.target.drain: 0s is less than 1ms"}},

@@ -93,8 +93,10 @@ func textProblems() []problemTest {
 		{"only comments", "# nothing\n---\n# here\n", []string{" the file holds no manifest"}},
 		{"not YAML", "a: [1,\n", []string{"2: the text is not YAML: did not find expected node content"}},
 		{"unclosed quote", good + "  x: \"a\n", []string{"7: the text is not YAML: found unexpected end of stream"}},
-		{"colon in text", head + triggers + handler + "  x: a: b\n",
-			[]string{"7: the text is not YAML: mapping values are not allowed in this context (indent by two spaces"}},
+		{
+			"colon in text", head + triggers + handler + "  x: a: b\n",
+			[]string{"7: the text is not YAML: mapping values are not allowed in this context (indent by two spaces"},
+		},
 		{"tab", head + "\ttriggers: []\n", []string{"5: the line is indented with a tab (use spaces)"}},
 		{"undefined alias", spec("timeout: *t"), []string{"1: the text is not YAML: unknown anchor 't' referenced"}},
 		{"bad directive", "%YAML 9.9\n", []string{"1: the text is not YAML"}},
@@ -106,17 +108,21 @@ func textProblems() []problemTest {
 		{"old Mac line ends", strings.ReplaceAll(good, "\n", "\r"), []string{"1: a carriage return has no line feed after it"}},
 		{"invalid UTF-8", good + "# \xff\n", []string{"7: the text is not valid UTF-8"}},
 		{"UTF-16", "\xff\xfea\x00", []string{"1: the text is UTF-16 (save the file as UTF-8)"}},
-		{"too large", good + strings.Repeat("# comment\n", 105_000),
-			[]string{" the file has 1050147 bytes, more than the 1048576 a manifest may have"}},
+		{
+			"too large", good + strings.Repeat("# comment\n", 105_000),
+			[]string{" the file has 1050147 bytes, more than the 1048576 a manifest may have"},
+		},
 		{"a text", "hello\n", []string{"1: the text \"hello\" stands where fields are expected"}},
 		{"a list", "- a\n", []string{"1: a list stands where fields are expected"}},
 		{"a number in JSON's place", "42", []string{"1: the number 42 stands where fields are expected"}},
 		{"too many documents", strings.Repeat("---\na: 1\n", 1001), []string{" the file has 1002 documents, more than 1000"}},
-		{"each document", "a: [\n---\n\tb: 1\n---\n- c\n---\n" + strings.Replace(good, "pelton.dev/v1alpha1", "v1", 1),
+		{
+			"each document", "a: [\n---\n\tb: 1\n---\n- c\n---\n" + strings.Replace(good, "pelton.dev/v1alpha1", "v1", 1),
 			[]string{
 				"2: the text is not YAML: did not find expected node content", "3: the line is indented with a tab",
 				"5: a list stands where fields are expected", `7: apiVersion: "v1" is not served (write pelton.dev/v1alpha1`,
-			}},
+			},
+		},
 	}
 }
 
@@ -127,27 +133,39 @@ func fieldProblems() []problemTest {
 			"1: metadata.name: it is missing", "1: spec.triggers: there is no trigger",
 			"1: spec.handler: it has neither command nor image (write command: [python3, handler.py])",
 		}},
-		{"other kind", "apiVersion: apps/v1\nkind: Deployment\nspec: {replicas: 1}\n",
-			[]string{`2: kind: "Deployment" is not a kind of this program (write Function, the only kind served)`}},
+		{
+			"other kind", "apiVersion: apps/v1\nkind: Deployment\nspec: {replicas: 1}\n",
+			[]string{`2: kind: "Deployment" is not a kind of this program (write Function, the only kind served)`},
+		},
 		{"misspelt kind", strings.Replace(spec("timeuot: 1s"), "Function", "function", 1), []string{
 			`2: kind: "function" is not a kind`, "7: spec.timeuot: there is no such field (did you mean timeout?)",
 		}},
-		{"unknown version", strings.Replace(spec(), "v1alpha1", "v2", 1),
-			[]string{`1: apiVersion: "pelton.dev/v2" is not served (write pelton.dev/v1alpha1, the only version served)`}},
+		{
+			"unknown version", strings.Replace(spec(), "v1alpha1", "v2", 1),
+			[]string{`1: apiVersion: "pelton.dev/v2" is not served (write pelton.dev/v1alpha1, the only version served)`},
+		},
 		{"upper case", spec("Timeout: 1s"), []string{"7: spec.Timeout: there is no such field (did you mean timeout?)"}},
-		{"wrong place", spec("maxReplicas: 3"),
-			[]string{"7: spec.maxReplicas: there is no such field (it belongs at spec.scale.maxReplicas)"}},
-		{"nothing like it", spec("scale: {zzzzzz: 1}"),
-			[]string{"7: spec.scale.zzzzzz: there is no such field (the fields here are minReplicas, maxReplicas, target, cooldown)"}},
+		{
+			"wrong place", spec("maxReplicas: 3"),
+			[]string{"7: spec.maxReplicas: there is no such field (it belongs at spec.scale.maxReplicas)"},
+		},
+		{
+			"nothing like it", spec("scale: {zzzzzz: 1}"),
+			[]string{"7: spec.scale.zzzzzz: there is no such field (the fields here are minReplicas, maxReplicas, target, cooldown)"},
+		},
 		{"strange name", spec(`"a\e[31m.b": 1`), []string{`7: spec."a\x1b[31m.b": there is no such field`}},
 		{"misspelt requirements", head + "  triger: []\n  handler: {comand: [x]}\n", []string{
 			"5: spec.triger: there is no such field (did you mean triggers?)",
 			"6: spec.handler.comand: there is no such field (did you mean command?)",
 		}},
-		{"duplicate key", spec("timeout: 1s", "concurrency: 2", "timeout: 0s"),
-			[]string{"9: spec.timeout: it is written twice, on lines 7 and 9 (keep one of them)"}},
-		{"duplicate key in JSON", "{\"kind\": \"Function\",\n\"kind\": \"Function\",\n" + strings.TrimPrefix(jsonManifest, "{"),
-			[]string{"2: kind: it is written twice, on lines 1 and 2", "3: kind: it is written twice, on lines 1 and 3"}},
+		{
+			"duplicate key", spec("timeout: 1s", "concurrency: 2", "timeout: 0s"),
+			[]string{"9: spec.timeout: it is written twice, on lines 7 and 9 (keep one of them)"},
+		},
+		{
+			"duplicate key in JSON", "{\"kind\": \"Function\",\n\"kind\": \"Function\",\n" + strings.TrimPrefix(jsonManifest, "{"),
+			[]string{"2: kind: it is written twice, on lines 1 and 2", "3: kind: it is written twice, on lines 1 and 3"},
+		},
 		{"merge key", "x: &x {timeout: 1s}\n" + spec("<<: *x"), []string{
 			"1: x: there is no such field", "8: spec: merge keys (<<) are not supported (write the fields out)",
 		}},
@@ -159,15 +177,19 @@ func fieldProblems() []problemTest {
 		{"name", strings.Replace(spec(), "name: f", "name: a..b, namespace: Shop", 1), []string{
 			`3: metadata.name: "a..b" is not a function name (write at most 50 of a-z, 0-9 and -`, `3: metadata.namespace: "Shop"`,
 		}},
-		{"empty names", strings.Replace(spec(), "name: f", `name: "", namespace: ""`, 1),
-			[]string{"3: metadata.name: it is missing", "3: metadata.namespace: it is missing"}},
+		{
+			"empty names", strings.Replace(spec(), "name: f", `name: "", namespace: ""`, 1),
+			[]string{"3: metadata.name: it is missing", "3: metadata.namespace: it is missing"},
+		},
 	}
 }
 
 func typeProblems() []problemTest {
 	return []problemTest{
-		{"number in quotes", spec(`concurrency: "8"`),
-			[]string{`7: spec.concurrency: the text "8" stands where a whole number is expected (write 8 without quotes)`}},
+		{
+			"number in quotes", spec(`concurrency: "8"`),
+			[]string{`7: spec.concurrency: the text "8" stands where a whole number is expected (write 8 without quotes)`},
+		},
 		{"no for a number", spec("concurrency: no"), []string{`7: spec.concurrency: the text "no" stands where a whole number`}},
 		{"float", spec("concurrency: 8.0", "scale: {maxReplicas: 1e3, minReplicas: .inf}"), []string{
 			"7: spec.concurrency: the number 8.0 stands where a whole number", "8: spec.scale.maxReplicas: the number 1e3",
@@ -177,22 +199,34 @@ func typeProblems() []problemTest {
 			"7: spec.concurrency: the number 0x10 is not a plain whole number (write digits only", "8: spec.scale.maxReplicas: the number 010",
 			"8: spec.scale.minReplicas: the number 1_0",
 		}},
-		{"huge number", spec("concurrency: 99999999999999999999"),
-			[]string{"7: spec.concurrency: the number 99999999999999999999 "}},
+		{
+			"huge number", spec("concurrency: 99999999999999999999"),
+			[]string{"7: spec.concurrency: the number 99999999999999999999 "},
+		},
 		{"list for a number", spec("concurrency: [8]"), []string{"7: spec.concurrency: a list stands where a whole number"}},
-		{"number for text", handlerOf("command: [run, 1]"),
-			[]string{`6: spec.handler.command[1]: the number 1 stands where text is expected (write it in quotes: "1")`}},
-		{"yes for text", handlerOf("command: [run], env: [{name: A, value: Yes}]"),
-			[]string{"6: spec.handler.env[0].value: Yes without quotes is text to some YAML readers and true or false to others"}},
-		{"date for text", handlerOf("command: [run], env: [{name: A, value: 2020-01-01}]"),
-			[]string{`6: spec.handler.env[0].value: the value 2020-01-01 stands where text is expected (write it in quotes: "2020-01-01")`}},
+		{
+			"number for text", handlerOf("command: [run, 1]"),
+			[]string{`6: spec.handler.command[1]: the number 1 stands where text is expected (write it in quotes: "1")`},
+		},
+		{
+			"yes for text", handlerOf("command: [run], env: [{name: A, value: Yes}]"),
+			[]string{"6: spec.handler.env[0].value: Yes without quotes is text to some YAML readers and true or false to others"},
+		},
+		{
+			"date for text", handlerOf("command: [run], env: [{name: A, value: 2020-01-01}]"),
+			[]string{`6: spec.handler.env[0].value: the value 2020-01-01 stands where text is expected (write it in quotes: "2020-01-01")`},
+		},
 		{"fields for text", handlerOf("command: [run], image: {a: b}"), []string{"6: spec.handler.image: a set of fields stands where text"}},
 		{"binary", handlerOf("command: [run], image: !!binary aGk="), []string{"6: spec.handler.image: the value aGk= stands where text"}},
 		{"own tag", handlerOf("command: [run], image: !mine a"), []string{"6: spec.handler.image: the value a stands where text"}},
-		{"text for a list", handlerOf("command: python3 handler.py"),
-			[]string{`6: spec.handler.command: the text "python3 handler.py" stands where a list is expected (write ["python3", "handler.py"])`}},
-		{"fields for a list", head + handler + "  triggers: {event: {subjects: [a]}}\n",
-			[]string{`6: spec.triggers: a set of fields stands where a list is expected (begin each item with "- ")`}},
+		{
+			"text for a list", handlerOf("command: python3 handler.py"),
+			[]string{`6: spec.handler.command: the text "python3 handler.py" stands where a list is expected (write ["python3", "handler.py"])`},
+		},
+		{
+			"fields for a list", head + handler + "  triggers: {event: {subjects: [a]}}\n",
+			[]string{`6: spec.triggers: a set of fields stands where a list is expected (begin each item with "- ")`},
+		},
 		{"text for fields", spec("scale: 3"), []string{"7: spec.scale: the number 3 stands where fields are expected"}},
 		{"labels", strings.Replace(spec(), "name: f", "name: f, labels: {a: 1, b: [c]}", 1), []string{
 			"3: metadata.labels.a: the number 1 stands where text", "3: metadata.labels.b: a list stands where text",
@@ -213,12 +247,18 @@ func setProblems() []problemTest {
 		return strings.Replace(text, "name: f", "name: "+name, 1)
 	}
 	return []problemTest{
-		{"one name twice", spec() + "---\n" + spec(),
-			[]string{"10: metadata.name: there is already a function f, at f.yaml:3 (give one of them another name or namespace)"}},
-		{"one route twice", route("a", "/x", "POST, PUT") + "---\n" + route("b", "/x", "GET, PUT"),
-			[]string{`13: spec.triggers[0].http.path: PUT "/x" already belongs to function a, at f.yaml:6 (choose another path or method)`}},
-		{"one route twice in one function", trigger("{http: {path: /x}}, {http: {path: /x}}"),
-			[]string{`6: spec.triggers[1].http.path: POST "/x" already belongs to function f, at f.yaml:6`}},
+		{
+			"one name twice", spec() + "---\n" + spec(),
+			[]string{"10: metadata.name: there is already a function f, at f.yaml:3 (give one of them another name or namespace)"},
+		},
+		{
+			"one route twice", route("a", "/x", "POST, PUT") + "---\n" + route("b", "/x", "GET, PUT"),
+			[]string{`13: spec.triggers[0].http.path: PUT "/x" already belongs to function a, at f.yaml:6 (choose another path or method)`},
+		},
+		{
+			"one route twice in one function", trigger("{http: {path: /x}}, {http: {path: /x}}"),
+			[]string{`6: spec.triggers[1].http.path: POST "/x" already belongs to function f, at f.yaml:6`},
+		},
 		{"same names in other namespaces", spec() + "---\n" + strings.Replace(spec(), "name: f", "name: f, namespace: other", 1), nil},
 		{"same path, other methods", route("a", "/x", "POST") + "---\n" + route("b", "/x", "GET"), nil},
 	}

@@ -122,8 +122,10 @@ func TestDeadLetters(t *testing.T) {
 		"rejected":    {nil, reject, ceHeader("1"), "rejected", "no such thing", 1, 1},
 		"attempts":    {nil, crash, ceHeader("1"), "attempts", "crash: connection reset", 3, 3},
 		"undecodable": {nil, done, broken, "undecodable", "source", 1, 0},
-		"expired": {func(s *function.Spec) { s.Retry.MaxAge = function.Duration(20 * time.Millisecond) },
-			retry, ceHeader("1"), "expired", "busy", 1, 1},
+		"expired": {
+			func(s *function.Spec) { s.Retry.MaxAge = function.Duration(20 * time.Millisecond) },
+			retry, ceHeader("1"), "expired", "busy", 1, 1,
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -32,14 +32,22 @@ func TestDecideIsTheSettlementTable(t *testing.T) {
 	}{
 		"done":              {attempt: 1, want: settlement{action: ackDone}},
 		"done with a reply": {outcome: invoke.Outcome{Reply: reply}, attempt: 3, want: settlement{action: ackDone, reply: reply}},
-		"retry": {outcome: invoke.Outcome{Kind: invoke.Retry, Reason: "busy"}, attempt: 1,
-			want: settlement{action: park, reason: "retry", text: "busy", delay: 1500 * time.Millisecond}},
-		"retry after": {outcome: invoke.Outcome{Kind: invoke.Retry, After: 90 * time.Minute}, attempt: 2,
-			want: settlement{action: park, reason: "retry", delay: 90 * time.Minute}},
-		"retry, the last attempt": {outcome: invoke.Outcome{Kind: invoke.Retry, Reason: "busy"}, attempt: 3,
-			want: settlement{action: bury, reason: "attempts", text: "retry: busy"}},
-		"retry, too old by then": {outcome: invoke.Outcome{Kind: invoke.Retry, After: 2 * time.Minute}, attempt: 1, age: 59 * time.Minute, retry: aged,
-			want: settlement{action: bury, reason: "expired", text: "retry: "}},
+		"retry": {
+			outcome: invoke.Outcome{Kind: invoke.Retry, Reason: "busy"}, attempt: 1,
+			want: settlement{action: park, reason: "retry", text: "busy", delay: 1500 * time.Millisecond},
+		},
+		"retry after": {
+			outcome: invoke.Outcome{Kind: invoke.Retry, After: 90 * time.Minute}, attempt: 2,
+			want: settlement{action: park, reason: "retry", delay: 90 * time.Minute},
+		},
+		"retry, the last attempt": {
+			outcome: invoke.Outcome{Kind: invoke.Retry, Reason: "busy"}, attempt: 3,
+			want: settlement{action: bury, reason: "attempts", text: "retry: busy"},
+		},
+		"retry, too old by then": {
+			outcome: invoke.Outcome{Kind: invoke.Retry, After: 2 * time.Minute}, attempt: 1, age: 59 * time.Minute, retry: aged,
+			want: settlement{action: bury, reason: "expired", text: "retry: "},
+		},
 		"timeout":           {err: fail("timeout"), attempt: 2, want: settlement{action: park, reason: "timeout", text: "cause", delay: 2500 * time.Millisecond}},
 		"crash":             {err: fail("crash"), attempt: 1, want: settlement{action: park, reason: "crash", text: "cause", delay: 1500 * time.Millisecond}},
 		"bad response":      {err: fail("bad-response"), attempt: 3, want: settlement{action: bury, reason: "attempts", text: "bad-response: cause"}},

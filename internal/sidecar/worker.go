@@ -105,8 +105,10 @@ func (s *Sidecar) examine(d *delivery, src *source, m *nats.Msg, now time.Time) 
 		return settlement{action: bury, reason: deadletter.ReasonUndecodable, text: err.Error()}, true
 	}
 	if n := d.redeliveries(); n > s.cfg.MaxRedeliveries {
-		return settlement{action: bury, reason: deadletter.ReasonCrashLoop,
-			text: "delivered again and again without a settlement; the handler or its host may die of it"}, true
+		return settlement{
+			action: bury, reason: deadletter.ReasonCrashLoop,
+			text: "delivered again and again without a settlement; the handler or its host may die of it",
+		}, true
 	}
 	if expired(d.origin.Time, now, s.fn.Spec.Retry) {
 		return settlement{action: bury, reason: deadletter.ReasonExpired, text: "older than maxAge " + s.fn.Spec.Retry.MaxAge.String()}, true

@@ -57,9 +57,13 @@ func callEnv(base []string, call *invoke.Call) ([]string, error) {
 func attributes(e *event.Event) []event.Attribute {
 	all := append([]event.Attribute{
 		{Name: "specversion", Value: event.SpecVersion},
-		{Name: "id", Value: e.ID}, {Name: "source", Value: e.Source}, {Name: "type", Value: e.Type},
-		{Name: "subject", Value: e.Subject}, {Name: "time", Value: e.Time},
-		{Name: "datacontenttype", Value: e.DataContentType}, {Name: "dataschema", Value: e.DataSchema},
+		{Name: "id", Value: e.ID},
+		{Name: "source", Value: e.Source},
+		{Name: "type", Value: e.Type},
+		{Name: "subject", Value: e.Subject},
+		{Name: "time", Value: e.Time},
+		{Name: "datacontenttype", Value: e.DataContentType},
+		{Name: "dataschema", Value: e.DataSchema},
 	}, e.Extensions...)
 	return slices.DeleteFunc(all, func(a event.Attribute) bool { return a.Value == "" })
 }

@@ -42,7 +42,8 @@ func TestAnswers(t *testing.T) {
 		{
 			"informational answers first",
 			"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n",
-			invoke.Outcome{}, true,
+			invoke.Outcome{},
+			true,
 		},
 		{"reply", "HTTP/1.1 200 OK\r\n" + ce + "Content-Length: 2\r\n\r\nok", reply("ok"), true},
 		{"reply without data", "HTTP/1.1 204 No Content\r\nCE-specversion: 1.0\r\n" + ce[21:] + "\r\n", reply(""), true},
@@ -70,36 +71,44 @@ func TestAnswers(t *testing.T) {
 			"structured reply",
 			"HTTP/1.1 200 OK\r\nContent-Type: application/cloudevents+json\r\nContent-Length: 56\r\n\r\n" +
 				`{"specversion":"1.0","id":"r","source":"/r","type":"rt"}`,
-			invoke.Outcome{Reply: &event.Event{ID: "r", Source: "/r", Type: "rt"}}, true,
+			invoke.Outcome{Reply: &event.Event{ID: "r", Source: "/r", Type: "rt"}},
+			true,
 		},
 		{
 			"long header", "HTTP/1.1 200 OK\r\nX: " + repeat("x", 60000) + "\r\nContent-Length: 2\r\n\r\nok",
-			invoke.Outcome{}, true,
+			invoke.Outcome{},
+			true,
 		},
 		{
 			"error", "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 120\r\nContent-Length: 4\r\n\r\nbusy",
-			invoke.Outcome{Kind: invoke.Retry, After: 2 * time.Minute, Reason: "HTTP 503: busy"}, true,
+			invoke.Outcome{Kind: invoke.Retry, After: 2 * time.Minute, Reason: "HTTP 503: busy"},
+			true,
 		},
 		{
 			"error without a body", "HTTP/1.1 422 Unprocessable Entity\r\nRetry-After: soon\r\nContent-Length: 0\r\n\r\n",
-			invoke.Outcome{Kind: invoke.Reject, Reason: "HTTP 422: Unprocessable Entity"}, true,
+			invoke.Outcome{Kind: invoke.Reject, Reason: "HTTP 422: Unprocessable Entity"},
+			true,
 		},
 		{
 			"error that looks like a reply", "HTTP/1.1 500 Oops\r\n" + ce + "Content-Length: 2\r\n\r\nno",
-			invoke.Outcome{Kind: invoke.Retry, Reason: "HTTP 500: no"}, true,
+			invoke.Outcome{Kind: invoke.Retry, Reason: "HTTP 500: no"},
+			true,
 		},
 		{
 			"error in many lines of bytes",
 			"HTTP/1.1 400 Bad Request\r\nContent-Length: 10\r\n\r\na\r\n\xff\x00b\x1b[1m",
-			invoke.Outcome{Kind: invoke.Reject, Reason: "HTTP 400: a  \uFFFD b [1m"}, true,
+			invoke.Outcome{Kind: invoke.Reject, Reason: "HTTP 400: a  \uFFFD b [1m"},
+			true,
 		},
 		{
 			"error with a long body", "HTTP/1.1 400 Bad\r\nContent-Length: 30000\r\n\r\n" + repeat("æ", 15000),
-			invoke.Outcome{Kind: invoke.Reject, Reason: "HTTP 400: " + repeat("æ", 507)}, true,
+			invoke.Outcome{Kind: invoke.Reject, Reason: "HTTP 400: " + repeat("æ", 507)},
+			true,
 		},
 		{
 			"error whose body is too long", "HTTP/1.1 400 Bad\r\nContent-Length: 9000000\r\n\r\n" + repeat("x", 70000),
-			invoke.Outcome{Kind: invoke.Reject, Reason: "HTTP 400: " + repeat("x", 1014)}, false,
+			invoke.Outcome{Kind: invoke.Reject, Reason: "HTTP 400: " + repeat("x", 1014)},
+			false,
 		},
 	}
 	for _, tt := range tests {

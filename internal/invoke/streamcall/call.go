@@ -174,9 +174,13 @@ func checkReply(e *event.Event) error {
 // notUTF8 returns the name of an attribute that protobuf cannot carry, "" if there is none.
 func notUTF8(e *event.Event) string {
 	for _, a := range [...]event.Attribute{
-		{Name: "id", Value: e.ID}, {Name: "source", Value: e.Source}, {Name: "type", Value: e.Type},
-		{Name: "subject", Value: e.Subject}, {Name: "time", Value: e.Time},
-		{Name: "datacontenttype", Value: e.DataContentType}, {Name: "dataschema", Value: e.DataSchema},
+		{Name: "id", Value: e.ID},
+		{Name: "source", Value: e.Source},
+		{Name: "type", Value: e.Type},
+		{Name: "subject", Value: e.Subject},
+		{Name: "time", Value: e.Time},
+		{Name: "datacontenttype", Value: e.DataContentType},
+		{Name: "dataschema", Value: e.DataSchema},
 	} {
 		if !utf8.ValidString(a.Value) {
 			return a.Name

@@ -116,7 +116,7 @@ func playFrames() error {
 	}
 	for {
 		f, err := nextFrame(r)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {

@@ -21,8 +21,10 @@ type peer struct {
 
 func newInvoker(t *testing.T) *Invoker {
 	t.Helper()
-	inv, err := Listen(Config{Socket: socketPath(t), Function: "thumbnail", Namespace: "prod", Replica: "thumbnail-1",
-		MaxResponse: 64 << 10})
+	inv, err := Listen(Config{
+		Socket: socketPath(t), Function: "thumbnail", Namespace: "prod", Replica: "thumbnail-1",
+		MaxResponse: 64 << 10,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,8 +21,10 @@ func TestWelcome(t *testing.T) {
 	t.Parallel()
 	inv := newInvoker(t)
 	p := connect(t, inv)
-	want := streamwire.Welcome{Version: 1, Function: "thumbnail", Namespace: "prod", Replica: "thumbnail-1",
-		MaxResponse: 64 << 10, MaxFrame: streamwire.DefaultMaxFrame}
+	want := streamwire.Welcome{
+		Version: 1, Function: "thumbnail", Namespace: "prod", Replica: "thumbnail-1",
+		MaxResponse: 64 << 10, MaxFrame: streamwire.DefaultMaxFrame,
+	}
 	if *p.w != want {
 		t.Fatalf("welcome: got %+v, want %+v", *p.w, want)
 	}
@@ -43,7 +45,7 @@ func TestVersionIsRefused(t *testing.T) {
 	if f.Refuse.Reason != want {
 		t.Fatalf("reason: got %q, want %q", f.Refuse.Reason, want)
 	}
-	if _, err := nextFrame(p.r); err != io.EOF {
+	if _, err := nextFrame(p.r); !errors.Is(err, io.EOF) {
 		t.Fatalf("after the refusal: got %v, want EOF", err)
 	}
 }
@@ -151,12 +153,21 @@ func TestBadResults(t *testing.T) {
 		{"no outcome", streamwire.Result{}, invoke.CodeBadResponse},
 		{"unknown outcome", streamwire.Result{Outcome: 77}, invoke.CodeBadResponse},
 		{"too large, says the handler", streamwire.Result{Outcome: streamwire.OutcomeTooLarge}, invoke.CodeResponseTooLarge},
-		{"reply without a type", streamwire.Result{Outcome: streamwire.OutcomeDone, Reply: &event.Event{ID: "1", Source: "/"}},
-			invoke.CodeBadResponse},
-		{"too large", streamwire.Result{Outcome: streamwire.OutcomeDone, Reply: &event.Event{Data: make([]byte, 65<<10)}},
-			invoke.CodeResponseTooLarge},
-		{"far too large", streamwire.Result{Outcome: streamwire.OutcomeDone, Reply: &event.Event{Data: make([]byte, 4<<20)}},
-			invoke.CodeResponseTooLarge},
+		{
+			"reply without a type",
+			streamwire.Result{Outcome: streamwire.OutcomeDone, Reply: &event.Event{ID: "1", Source: "/"}},
+			invoke.CodeBadResponse,
+		},
+		{
+			"too large",
+			streamwire.Result{Outcome: streamwire.OutcomeDone, Reply: &event.Event{Data: make([]byte, 65<<10)}},
+			invoke.CodeResponseTooLarge,
+		},
+		{
+			"far too large",
+			streamwire.Result{Outcome: streamwire.OutcomeDone, Reply: &event.Event{Data: make([]byte, 4<<20)}},
+			invoke.CodeResponseTooLarge,
+		},
 		{"good", streamwire.Result{Outcome: streamwire.OutcomeDone, Reply: good}, ""},
 	} {
 		running := start(t.Context(), inv, newCall(10))
@@ -180,12 +191,18 @@ func TestOutcomes(t *testing.T) {
 		result streamwire.Result
 		want   invoke.Outcome
 	}{
-		{streamwire.Result{Outcome: streamwire.OutcomeRetry, RetryAfter: -1, Reason: "a\nb"},
-			invoke.Outcome{Kind: invoke.Retry, Reason: "a b"}},
-		{streamwire.Result{Outcome: streamwire.OutcomeRetry, RetryAfter: int64(time.Second)},
-			invoke.Outcome{Kind: invoke.Retry, After: time.Second}},
-		{streamwire.Result{Outcome: streamwire.OutcomeReject, Reason: strings.Repeat("x", 5000)},
-			invoke.Outcome{Kind: invoke.Reject, Reason: strings.Repeat("x", invoke.MaxReason)}},
+		{
+			streamwire.Result{Outcome: streamwire.OutcomeRetry, RetryAfter: -1, Reason: "a\nb"},
+			invoke.Outcome{Kind: invoke.Retry, Reason: "a b"},
+		},
+		{
+			streamwire.Result{Outcome: streamwire.OutcomeRetry, RetryAfter: int64(time.Second)},
+			invoke.Outcome{Kind: invoke.Retry, After: time.Second},
+		},
+		{
+			streamwire.Result{Outcome: streamwire.OutcomeReject, Reason: strings.Repeat("x", 5000)},
+			invoke.Outcome{Kind: invoke.Reject, Reason: strings.Repeat("x", invoke.MaxReason)},
+		},
 	} {
 		running := start(t.Context(), inv, newCall(10))
 		c.result.ID = p.next(t, streamwire.KindCall).Call.ID
