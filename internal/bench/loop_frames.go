@@ -15,7 +15,8 @@ import (
 // A bare frame is a length, the number of the call, and the bytes: the least that many calls on one connection need.
 const frameHeader = 8
 
-// loopFrames is the bare loop over bare frames: one goroutine writes and one reads, and both gather what they can.
+// loopFrames is the bare loop over bare frames: one goroutine writes and one reads, and both gather what they can. As over HTTP
+// the handler is given no more calls at once than its concurrency.
 func loopFrames() error {
 	p, err := newPuller()
 	if err != nil {
@@ -27,9 +28,10 @@ func loopFrames() error {
 	}
 	var mu sync.Mutex
 	running := map[uint32]*nats.Msg{}
+	slots := make(chan struct{}, concurrency)
 	errs := make(chan error, 3)
-	go func() { errs <- writeCalls(p, conn, &mu, running) }()
-	go func() { errs <- readAnswers(p, conn, &mu, running) }()
+	go func() { errs <- writeCalls(p, conn, &mu, running, slots) }()
+	go func() { errs <- readAnswers(p, conn, &mu, running, slots) }()
 	go func() {
 		stopped()
 		errs <- nil
@@ -37,11 +39,19 @@ func loopFrames() error {
 	return <-errs
 }
 
-func writeCalls(p *puller, conn net.Conn, mu *sync.Mutex, running map[uint32]*nats.Msg) error {
+func writeCalls(p *puller, conn net.Conn, mu *sync.Mutex, running map[uint32]*nats.Msg, slots chan<- struct{}) error {
 	w, number := bufio.NewWriterSize(conn, 64<<10), uint32(0)
 	for m := range p.msgs {
 		if m.Reply == "" {
 			continue
+		}
+		select {
+		case slots <- struct{}{}:
+		default: // all are taken: what is gathered goes out before waiting for one
+			if err := w.Flush(); err != nil {
+				return err
+			}
+			slots <- struct{}{}
 		}
 		number++
 		mu.Lock()
@@ -80,7 +90,7 @@ func writeFrame(w *bufio.Writer, number uint32, m *nats.Msg) error {
 	return err
 }
 
-func readAnswers(p *puller, conn net.Conn, mu *sync.Mutex, running map[uint32]*nats.Msg) error {
+func readAnswers(p *puller, conn net.Conn, mu *sync.Mutex, running map[uint32]*nats.Msg, slots <-chan struct{}) error {
 	r := bufio.NewReaderSize(conn, 64<<10)
 	var head [frameHeader]byte
 	for {
@@ -92,6 +102,7 @@ func readAnswers(p *puller, conn net.Conn, mu *sync.Mutex, running map[uint32]*n
 		m := running[number]
 		delete(running, number)
 		mu.Unlock()
+		<-slots
 		p.settled(m)
 	}
 }
