@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -24,8 +25,8 @@ const latencyRounds = 3
 // latency measures the time from when an event was to be published until its handler is called, the bare loop and Pelton by
 // turns. An event that is published late counts from when it should have been: what one slow event delays is not left out.
 //
-// Where every write is synced, the disk is most of a wait and nearly all of its variance, for the bare loop as for us. So the
-// server syncs as NATS does by default here, and only the slow rate is shown with the product's setting too.
+// Where every write is synced, the disk is most of a wait and nearly all of its variance, for the bare loop as for us. So
+// the server syncs as NATS does by default here, and only the slow rate is shown with the product's setting too.
 func latency(ctx context.Context, r *rig, t *table) error {
 	slow := load{500, 16, 20 * time.Second, [2]string{"1.10 or less", "1.20 or less"}}
 	fast := load{3000, 32, 8 * time.Second, [2]string{"", "1.25 or less"}}
@@ -38,7 +39,8 @@ func latency(ctx context.Context, r *rig, t *table) error {
 		if r.opts.transport != "" && r.opts.transport != tr.name {
 			continue
 		}
-		err := errors.Join(lazy.latencyOf(ctx, t, tr, slow, ""), lazy.latencyOf(ctx, t, tr, fast, ""), r.latencyOf(ctx, t, tr, slow, ", synced"))
+		err := errors.Join(lazy.latencyOf(ctx, t, tr, slow, ""), lazy.latencyOf(ctx, t, tr, fast, ""),
+			r.latencyOf(ctx, t, tr, slow, ", synced"))
 		if err != nil {
 			return fmt.Errorf("%s: %w", tr.name, err)
 		}
@@ -66,27 +68,29 @@ func latencyTransports() []transport {
 // waits are quantiles of one run, in µs.
 type waits [2]float64
 
-// latencyOf adds one row for each quantile that has a goal. The bare loop's window is larger than ours; at these rates neither
-// is ever full.
+// latencyOf adds one row for each quantile that has a goal. The bare loop's window is larger than ours; at these rates
+// neither is ever full.
 func (r *rig) latencyOf(ctx context.Context, t *table, tr transport, l load, note string) error {
 	var loop, pelton []waits
+	what := fmt.Sprintf("latency, %s, %d/s%s", tr.name, l.rate, note)
 	for range r.opts.few(latencyRounds) {
-		w, err := r.latencyRun(ctx, tr, l, false)
+		limit, err := r.latencyRun(ctx, tr, l, false)
 		if err != nil {
 			return fmt.Errorf("bare loop at %d/s: %w", l.rate, err)
 		}
-		loop = append(loop, w)
-		if w, err = r.latencyRun(ctx, tr, l, true); err != nil {
+		ours, err := r.latencyRun(ctx, tr, l, true)
+		if err != nil {
 			return fmt.Errorf("pelton at %d/s: %w", l.rate, err)
 		}
-		pelton = append(pelton, w)
+		fmt.Fprintf(os.Stderr, "bench: %s: p50 and p99 in µs, L %.0f, Pelton %.0f\n", what, limit, ours)
+		loop, pelton = append(loop, limit), append(pelton, ours)
 	}
 	for i, quantile := range []string{"p50", "p99"} {
 		if l.goals[i] == "" {
 			continue
 		}
 		limit, ours := medianWait(loop, i), medianWait(pelton, i)
-		t.add(fmt.Sprintf("latency, %s, %d/s%s, %s, µs", tr.name, l.rate, note, quantile),
+		t.add(what+", "+quantile+", µs",
 			fmt.Sprintf("%.0f", limit), fmt.Sprintf("%.0f", ours), fmt.Sprintf("%.2f", ours/limit), l.goals[i])
 	}
 	return nil
@@ -135,7 +139,9 @@ func (r *rig) latencyRun(ctx context.Context, tr transport, l load, pelton bool)
 }
 
 // offer publishes at a rate and waits until everything is settled.
-func (r *rig) offer(ctx context.Context, c jetstream.Consumer, subject string, rate int, lasts time.Duration, counts bool) error {
+func (r *rig) offer(ctx context.Context, c jetstream.Consumer, subject string, rate int, lasts time.Duration,
+	counts bool,
+) error {
 	js, err := jetstream.New(r.nc, jetstream.WithPublishAsyncMaxPending(4096))
 	if err != nil {
 		return err
