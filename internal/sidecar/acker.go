@@ -15,9 +15,9 @@ var ackBody = []byte("+ACK")
 // ackRest is how long the acker waits for a lost connection before it tries again.
 const ackRest = 100 * time.Millisecond
 
-// acker acknowledges settled messages, as many at a time as there are. An acknowledgement that is written alone costs a system
-// call here and a wake-up in the server; together they cost next to nothing. Nobody waits for it, so nothing is lost by
-// letting those who are about to settle go first.
+// acker acknowledges settled messages, as many at a time as there are. An acknowledgement that is written alone costs a
+// system call here and a wake-up in the server; together they cost next to nothing. Nobody waits for it, so nothing is lost
+// by letting those who are about to settle go first.
 type acker struct {
 	nc       *nats.Conn
 	patience time.Duration // the server has given a message to another by then
@@ -84,8 +84,8 @@ func (a *acker) take(empty []settled) []settled {
 	return batch
 }
 
-// send acknowledges and returns what is left to be sent when the connection is back. What is too old is left out: it is being
-// delivered again.
+// send acknowledges and returns what is left to be sent when the connection is back. What is too old is left out: it is
+// being delivered again.
 func (a *acker) send(batch []settled) (rest []settled) {
 	for i, m := range batch {
 		if a.nc.Publish(m.reply, ackBody) == nil {

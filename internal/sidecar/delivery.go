@@ -110,13 +110,14 @@ func (d *delivery) readPelton(h nats.Header) {
 	d.origin = origin{h.Get(headerStream), seq, h.Get(headerSubject), at}
 }
 
-// headersLost reports whether the client could not read the message's headers: it then delivers the rest without them, and what
-// was an event with broken headers would pass for a raw message.
+// headersLost reports whether the client could not read the message's headers: it then delivers the rest without them, and
+// what was an event with broken headers would pass for a raw message.
 func headersLost(m *nats.Msg) bool {
 	return m.Header == nil && m.Size() > len(m.Subject)+len(m.Reply)+len(m.Data)
 }
 
-// decode reads the event. A message that a schedule fired gets an identity of its own: all firings are copies of one message.
+// decode reads the event. A message that a schedule fired gets an identity of its own: all firings are copies of one
+// message.
 func (d *delivery) decode() error {
 	if headersLost(d.msg) {
 		return &event.DecodeError{Reason: "its header block cannot be read: want lines of \"name: value\" below NATS/1.0"}

@@ -47,13 +47,14 @@ func (f *fixture) takeAndReturn() {
 
 func TestConcurrencyHoldsOverBothConsumers(t *testing.T) {
 	t.Parallel()
-	f := setup(t, func(s *function.Spec) { s.Concurrency = 3 }, func(ctx context.Context, _ *invoke.Call) (invoke.Outcome, error) {
-		select {
-		case <-time.After(20 * time.Millisecond):
-		case <-ctx.Done():
-		}
-		return invoke.Outcome{}, nil
-	})
+	f := setup(t, func(s *function.Spec) { s.Concurrency = 3 },
+		func(ctx context.Context, _ *invoke.Call) (invoke.Outcome, error) {
+			select {
+			case <-time.After(20 * time.Millisecond):
+			case <-ctx.Done():
+			}
+			return invoke.Outcome{}, nil
+		})
 	for i := range 20 {
 		f.publish("events.hello", "", ceHeader(strconv.Itoa(i)))
 		f.publish("pelton.work.default.hello.direct", "", ceHeader("w"+strconv.Itoa(i)))
@@ -71,13 +72,14 @@ func TestConcurrencyHoldsOverBothConsumers(t *testing.T) {
 func TestWhatWaitsBehindBusySlotsGoesBack(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
-	f := setup(t, func(s *function.Spec) { s.Concurrency = 1 }, func(ctx context.Context, _ *invoke.Call) (invoke.Outcome, error) {
-		select {
-		case <-release:
-		case <-ctx.Done():
-		}
-		return invoke.Outcome{}, nil
-	})
+	f := setup(t, func(s *function.Spec) { s.Concurrency = 1 },
+		func(ctx context.Context, _ *invoke.Call) (invoke.Outcome, error) {
+			select {
+			case <-release:
+			case <-ctx.Done():
+			}
+			return invoke.Outcome{}, nil
+		})
 	f.start()
 	f.publish("pelton.work.default.hello.direct", "", ceHeader("w"))
 	natstest.Eventually(t, func() error {
@@ -90,6 +92,49 @@ func TestWhatWaitsBehindBusySlotsGoesBack(t *testing.T) {
 	m, err := f.take(20 * time.Second)
 	if err != nil {
 		t.Fatalf("another worker is not given the event: %v", err)
+	}
+	if err := m.Ack(); err != nil {
+		t.Fatal(err)
+	}
+	close(release)
+	f.awaitSettled()
+}
+
+func TestBusySidecarTakesBackWhatItHasAskedFor(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	f := setup(t, func(s *function.Spec) { s.Concurrency = 2 }, func(ctx context.Context, _ *invoke.Call) (invoke.Outcome, error) {
+		select {
+		case <-release:
+		case <-ctx.Done():
+		}
+		return invoke.Outcome{}, nil
+	})
+	f.start()
+	for i := range 2 {
+		f.publish("pelton.work.default.hello.direct", "", ceHeader(strconv.Itoa(i)))
+	}
+	// Only then do events come, one after another: the first may still be given to the busy sidecar, and comes back once.
+	natstest.Eventually(t, func() error {
+		if n := f.handler.running.Load(); n != 2 {
+			return fmt.Errorf("%d running", n)
+		}
+		return nil
+	})
+	f.publish("events.hello", "", ceHeader("first"))
+	m, err := f.take(20 * time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.DoubleAck(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.publish("events.hello", "", ceHeader("second"))
+	if m, err = f.take(20 * time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if meta, err := m.Metadata(); err != nil || meta.NumDelivered != 1 {
+		t.Fatalf("delivered %d times (%v), want once: nothing may be asked for while every slot is busy", meta.NumDelivered, err)
 	}
 	if err := m.Ack(); err != nil {
 		t.Fatal(err)
@@ -161,15 +206,16 @@ func TestDrainFinishesWhatRunsAndReturnsTheRest(t *testing.T) {
 	t.Parallel()
 	entered := make(chan struct{}, 10)
 	release := make(chan struct{})
-	f := setup(t, func(s *function.Spec) { s.Concurrency = 1 }, func(ctx context.Context, _ *invoke.Call) (invoke.Outcome, error) {
-		entered <- struct{}{}
-		select {
-		case <-release:
-			return invoke.Outcome{}, nil
-		case <-ctx.Done():
-			return invoke.Outcome{}, &invoke.Error{Code: invoke.CodeCanceled, Err: ctx.Err()}
-		}
-	})
+	f := setup(t, func(s *function.Spec) { s.Concurrency = 1 },
+		func(ctx context.Context, _ *invoke.Call) (invoke.Outcome, error) {
+			entered <- struct{}{}
+			select {
+			case <-release:
+				return invoke.Outcome{}, nil
+			case <-ctx.Done():
+				return invoke.Outcome{}, &invoke.Error{Code: invoke.CodeCanceled, Err: ctx.Err()}
+			}
+		})
 	r := f.start()
 	f.publish("events.hello", "", ceHeader("1"))
 	<-entered

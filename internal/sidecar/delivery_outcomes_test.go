@@ -143,7 +143,8 @@ func TestDeadLetters(t *testing.T) {
 			f.awaitSettled()
 			l := f.letters()[0]
 			if l.Reason != test.reason || !strings.Contains(l.Error, test.text) || l.Attempts != test.attempts {
-				t.Errorf("letter says %q %q after %d attempts, want %q %q after %d", l.Reason, l.Error, l.Attempts, test.reason, test.text, test.attempts)
+				t.Errorf("letter says %q %q after %d attempts, want %q %q after %d", l.Reason, l.Error, l.Attempts, test.reason,
+					test.text, test.attempts)
 			}
 			if string(l.Data) != data || l.Stream != "EVENTS" || l.Subject != "events.hello" || l.Sequence != 1 {
 				t.Errorf("letter is not the message: %+v", l)
@@ -171,7 +172,8 @@ func TestEventWithoutRoomToBeParkedIsADeadLetter(t *testing.T) {
 	f.publish("events.hello", "bytes", h)
 	f.awaitOutcomes("dead")
 	f.awaitSettled()
-	if l := f.letters(); len(l) != 1 || l[0].Reason != "too-large" || string(l[0].Data) != "bytes" || len(l[0].Header["x-large"][0]) != 61<<10 {
+	if l := f.letters(); len(l) != 1 || l[0].Reason != "too-large" || string(l[0].Data) != "bytes" ||
+		len(l[0].Header["x-large"][0]) != 61<<10 {
 		t.Fatalf("%d letters", len(l))
 	}
 }
@@ -240,7 +242,8 @@ func TestReplyIsPublishedOnceWithTheTraceOfItsCause(t *testing.T) {
 		t.Fatal(err)
 	}
 	trace, _ := e.Extension("traceparent")
-	if string(e.Data) != "hi 1" || e.ID == "" || e.Source == "" || e.Type != "events.greeted" || trace != h.Get("ce-traceparent") {
+	if string(e.Data) != "hi 1" || e.ID == "" || e.Source == "" || e.Type != "events.greeted" ||
+		trace != h.Get("ce-traceparent") {
 		t.Fatalf("reply is %+v", e)
 	}
 }

@@ -102,7 +102,10 @@ func newFunction(change func(*function.Spec)) *function.Function {
 	fn := &function.Function{APIVersion: function.APIVersion, Kind: function.Kind, Metadata: function.Metadata{Name: "hello"}}
 	fn.Spec.Triggers = []function.Trigger{{Event: &function.EventTrigger{Subjects: []string{"events.hello"}}}}
 	fn.Spec.Handler.Command = []string{"true"}
-	fn.Spec.Retry = function.Retry{MaxAttempts: 3, MinBackoff: function.Duration(50 * time.Millisecond), MaxBackoff: function.Duration(100 * time.Millisecond)}
+	fn.Spec.Retry = function.Retry{
+		MaxAttempts: 3, MinBackoff: function.Duration(50 * time.Millisecond),
+		MaxBackoff: function.Duration(100 * time.Millisecond),
+	}
 	if change != nil {
 		change(&fn.Spec)
 	}
@@ -110,7 +113,9 @@ func newFunction(change func(*function.Spec)) *function.Function {
 	return fn
 }
 
-func setup(t *testing.T, change func(*function.Spec), invoked func(context.Context, *invoke.Call) (invoke.Outcome, error)) *fixture {
+func setup(t *testing.T, change func(*function.Spec),
+	invoked func(context.Context, *invoke.Call) (invoke.Outcome, error),
+) *fixture {
 	t.Helper()
 	f := &fixture{t: t, srv: natstest.Start(t), fn: newFunction(change), runs: &runs{}, handler: &handler{invoke: invoked}}
 	f.handler.ready.Store(true)
@@ -182,7 +187,8 @@ func (f *fixture) awaitSettled() {
 				return err
 			}
 			if i := have.CachedInfo(); i.NumPending > 0 || i.NumAckPending > 0 {
-				return fmt.Errorf("consumer %s: %d pending, %d unacknowledged, outcomes %v", c.Name, i.NumPending, i.NumAckPending, f.runs.outcomes())
+				return fmt.Errorf("consumer %s: %d pending, %d unacknowledged, outcomes %v", c.Name, i.NumPending, i.NumAckPending,
+					f.runs.outcomes())
 			}
 		}
 		s, err := f.js.Stream(f.t.Context(), stream.WorkStream)

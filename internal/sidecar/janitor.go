@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"go.uber.org/zap"
 )
 
 // houseTick is how often the janitor looks while something is in work.
@@ -58,7 +59,7 @@ type progress struct {
 func (s *Sidecar) tidy(told []progress, now time.Time) {
 	busy := s.keepAlive(told, now)
 	if busy == len(s.slots) && s.allBusyFor(houseTick, now) {
-		s.returnWaiting()
+		s.yield()
 	}
 	if busy == 0 && len(s.inbox) == 0 {
 		s.janitor.awake.Store(false)
@@ -99,7 +100,24 @@ func (s *Sidecar) allBusyFor(d time.Duration, now time.Time) bool {
 	return true
 }
 
-// returnWaiting gives back what waits in the inbox: every slot has been busy for a while, and another replica may be free.
+// yield leaves the queue to other replicas while every slot is busy: what was asked for is taken back, and what waits is given
+// back. Both once, so that a message is not handed to and fro.
+func (s *Sidecar) yield() {
+	any := false
+	for _, src := range s.sources {
+		withdrawn, err := src.withdraw(s.inbox)
+		if err != nil {
+			s.log.Debug("requests not withdrawn", zap.Error(err))
+		}
+		any = any || withdrawn
+	}
+	if any {
+		s.flush()
+	}
+	s.returnWaiting()
+}
+
+// returnWaiting gives back what waits in the inbox.
 func (s *Sidecar) returnWaiting() {
 	for {
 		select {

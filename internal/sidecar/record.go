@@ -108,9 +108,9 @@ func (s *Sidecar) parkMessage(d *delivery, due time.Time) (*nats.Msg, error) {
 // maxParkHeaders is what the headers of a parked event may have together: the server takes 64 KiB, what it adds included.
 const maxParkHeaders = 60 << 10
 
-// parkable turns a retry into what is possible where the event cannot be parked. Headers that fill what the server takes make
-// a dead letter, which can hold them. An event that fills the server's largest message, from a stream that allows it, can be
-// stored nowhere: it goes back to the queue and waits there, so that nothing is lost.
+// parkable turns a retry into what is possible where the event cannot be parked. Headers that fill what the server takes
+// make a dead letter, which can hold them. An event that fills the server's largest message, from a stream that allows it,
+// can be stored nowhere: it goes back to the queue and waits there, so that nothing is lost.
 func (s *Sidecar) parkable(st *settlement, m *nats.Msg) {
 	headers := 0
 	for name, values := range m.Header {
@@ -120,7 +120,8 @@ func (s *Sidecar) parkable(st *settlement, m *nats.Msg) {
 	}
 	switch {
 	case headers > maxParkHeaders:
-		st.action, st.reason, st.text = bury, deadletter.ReasonTooLarge, st.reason+": "+st.text+"; the event's headers leave no room to park it"
+		st.text = st.reason + ": " + st.text + "; the event's headers leave no room to park it"
+		st.action, st.reason = bury, deadletter.ReasonTooLarge
 	case int64(headers+len(m.Data)+maxParkHeaders/4) > s.nc.MaxPayload():
 		st.action = handBack
 		s.log.Error("event is too large to be parked, it is retried in place without end", zap.String("subject", m.Subject))
@@ -148,7 +149,8 @@ func keptHeaders(d *delivery) nats.Header {
 		case strings.HasPrefix(canonical, "Nats-"), strings.HasPrefix(canonical, "Pelton-"):
 			continue
 		case strings.HasPrefix(canonical, "Ce-"),
-			canonical == "Content-Type" && len(values) > 0 && strings.HasPrefix(strings.ToLower(values[0]), "application/cloudevents"):
+			canonical == "Content-Type" && len(values) > 0 &&
+				strings.HasPrefix(strings.ToLower(values[0]), "application/cloudevents"):
 			own = true
 		}
 		kept[name] = values

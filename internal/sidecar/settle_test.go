@@ -17,7 +17,10 @@ import (
 func TestDecideIsTheSettlementTable(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	policy := function.Retry{MaxAttempts: 3, MinBackoff: function.Duration(time.Second), MaxBackoff: function.Duration(time.Minute)}
+	policy := function.Retry{
+		MaxAttempts: 3, MinBackoff: function.Duration(time.Second),
+		MaxBackoff: function.Duration(time.Minute),
+	}
 	aged := policy
 	aged.MaxAge = function.Duration(time.Hour)
 	reply := &event.Event{ID: "r"}
@@ -48,13 +51,34 @@ func TestDecideIsTheSettlementTable(t *testing.T) {
 			outcome: invoke.Outcome{Kind: invoke.Retry, After: 2 * time.Minute}, attempt: 1, age: 59 * time.Minute, retry: aged,
 			want: settlement{action: bury, reason: "expired", text: "retry: "},
 		},
-		"timeout":           {err: fail("timeout"), attempt: 2, want: settlement{action: park, reason: "timeout", text: "cause", delay: 2500 * time.Millisecond}},
-		"crash":             {err: fail("crash"), attempt: 1, want: settlement{action: park, reason: "crash", text: "cause", delay: 1500 * time.Millisecond}},
-		"bad response":      {err: fail("bad-response"), attempt: 3, want: settlement{action: bury, reason: "attempts", text: "bad-response: cause"}},
-		"unknown error":     {err: errors.New("odd"), attempt: 1, want: settlement{action: park, reason: "error", text: "odd", delay: 1500 * time.Millisecond}},
-		"reject":            {outcome: invoke.Outcome{Kind: invoke.Reject, Reason: "no"}, attempt: 1, want: settlement{action: bury, reason: "rejected", text: "no"}},
-		"handler not ready": {err: fmt.Errorf("%w: refused", invoke.ErrNotReady), attempt: 3, want: settlement{action: handBack, reason: "not-ready", text: "handler is not ready: refused", delay: time.Second}},
-		"cut by shutdown":   {err: fail("canceled"), attempt: 3, want: settlement{action: handBack, reason: "canceled", text: "canceled: cause"}},
+		"timeout": {
+			err: fail("timeout"), attempt: 2,
+			want: settlement{action: park, reason: "timeout", text: "cause", delay: 2500 * time.Millisecond},
+		},
+		"crash": {
+			err: fail("crash"), attempt: 1,
+			want: settlement{action: park, reason: "crash", text: "cause", delay: 1500 * time.Millisecond},
+		},
+		"bad response": {
+			err: fail("bad-response"), attempt: 3,
+			want: settlement{action: bury, reason: "attempts", text: "bad-response: cause"},
+		},
+		"unknown error": {
+			err: errors.New("odd"), attempt: 1,
+			want: settlement{action: park, reason: "error", text: "odd", delay: 1500 * time.Millisecond},
+		},
+		"reject": {
+			outcome: invoke.Outcome{Kind: invoke.Reject, Reason: "no"}, attempt: 1,
+			want: settlement{action: bury, reason: "rejected", text: "no"},
+		},
+		"handler not ready": {
+			err: fmt.Errorf("%w: refused", invoke.ErrNotReady), attempt: 3,
+			want: settlement{action: handBack, reason: "not-ready", text: "handler is not ready: refused", delay: time.Second},
+		},
+		"cut by shutdown": {
+			err: fail("canceled"), attempt: 3,
+			want: settlement{action: handBack, reason: "canceled", text: "canceled: cause"},
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -75,7 +99,10 @@ func TestDecideIsTheSettlementTable(t *testing.T) {
 func TestBackoffStaysBetweenItsBoundsAndDoubles(t *testing.T) {
 	t.Parallel()
 	r := function.Retry{MinBackoff: function.Duration(time.Second), MaxBackoff: function.Duration(10 * time.Second)}
-	for attempt, ceiling := range []time.Duration{1: 2 * time.Second, 2: 4 * time.Second, 3: 8 * time.Second, 4: 10 * time.Second, 1000: 10 * time.Second} {
+	for attempt, ceiling := range []time.Duration{
+		1: 2 * time.Second, 2: 4 * time.Second, 3: 8 * time.Second,
+		4: 10 * time.Second, 1000: 10 * time.Second,
+	} {
 		if ceiling == 0 {
 			continue
 		}
@@ -105,11 +132,15 @@ func TestReadAckUnderstandsBothForms(t *testing.T) {
 			t.Errorf("%s: %v", reply, err)
 			continue
 		}
-		if d.stream != want.stream || d.sequence != want.sequence || d.deliveries != want.deliveries || !d.stored.Equal(want.stored) || d.pending != want.pending {
+		if d.stream != want.stream || d.sequence != want.sequence || d.deliveries != want.deliveries ||
+			!d.stored.Equal(want.stored) || d.pending != want.pending {
 			t.Errorf("%s: read %+v", reply, d)
 		}
 	}
-	for _, reply := range []string{"", "_INBOX.x", "$JS.ACK.", "$JS.ACK.EVENTS", "$JS.ACK.EVENTS.c.x.1.2.3.4", "$JS.ACK.EVENTS.c.1.2.3"} {
+	for _, reply := range []string{
+		"", "_INBOX.x", "$JS.ACK.", "$JS.ACK.EVENTS", "$JS.ACK.EVENTS.c.x.1.2.3.4",
+		"$JS.ACK.EVENTS.c.1.2.3",
+	} {
 		var d delivery
 		if err := d.readAck(reply); !errors.Is(err, errNotDelivery) {
 			t.Errorf("%q: %v, want %v", reply, err, errNotDelivery)

@@ -159,20 +159,31 @@ func (s *Sidecar) Run(ctx context.Context) error {
 	return nil
 }
 
+// instantHandler reports whether the handler is done with events before they could be of use elsewhere.
+func (s *Sidecar) instantHandler() bool {
+	t := s.service.Load()
+	return t > 0 && time.Duration(t) < instant
+}
+
 // window is how many messages of one source may be on their way or in work.
 func (s *Sidecar) window() int64 {
-	if t := s.service.Load(); t > 0 && time.Duration(t) < instant {
+	if s.instantHandler() {
 		return 2 * s.concurrency
 	}
 	return s.concurrency
 }
 
-// credit is how many messages one source may ask for now, what it has asked for included.
+// credit is how many messages one source may ask for now, what it has asked for included. What another source has brought
+// and no slot has taken comes first: otherwise a busy source would keep the others from ever getting a slot.
 func (s *Sidecar) credit() int64 {
-	if s.paused.Load() || s.draining.Load() {
+	switch {
+	case s.paused.Load() || s.draining.Load():
 		return 0
+	case s.instantHandler():
+		return 2*s.concurrency - s.held.Load()
+	default:
+		return s.concurrency - s.held.Load() - int64(len(s.inbox))
 	}
-	return s.window() - s.held.Load()
 }
 
 // ask lets every source ask for what there is room for.

@@ -25,15 +25,17 @@ const (
 type source struct {
 	nc       *nats.Conn
 	consumer stream.Consumer
-	next     string // subject of pull requests
-	inbox    string // prefix of reply subjects
-	sub      *nats.Subscription
+	next     string      // subject of pull requests
 	filter   eventFilter // nil takes everything
 
-	outstanding atomic.Int64 // asked for and not yet delivered; may be off after a lost connection, until the next reset
+	outstanding atomic.Int64 // asked for and not yet taken; never below 0. It may be off after a lost connection, and heals
 	lastHeard   atomic.Int64 // unix nanoseconds
 
-	mu       sync.Mutex // held to ask, and by stop
+	// Where replies go, and where they went before the last withdrawal.
+	sub, oldSub atomic.Pointer[nats.Subscription]
+
+	mu       sync.Mutex // held to ask, withdraw and stop
+	inbox    string     // prefix of reply subjects
 	stopped  bool
 	retry    *time.Timer // guards against silence, and asks again after a refusal
 	requests uint64
@@ -42,25 +44,58 @@ type source struct {
 func newSource(nc *nats.Conn, c stream.Consumer, filter eventFilter) *source {
 	return &source{
 		nc: nc, consumer: c, filter: filter,
-		next:  "$JS.API.CONSUMER.MSG.NEXT." + c.Stream + "." + c.Name,
-		inbox: nc.NewInbox() + ".",
+		next: "$JS.API.CONSUMER.MSG.NEXT." + c.Stream + "." + c.Name,
 	}
 }
 
-// start subscribes the inbox. Nothing is asked for yet.
-func (s *source) start(inbox chan *nats.Msg, credit func() int64) error {
-	sub, err := s.nc.ChanSubscribe(s.inbox+"*", inbox)
-	if err != nil {
-		return err
-	}
+// owns reports whether messages of a subscription are this source's.
+func (s *source) owns(sub *nats.Subscription) bool {
+	return sub == s.sub.Load() || sub == s.oldSub.Load()
+}
+
+// start subscribes. Nothing is asked for yet.
+func (s *source) start(messages chan *nats.Msg, credit func() int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.sub = sub
+	if err := s.subscribe(messages); err != nil {
+		return err
+	}
 	s.retry = time.AfterFunc(pullSilence, func() { s.checkSilence(credit) })
 	return nil
 }
 
-// ask requests up to credit messages if enough of it is unasked for: a request for each message would cost a round trip each.
+// subscribe begins a fresh inbox. The caller holds mu.
+func (s *source) subscribe(messages chan *nats.Msg) error {
+	inbox := s.nc.NewInbox() + "."
+	sub, err := s.nc.ChanSubscribe(inbox+"*", messages)
+	if err != nil {
+		return err
+	}
+	s.inbox = inbox
+	s.oldSub.Store(s.sub.Load())
+	s.sub.Store(sub)
+	return nil
+}
+
+// withdraw takes back what was asked for and has not come, and reports whether there was anything: the server forgets
+// requests whose inbox nobody listens to. What it had sent before still comes, and is in messages once a flush of the
+// connection has returned.
+func (s *source) withdraw(messages chan *nats.Msg) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped || s.outstanding.Load() == 0 {
+		return false, nil
+	}
+	old := s.sub.Load()
+	if err := s.subscribe(messages); err != nil {
+		return false, err
+	}
+	s.reset()
+	return true, old.Drain()
+}
+
+// ask requests up to credit messages if enough of it is unasked for: a request for each message would cost a round trip
+// each.
 func (s *source) ask(credit, window int64) {
 	want := credit - s.outstanding.Load()
 	if want < 1 || (want < window/2 && s.outstanding.Load() > 0) {
@@ -76,7 +111,7 @@ func (s *source) ask(credit, window int64) {
 	s.outstanding.Add(want)
 	reply := s.inbox + strconv.FormatUint(s.requests, 36)
 	if err := s.nc.PublishRequest(s.next, reply, pullRequest(want)); err != nil {
-		s.outstanding.Add(-want)
+		s.less(want)
 		s.retry.Reset(pullRetryWait)
 		return
 	}
@@ -99,8 +134,18 @@ func pullRequest(batch int64) []byte {
 
 // delivered notes that one of the messages asked for has come.
 func (s *source) delivered(now time.Time) {
-	s.outstanding.Add(-1)
+	s.less(1)
 	s.lastHeard.Store(now.UnixNano())
+}
+
+// less lowers outstanding, but not below 0: after a reset, messages of forgotten requests still come.
+func (s *source) less(n int64) {
+	for {
+		have := s.outstanding.Load()
+		if s.outstanding.CompareAndSwap(have, max(0, have-n)) {
+			return
+		}
+	}
 }
 
 // status handles what the server sends instead of a message: the end of a request, with what it did not deliver, or a sign
@@ -112,7 +157,7 @@ func (s *source) status(m *nats.Msg, now time.Time) (again bool) {
 		return false
 	}
 	if pending, err := strconv.ParseInt(m.Header.Get("Nats-Pending-Messages"), 10, 64); err == nil {
-		s.outstanding.Add(-pending)
+		s.less(pending)
 		return true
 	}
 	// No count came with it: the consumer is gone, moved or refused the request. Whatever was asked for is void.
@@ -146,12 +191,13 @@ func (s *source) checkSilence(credit func() int64) {
 func (s *source) stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.stopped || s.sub == nil {
+	sub := s.sub.Load()
+	if s.stopped || sub == nil {
 		return
 	}
 	s.stopped = true
 	s.retry.Stop()
-	if err := s.sub.Drain(); err != nil {
-		_ = s.sub.Unsubscribe() // the connection is gone, and the requests with it
+	if err := sub.Drain(); err != nil {
+		_ = sub.Unsubscribe() // the connection is gone, and the requests with it
 	}
 }

@@ -63,7 +63,7 @@ func (s *Sidecar) take(p *phases, sl *slot, m *nats.Msg) {
 
 func (s *Sidecar) sourceOf(sub *nats.Subscription) *source {
 	for _, src := range s.sources {
-		if src.sub == sub {
+		if src.owns(sub) {
 			return src
 		}
 	}
@@ -111,7 +111,8 @@ func (s *Sidecar) examine(d *delivery, src *source, m *nats.Msg, now time.Time) 
 		}, true
 	}
 	if expired(d.origin.Time, now, s.fn.Spec.Retry) {
-		return settlement{action: bury, reason: deadletter.ReasonExpired, text: "older than maxAge " + s.fn.Spec.Retry.MaxAge.String()}, true
+		text := "older than maxAge " + s.fn.Spec.Retry.MaxAge.String()
+		return settlement{action: bury, reason: deadletter.ReasonExpired, text: text}, true
 	}
 	if src.filter != nil {
 		match, err := src.filter.Match(&d.event)
@@ -160,7 +161,8 @@ func (s *Sidecar) store(ctx context.Context, d *delivery, st *settlement, run *l
 	}
 	switch {
 	case st.action == bury:
-		return s.keepTrying(ctx, "dead letter", func(try context.Context) error { return s.publishDead(try, d, st.reason, st.text) })
+		return s.keepTrying(ctx, "dead letter",
+			func(try context.Context) error { return s.publishDead(try, d, st.reason, st.text) })
 	case st.action == ackDone && st.reply != nil && s.fn.Spec.Reply != nil:
 		return s.storeReply(ctx, d, st, run)
 	}
@@ -174,7 +176,8 @@ func (s *Sidecar) storeReply(ctx context.Context, d *delivery, st *settlement, r
 		return err
 	}
 	facts := attemptFacts{attempt: d.attempt, stored: d.origin.Time, now: time.Now()}
-	*st = again(invoke.CodeResponseTooLarge, "the reply cannot be stored: "+err.Error(), 0, facts, s.fn.Spec.Retry, rand.Float64())
+	*st = again(invoke.CodeResponseTooLarge, "the reply cannot be stored: "+err.Error(), 0, facts, s.fn.Spec.Retry,
+		rand.Float64())
 	return s.store(ctx, d, st, run)
 }
 
