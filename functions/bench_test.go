@@ -15,7 +15,10 @@ func benchEvent() *peltonevent.Event {
 	return &peltonevent.Event{
 		ID: "0191d3a2-6f0b-7f1a-9a55-0c7d0b3b9c11", Source: "/shop/orders", Type: "order.created", Subject: "order-4711",
 		Time: "2026-02-03T04:05:06.7Z", DataContentType: "application/json", Data: make([]byte, 256),
-		Extensions: []peltonevent.Attribute{{Name: "traceparent", Value: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}},
+		Extensions: []peltonevent.Attribute{{
+			Name:  "traceparent",
+			Value: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+		}},
 	}
 }
 

@@ -26,7 +26,11 @@ func TestStoppedBeforeSidecar(t *testing.T) {
 
 func TestAddress(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct{ host, want string }{{"", "127.0.0.1:8080"}, {"0.0.0.0", "0.0.0.0:8080"}, {"::1", "[::1]:8080"}} {
+	for _, c := range []struct{ host, want string }{
+		{"", "127.0.0.1:8080"},
+		{"0.0.0.0", "0.0.0.0:8080"},
+		{"::1", "[::1]:8080"},
+	} {
 		if got := (settings{host: c.host, port: "8080"}).address(); got != c.want {
 			t.Errorf("host %q: got %s, want %s", c.host, got, c.want)
 		}
@@ -53,7 +57,10 @@ func TestHTTPFrontDoor(t *testing.T) {
 		{"broken event", "POST", "application/cloudevents+json", `{"specversion":"1.0"}`, 400, "id"},
 		{"batch", "POST", "application/cloudevents-batch+json", "[" + structured + "," + structured + "]", 415, "2 events"},
 		{"structured", "POST", "application/cloudevents+json", structured, 200, `{"n":1}`},
-		{"retry", "POST", "application/cloudevents+json", strings.Replace(structured, `"1",`, `"late",`, 1), 503, "retry after 1.5s"},
+		{
+			"retry", "POST", "application/cloudevents+json", strings.Replace(structured, `"1",`, `"late",`, 1), 503,
+			"retry after 1.5s",
+		},
 	} {
 		r := httptest.NewRequestWithContext(t.Context(), c.method, "/", strings.NewReader(c.body))
 		if c.contentType != "" {

@@ -34,8 +34,12 @@ func connect(ctx context.Context, s settings, log *zap.Logger) (*connection, err
 				log.Warn("connection lost", zap.Error(err))
 			}
 		}),
-		nats.ReconnectHandler(func(nc *nats.Conn) { log.Info("connection is back", zap.String("server", nc.ConnectedUrlRedacted())) }),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Warn("connection in trouble", zap.Error(err)) }),
+		nats.ReconnectHandler(func(nc *nats.Conn) {
+			log.Info("connection is back", zap.String("server", nc.ConnectedUrlRedacted()))
+		}),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			log.Warn("connection in trouble", zap.Error(err))
+		}),
 		nats.ClosedHandler(func(*nats.Conn) { close(c.closed) }),
 	}
 	if s.creds != "" {

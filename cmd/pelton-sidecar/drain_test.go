@@ -13,7 +13,10 @@ func TestDrain(t *testing.T) {
 	t.Parallel()
 	_, q := newQueue(t)
 	h := serveHeld(t, "tcp", "127.0.0.1:0")
-	env := []string{"NATS_URL=" + q.url, "PELTON_MANIFEST=" + manifest(t), "PELTON_HANDLER_ADDRESS=" + h.address, "PELTON_DRAIN_TIMEOUT=1m"}
+	env := []string{
+		"NATS_URL=" + q.url, "PELTON_MANIFEST=" + manifest(t), "PELTON_HANDLER_ADDRESS=" + h.address,
+		"PELTON_DRAIN_TIMEOUT=1m",
+	}
 	p := start(t, env...)
 	q.publish("one")
 	<-h.calls
@@ -38,12 +41,16 @@ func TestDrain(t *testing.T) {
 	q.awaitAcked(2)
 }
 
-// TestDrainTimeout stops a sidecar whose call does not end: the call is cut when its time is over, and its event handed back.
+// TestDrainTimeout stops a sidecar whose call does not end: the call is cut when its time is over, and its event handed
+// back.
 func TestDrainTimeout(t *testing.T) {
 	t.Parallel()
 	_, q := newQueue(t)
 	h := serveHeld(t, "tcp", "127.0.0.1:0")
-	env := []string{"NATS_URL=" + q.url, "PELTON_MANIFEST=" + manifest(t), "PELTON_HANDLER_ADDRESS=" + h.address, "PELTON_DRAIN_TIMEOUT=300ms"}
+	env := []string{
+		"NATS_URL=" + q.url, "PELTON_MANIFEST=" + manifest(t), "PELTON_HANDLER_ADDRESS=" + h.address,
+		"PELTON_DRAIN_TIMEOUT=300ms",
+	}
 	p := start(t, env...)
 	q.publish("one")
 	<-h.calls
@@ -64,7 +71,8 @@ func TestSecondSignal(t *testing.T) {
 	t.Parallel()
 	_, q := newQueue(t)
 	h := serveHeld(t, "tcp", "127.0.0.1:0")
-	p := start(t, "NATS_URL="+q.url, "PELTON_MANIFEST="+manifest(t), "PELTON_HANDLER_ADDRESS="+h.address, "PELTON_DRAIN_TIMEOUT=1h")
+	p := start(t, "NATS_URL="+q.url, "PELTON_MANIFEST="+manifest(t), "PELTON_HANDLER_ADDRESS="+h.address,
+		"PELTON_DRAIN_TIMEOUT=1h")
 	q.publish("one")
 	<-h.calls
 	p.signal(syscall.SIGTERM)

@@ -87,7 +87,8 @@ func readManifest(getenv func(string) string) (*function.Function, error) {
 		text, name = string(b), path
 	}
 	if text == "" {
-		return nil, errors.New("PELTON_MANIFEST: not set (give the Function manifest, as YAML or JSON, or its path in PELTON_MANIFEST_FILE)")
+		return nil, errors.New("PELTON_MANIFEST: not set (give the Function manifest, as YAML or JSON, " +
+			"or its path in PELTON_MANIFEST_FILE)")
 	}
 	fns, problems := function.Parse([]byte(text), name)
 	if len(problems) > 0 {
@@ -108,11 +109,13 @@ func (s *settings) readHandler(getenv func(string) string) error {
 		return nil
 	case h.Protocol == function.ProtocolStream || h.Listen == function.ListenUnix:
 		if socket == "" {
-			return fmt.Errorf("PELTON_SOCKET: not set, and protocol %s with listen %q needs it (a path that both containers share)", h.Protocol, h.Listen)
+			return fmt.Errorf("PELTON_SOCKET: not set, and protocol %s with listen %q needs it "+
+				"(a path that both containers share)", h.Protocol, h.Listen)
 		}
 		s.network, s.address = "unix", socket
 	default:
-		s.network, s.address = "tcp", or(getenv("PELTON_HANDLER_ADDRESS"), net.JoinHostPort("127.0.0.1", strconv.Itoa(max(h.Port, 1))))
+		port := strconv.Itoa(max(h.Port, 1))
+		s.network, s.address = "tcp", or(getenv("PELTON_HANDLER_ADDRESS"), net.JoinHostPort("127.0.0.1", port))
 		if h.Port == 0 && getenv("PELTON_HANDLER_ADDRESS") == "" {
 			return errors.New("spec.handler.port: not set, and no PELTON_HANDLER_ADDRESS (host:port where the handler listens)")
 		}

@@ -107,7 +107,8 @@ func TestProtocols(t *testing.T) {
 		},
 		"http": func(t *testing.T) ([]string, func(*function.Spec)) {
 			h := serve(t, "tcp", "127.0.0.1:0")
-			return []string{"PELTON_HANDLER_ADDRESS=" + h.address}, func(s *function.Spec) { s.Handler.Protocol = function.ProtocolHTTP }
+			change := func(s *function.Spec) { s.Handler.Protocol = function.ProtocolHTTP }
+			return []string{"PELTON_HANDLER_ADDRESS=" + h.address}, change
 		},
 		"exec": func(*testing.T) ([]string, func(*function.Spec)) {
 			return nil, func(s *function.Spec) {

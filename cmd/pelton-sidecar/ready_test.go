@@ -85,12 +85,14 @@ func TestNotAllowed(t *testing.T) {
 // TestBadEnvironment names every problem at once and starts nothing.
 func TestBadEnvironment(t *testing.T) {
 	t.Parallel()
-	p := start(t, "PELTON_MANIFEST=kind: Function\nspec: {handler: {protocol: smoke}}", "PELTON_DRAIN_TIMEOUT=soon", "PELTON_PROVISION=maybe",
+	p := start(t, "PELTON_MANIFEST=kind: Function\nspec: {handler: {protocol: smoke}}", "PELTON_DRAIN_TIMEOUT=soon",
+		"PELTON_PROVISION=maybe",
 		"PELTON_LOG_LEVEL=loud", "NATS_CREDS=/does/not/exist")
 	if exit := p.end(); exit != 1 {
 		t.Errorf("exit code %d, want 1", exit)
 	}
-	contains(t, p.output(), "smoke", "spec.triggers", "metadata.name", "PELTON_DRAIN_TIMEOUT", "PELTON_PROVISION", "PELTON_LOG_LEVEL", "/does/not/exist")
+	contains(t, p.output(), "smoke", "spec.triggers", "metadata.name", "PELTON_DRAIN_TIMEOUT", "PELTON_PROVISION",
+		"PELTON_LOG_LEVEL", "/does/not/exist")
 }
 
 // TestEnvironment reads one variable after another.
@@ -110,8 +112,14 @@ func TestEnvironment(t *testing.T) {
 		"file that is missing": {map[string]string{"PELTON_MANIFEST_FILE": file + "s"}, "PELTON_MANIFEST_FILE: open"},
 		"two functions":        {map[string]string{"PELTON_MANIFEST": two}, "fn"},
 		"no port":              {map[string]string{"PELTON_MANIFEST": manifest(t)}, "spec.handler.port: not set"},
-		"drain timeout 0":      {map[string]string{"PELTON_MANIFEST": manifest(t), "PELTON_DRAIN_TIMEOUT": "0s"}, "PELTON_DRAIN_TIMEOUT"},
-		"probes off":           {map[string]string{"PELTON_MANIFEST_FILE": file, "PELTON_HANDLER_ADDRESS": "a:1", "PELTON_HEALTH_ADDRESS": "off"}, ""},
+		"drain timeout 0": {
+			map[string]string{"PELTON_MANIFEST": manifest(t), "PELTON_DRAIN_TIMEOUT": "0s"},
+			"PELTON_DRAIN_TIMEOUT",
+		},
+		"probes off": {map[string]string{
+			"PELTON_MANIFEST_FILE": file, "PELTON_HANDLER_ADDRESS": "a:1",
+			"PELTON_HEALTH_ADDRESS": "off",
+		}, ""},
 	} {
 		s, err := readSettings(func(name string) string { return c.env[name] })
 		switch {

@@ -62,7 +62,8 @@ func start(t *testing.T, env ...string) *program {
 	}
 	defer func() { _ = out.Close() }()
 	p.cmd = exec.Command(os.Args[0])
-	p.cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"), roleEnv+"="+roleSidecar, "PELTON_HEALTH_ADDRESS=127.0.0.1:0")
+	p.cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"), roleEnv+"="+roleSidecar,
+		"PELTON_HEALTH_ADDRESS=127.0.0.1:0")
 	p.cmd.Env = append(p.cmd.Env, env...)
 	p.cmd.Stderr = out
 	if err := p.cmd.Start(); err != nil {

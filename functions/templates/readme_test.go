@@ -48,7 +48,8 @@ func TestReadmeRunsNothingElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := strings.Count(string(readme), "\n```sh\n")
-	marked := regexp.MustCompile(`(?m)^<!-- (terminal 1|terminal 2|terminal 2: needs the nats command line|anywhere) -->\n`+"```sh\n").FindAll(readme, -1)
+	marks := `(?m)^<!-- (terminal 1|terminal 2|terminal 2: needs the nats command line|anywhere) -->\n`
+	marked := regexp.MustCompile(marks+"```sh\n").FindAll(readme, -1)
 	if len(marked) != all || all < 5 {
 		t.Errorf("README.md has %d shell blocks, %d of them marked with where to run them", all, len(marked))
 	}

@@ -148,7 +148,8 @@ func testOutcomes(t *testing.T, inv invoke.Invoker) {
 			t.Errorf("%s: %v", c.kind, err)
 			continue
 		}
-		if got.Kind != c.want.Kind || got.After != c.want.After || !strings.Contains(got.Reason, c.want.Reason) || got.Reply != nil {
+		if got.Kind != c.want.Kind || got.After != c.want.After || !strings.Contains(got.Reason, c.want.Reason) ||
+			got.Reply != nil {
 			t.Errorf("%s: outcome = %+v, want %+v", c.kind, got, c.want)
 		}
 	}

@@ -104,7 +104,8 @@ func TestGoInPeltonsModule(t *testing.T) {
 	if _, ok := files["go.mod"]; ok {
 		t.Error("a go.mod is written into a module")
 	}
-	if text := string(files["README.md"]) + string(files["function.yaml"]); strings.Contains(text, "-mod=mod") || strings.Contains(text, "go get") {
+	text := string(files["README.md"]) + string(files["function.yaml"])
+	if strings.Contains(text, "-mod=mod") || strings.Contains(text, "go get") {
 		t.Errorf("inside of Pelton's module nothing must be fetched:\n%s", text)
 	}
 }

@@ -3,8 +3,8 @@ package arch
 // module is the path of our module; in the tables below our own packages are named without it.
 const module = "github.com/pelton-dev/pelton"
 
-// layers are our packages from the bottom up. A package imports from layers below its own, and from its own family (a package
-// and what lies under it), never sideways or up. "/..." takes in what lies under a package.
+// layers are our packages from the bottom up. A package imports from layers below its own, and from its own family (a
+// package and what lies under it), never sideways or up. "/..." takes in what lies under a package.
 var layers = []layer{
 	{"contracts and leaves", "they know nothing of Pelton and can be read alone", []string{
 		"internal/function", "internal/lifecycle", "internal/process", "proto/...",
@@ -23,25 +23,40 @@ var layers = []layer{
 	{"for function authors", "an author's program is not a host", []string{"functions", "functions/templates"}},
 	{"the command line and the examples", "the only callers of everything", []string{"internal/cli", "functions/examples/..."}},
 	{"programs", "main functions are thin", []string{"cmd/..."}},
-	{"tools and tests", "nothing that is shipped links them", []string{"internal/natstest", "internal/bench/...", "internal/e2e/...", "internal/arch"}},
+	{
+		"tools and tests", "nothing that is shipped links them",
+		[]string{"internal/natstest", "internal/bench/...", "internal/e2e/...", "internal/arch"},
+	},
 }
 
 // rules say what a package, with all it imports, must not link.
 var rules = []rule{
 	{
-		of: "cmd/pelton", not: []string{"k8s.io/client-go/kubernetes/...", "sigs.k8s.io/controller-runtime/...", "github.com/kedacore/keda/v2/apis/..."},
+		of: "cmd/pelton", not: []string{
+			"k8s.io/client-go/kubernetes/...", "sigs.k8s.io/controller-runtime/...",
+			"github.com/kedacore/keda/v2/apis/...",
+		},
 		why: "the typed Kubernetes client alone adds 48 s to a cold build and 22 MB; the first `go run` is the first impression",
 	},
 	{
-		of: "cmd/pelton-sidecar", not: []string{"k8s.io/...", "sigs.k8s.io/...", "github.com/kedacore/...", "github.com/nats-io/nats-server/..."},
+		of: "cmd/pelton-sidecar", not: []string{
+			"k8s.io/...", "sigs.k8s.io/...", "github.com/kedacore/...",
+			"github.com/nats-io/nats-server/...",
+		},
 		why: "it runs next to every replica: 14 MiB resident at most, and nothing in it that can be attacked for no use",
 	},
 	{
-		of: "cmd/...", not: []string{"testing", "internal/natstest", "internal/invoke/invoketest", "internal/bench/...", "internal/arch"},
+		of: "cmd/...", not: []string{
+			"testing", "internal/natstest", "internal/invoke/invoketest", "internal/bench/...",
+			"internal/arch",
+		},
 		why: "test helpers do not belong into programs; they would bring flags and a second server along",
 	},
 	{
-		of: "functions", not: []string{"github.com/nats-io/...", "go.uber.org/zap", "cel.dev/...", "internal/sidecar", "internal/stream"},
+		of: "functions", not: []string{
+			"github.com/nats-io/...", "go.uber.org/zap", "cel.dev/...", "internal/sidecar",
+			"internal/stream",
+		},
 		why: "every Go function links the SDK: it talks to its sidecar and never to the queue",
 	},
 	{

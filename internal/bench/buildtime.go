@@ -16,7 +16,8 @@ func buildTime(ctx context.Context, r *rig, t *table) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(cache) }()
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(cache, "pelton"), "github.com/pelton-dev/pelton/cmd/pelton")
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(cache, "pelton"),
+		"github.com/pelton-dev/pelton/cmd/pelton")
 	cmd.Env = append(os.Environ(), "GOCACHE="+cache)
 	began := time.Now()
 	if out, err := cmd.CombinedOutput(); err != nil {

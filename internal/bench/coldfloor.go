@@ -100,7 +100,10 @@ func (f *floor) start(ctx context.Context, h *coldHandler) (time.Duration, error
 
 func (f *floor) startStream(ctx context.Context, h *coldHandler) (time.Duration, error) {
 	socket := f.r.socket("floor")
-	inv, err := streamcall.Listen(streamcall.Config{Socket: socket, Function: h.fn.Metadata.Name, Namespace: h.fn.Metadata.Namespace})
+	inv, err := streamcall.Listen(streamcall.Config{
+		Socket: socket, Function: h.fn.Metadata.Name,
+		Namespace: h.fn.Metadata.Namespace,
+	})
 	if err != nil {
 		return 0, err
 	}
@@ -115,7 +118,10 @@ func (f *floor) startStream(ctx context.Context, h *coldHandler) (time.Duration,
 		return 0, err
 	}
 	outcome, err := inv.Invoke(ctx, &invoke.Call{
-		Event:    &event.Event{ID: "1", Source: "/bench", Type: "bench.made", DataContentType: "application/json", Data: []byte(coldData)},
+		Event: &event.Event{
+			ID: "1", Source: "/bench", Type: "bench.made", DataContentType: "application/json",
+			Data: []byte(coldData),
+		},
 		Function: h.fn.Key().String(), Attempt: 1, Deadline: time.Now().Add(waitStart),
 	})
 	took := time.Since(began)

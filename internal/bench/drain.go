@@ -99,7 +99,9 @@ func benchEvent(subject string, i int, data []byte) *nats.Msg {
 }
 
 // drainOnce lets a feeder work off everything that a fresh consumer holds, from its process start on.
-func (r *rig) drainOnce(ctx context.Context, fn *function.Function, start func(consumer string) (workers, error)) (drained, error) {
+func (r *rig) drainOnce(ctx context.Context, fn *function.Function,
+	start func(consumer string) (workers, error),
+) (drained, error) {
 	c, err := r.freshConsumers(ctx, fn)
 	if err != nil {
 		return drained{}, err

@@ -87,7 +87,9 @@ func noteHTTP() error {
 func noteSDK() error {
 	n := newNoter()
 	go n.answer()
-	return functions.Serve(func(_ context.Context, e event.Event) (*event.Event, error) { return nil, n.note(time.Now(), e.Data()) })
+	return functions.Serve(func(_ context.Context, e event.Event) (*event.Event, error) {
+		return nil, n.note(time.Now(), e.Data())
+	})
 }
 
 // noteFrames is the same for bare frames.

@@ -29,7 +29,10 @@ func newPuller() (*puller, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &puller{nc: nc, inbox: nats.NewInbox(), next: "$JS.API.CONSUMER.MSG.NEXT.EVENTS." + os.Getenv("CONSUMER"), msgs: make(chan *nats.Msg, 4096)}
+	p := &puller{
+		nc: nc, inbox: nats.NewInbox(), next: "$JS.API.CONSUMER.MSG.NEXT.EVENTS." + os.Getenv("CONSUMER"),
+		msgs: make(chan *nats.Msg, 4096),
+	}
 	if _, err := nc.ChanSubscribe(p.inbox, p.msgs); err != nil {
 		return nil, err
 	}

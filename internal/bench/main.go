@@ -1,8 +1,8 @@
 // Command bench measures Pelton against the bare loop on the same machine, in the same run, and prints one table of ratios.
 //
 // The bare loop ("L") pulls, calls and acknowledges, and does nothing else: it is the limit of what a sidecar could reach
-// here. Server, sidecar, handler and bare loop are processes of their own; the sidecar is the real binary. Machines differ and
-// drift, so only the ratios mean anything. Everything it starts it also stops.
+// here. Server, sidecar, handler and bare loop are processes of their own; the sidecar is the real binary. Machines differ
+// and drift, so only the ratios mean anything. Everything it starts it also stops.
 //
 //	go run ./internal/bench               # everything
 //	go run ./internal/bench -only drain   # one part: drain, latency, stall, coldstart, wake, idle, memory, build
@@ -34,7 +34,8 @@ func main() {
 	flag.StringVar(&opts.only, "only", "", "comma-separated parts to run (default all)")
 	flag.IntVar(&opts.events, "n", 100_000, "events of the drain")
 	flag.IntVar(&opts.rounds, "rounds", 5, "rounds of the drain; the median counts")
-	flag.StringVar(&opts.transport, "transport", "", "one transport for the drain: \"http tcp\", \"http unix\" or stream (default all)")
+	flag.StringVar(&opts.transport, "transport", "",
+		"one transport for the drain: \"http tcp\", \"http unix\" or stream (default all)")
 	flag.BoolVar(&opts.quick, "quick", false, "a tenth of the runs and of the time, for a first look (not for the drain)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)

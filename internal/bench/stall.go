@@ -19,8 +19,8 @@ const (
 	stallGivesUp = 90 * time.Second
 )
 
-// stall looks for times in which the real sidecar settles nothing although there is work: the client library's own loops rest
-// for 30 seconds now and then, mostly at small concurrencies. There is a backlog from the start of each run to its end.
+// stall looks for times in which the real sidecar settles nothing although there is work: the client library's own loops
+// rest for 30 seconds now and then, mostly at small concurrencies. There is a backlog from the start of each run to its end.
 func stall(ctx context.Context, r *rig, t *table) error {
 	tr, subject := transports()[1], "events.bench.stall"
 	if err := r.preload(ctx, subject); err != nil {
@@ -43,7 +43,8 @@ func stall(ctx context.Context, r *rig, t *table) error {
 		}
 		r.deleteConsumers(fn)
 	}
-	t.limit(fmt.Sprintf("stall, sidecar, %s, %d runs, longest, ms", tr.name, runs), "%.0f", 1000, milliseconds(longest), "1.00 or less")
+	t.limit(fmt.Sprintf("stall, sidecar, %s, %d runs, longest, ms", tr.name, runs), "%.0f", 1000, milliseconds(longest),
+		"1.00 or less")
 	t.add("  runs that stalled", "0", fmt.Sprint(bad), "", "0")
 	return nil
 }

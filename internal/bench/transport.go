@@ -24,7 +24,10 @@ type transport struct {
 func transports() []transport {
 	return []transport{
 		{"http tcp", "handler-http", "loop-http", "handler-http", function.Handler{Protocol: function.ProtocolCloudEvents}},
-		{"http unix", "handler-http", "loop-raw", "handler-http", function.Handler{Protocol: function.ProtocolCloudEvents, Listen: function.ListenUnix}},
+		{
+			"http unix", "handler-http", "loop-raw", "handler-http",
+			function.Handler{Protocol: function.ProtocolCloudEvents, Listen: function.ListenUnix},
+		},
 		{"stream", "handler-sdk", "loop-frames", "handler-frames", function.Handler{Protocol: function.ProtocolStream}},
 	}
 }
@@ -32,7 +35,10 @@ func transports() []transport {
 // newFunction is a function with everything on: a filter, retries, run records.
 func newFunction(name string, t transport, subject string) *function.Function {
 	fn := &function.Function{APIVersion: function.APIVersion, Kind: function.Kind, Metadata: function.Metadata{Name: name}}
-	fn.Spec.Triggers = []function.Trigger{{Event: &function.EventTrigger{Subjects: []string{subject}, Filter: `event.type == "bench.made"`}}}
+	fn.Spec.Triggers = []function.Trigger{{Event: &function.EventTrigger{
+		Subjects: []string{subject},
+		Filter:   `event.type == "bench.made"`,
+	}}}
 	fn.Spec.Handler = t.spec
 	fn.Spec.Handler.Command = []string{"true"}
 	fn.Spec.Concurrency = concurrency

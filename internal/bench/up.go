@@ -40,7 +40,8 @@ func (r *rig) build(ctx context.Context, pkg, file string) error {
 // up starts the one-machine mode on a folder of functions, and waits until all of them are at zero.
 func (r *rig) up(ctx context.Context, program, folder string) (_ *machine, err error) {
 	m := &machine{program: program, stateDir: filepath.Join(folder, "state")}
-	m.process, err = r.start(exec.Command(program, "up", folder, "--port", "0", "--nats-port", "0", "--state-dir", m.stateDir, "-o", "json"))
+	m.process, err = r.start(exec.Command(program, "up", folder, "--port", "0", "--nats-port", "0", "--state-dir",
+		m.stateDir, "-o", "json"))
 	if err != nil {
 		return nil, err
 	}

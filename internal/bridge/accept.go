@@ -124,5 +124,6 @@ func refuseStore(err error) *problem {
 	case slices.ContainsFunc(codesFull, func(code jetstream.ErrorCode) bool { return hasCode(err, code) }):
 		return kindFull.refuse("There is no room for the event. Send it again later.").because(err).retryLater()
 	}
-	return kindUnavailable.refuse("The event store is not reachable or not ready. Send the event again later.").because(err).retryLater()
+	return kindUnavailable.refuse("The event store is not reachable or not ready. Send the event again later.").
+		because(err).retryLater()
 }

@@ -30,8 +30,14 @@ func TestRawBodyBecomesAnEvent(t *testing.T) {
 		name, path, contentType, body string
 		subject, dataType             string
 	}{
-		{"curl -d with JSON", "/events/hello", "application/x-www-form-urlencoded", `{"name":"you"}`, "events.hello", "application/json"},
-		{"curl -d with a form", "/events/hello", "application/x-www-form-urlencoded", "a=1&b=2", "events.hello", "application/x-www-form-urlencoded"},
+		{
+			"curl -d with JSON", "/events/hello", "application/x-www-form-urlencoded", `{"name":"you"}`, "events.hello",
+			"application/json",
+		},
+		{
+			"curl -d with a form", "/events/hello", "application/x-www-form-urlencoded", "a=1&b=2", "events.hello",
+			"application/x-www-form-urlencoded",
+		},
 		{"JSON without a type", "/events/orders.created", "", `[1]`, "events.orders.created", "application/json"},
 		{"text without a type", "/events/orders/created", "", `hi`, "events.orders.created", "text/plain; charset=utf-8"},
 		{"bytes without a type", "/events/A_b-1", "", "\x00\xff", "events.A_b-1", "application/octet-stream"},
@@ -135,7 +141,8 @@ func TestCloudEventsOfAllModesAreStoredAlike(t *testing.T) {
 func TestInboundNatsHeadersStayOutside(t *testing.T) {
 	t.Parallel()
 	b := serve(t)
-	got := wantAccepted(t, b.post(t, "/events/x", "1", "Nats-Rollup", "all", "Nats-TTL", "1s", "Nats-Msg-Id", "mine", "X-Other", "1"))
+	got := wantAccepted(t, b.post(t, "/events/x", "1", "Nats-Rollup", "all", "Nats-TTL", "1s", "Nats-Msg-Id", "mine",
+		"X-Other", "1"))
 	m, err := b.events.GetMsg(t.Context(), got.Sequence)
 	if err != nil {
 		t.Fatal(err)
@@ -258,7 +265,9 @@ func TestHTTPTriggerQueuesForItsFunction(t *testing.T) {
 		t.Errorf("GET queued on %s", got.Subject)
 	}
 	ce := []string{"ce-specversion", "1.0", "ce-id", "1", "ce-source", "/s", "ce-type", "t"}
-	if post, put := wantAccepted(t, b.post(t, "/thumbnails", "", ce...)), wantAccepted(t, b.do(t, "PUT", "/thumbnails", "", ce...)); put.Duplicate || post.Duplicate {
+	post := wantAccepted(t, b.post(t, "/thumbnails", "", ce...))
+	put := wantAccepted(t, b.do(t, "PUT", "/thumbnails", "", ce...))
+	if put.Duplicate || post.Duplicate {
 		t.Errorf("one event for two functions: %+v, %+v", post, put)
 	}
 	a := b.do(t, "DELETE", "/thumbnails", "")

@@ -43,8 +43,14 @@ func TestBadBinaryEventsAreRefused(t *testing.T) {
 		name, request, code string
 		faults              int
 	}{
-		{"[C01] nothing but a version", binaryHead("ce-id", "<none>", "ce-source", "<none>", "ce-type", "<none>"), "missing-attribute", 3},
-		{"[C01] nothing but an id", binaryHead("ce-specversion", "<none>", "ce-source", "<none>", "ce-type", "<none>"), "missing-attribute", 3},
+		{
+			"[C01] nothing but a version", binaryHead("ce-id", "<none>", "ce-source", "<none>", "ce-type", "<none>"),
+			"missing-attribute", 3,
+		},
+		{
+			"[C01] nothing but an id", binaryHead("ce-specversion", "<none>", "ce-source", "<none>", "ce-type", "<none>"),
+			"missing-attribute", 3,
+		},
 		{"[C01] empty id and type", binaryHead("ce-id", "", "ce-type", ""), "missing-attribute", 2},
 		{"[C01] blank id", binaryHead("ce-id", "%20"), "invalid-attribute", 1},
 		{"[C02] version 0.3", binaryHead("ce-specversion", "0.3"), "unsupported-specversion", 1},
@@ -67,7 +73,10 @@ func TestBadBinaryEventsAreRefused(t *testing.T) {
 		{"[C13] source with a space", binaryHead("ce-source", "a%20b"), "invalid-attribute", 1},
 		{"[C13] relative schema", binaryHead("ce-dataschema", "/x"), "invalid-attribute", 1},
 		{"[C13] empty subject", binaryHead("ce-subject", ""), "invalid-attribute", 1},
-		{"many at once", binaryHead("ce-specversion", "9", "ce-id", "<none>", "ce-source", "a%20b", "ce-time", "x"), "invalid-event", 4},
+		{
+			"many at once", binaryHead("ce-specversion", "9", "ce-id", "<none>", "ce-source", "a%20b", "ce-time", "x"),
+			"invalid-event", 4,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -171,12 +180,18 @@ func TestOddStructuredEventsAreTaken(t *testing.T) {
 	}{
 		{"[C11] null is unset", document("ext", "null"), func(e *event.Event) bool { return len(e.Extensions) == 0 }},
 		{"[C11] true", document("ext", "true"), func(e *event.Event) bool { v, _ := e.Extension("ext"); return v == "true" }},
-		{"[C12] leap second", document("time", `"2016-12-31T23:59:60Z"`), func(e *event.Event) bool { return e.Time == "2016-12-31T23:59:60Z" }},
+		{
+			"[C12] leap second", document("time", `"2016-12-31T23:59:60Z"`),
+			func(e *event.Event) bool { return e.Time == "2016-12-31T23:59:60Z" },
+		},
 		{"[C12] null time", document("time", "null"), func(e *event.Event) bool { return e.Time == "" }},
 		{"[C15] own case", document("datacontenttype", `"TEXT/Plain; CharSet=UTF-8"`, "data", `"a"`), func(e *event.Event) bool {
 			return e.DataContentType == "TEXT/Plain; CharSet=UTF-8" && string(e.Data) == "a"
 		}},
-		{"[C15] JSON text in JSON", document("datacontenttype", `"application/a+json"`, "data", `"{}"`), func(e *event.Event) bool { return string(e.Data) == `"{}"` }},
+		{
+			"[C15] JSON text in JSON", document("datacontenttype", `"application/a+json"`, "data", `"{}"`),
+			func(e *event.Event) bool { return string(e.Data) == `"{}"` },
+		},
 		{"[C18] big numbers in data", document("data", `[1e400,`+strings.Repeat("9", 100)+`]`), func(e *event.Event) bool {
 			return string(e.Data) == `[1e400,`+strings.Repeat("9", 100)+`]`
 		}},
@@ -191,7 +206,8 @@ func TestOddStructuredEventsAreTaken(t *testing.T) {
 		})
 	}
 	t.Run("[C16] the body wins", func(t *testing.T) {
-		got := wantAccepted(t, b.post(t, "/events/x", document("id", `"body"`), "Content-Type", structured, "ce-id", "header", "ce-specversion", "9"))
+		got := wantAccepted(t, b.post(t, "/events/x", document("id", `"body"`), "Content-Type", structured, "ce-id", "header",
+			"ce-specversion", "9"))
 		if got.ID != "body" {
 			t.Errorf("id %q", got.ID)
 		}
@@ -217,12 +233,22 @@ func TestBadBatchesStoreNothing(t *testing.T) {
 	}{
 		{"101 events", "/events/x", many(101), 413, "batch-too-large", ""},
 		{"one bad", "/events/x", "[" + good(0) + "," + document("id", `""`) + "," + good(2) + "]", 400, "missing-attribute", "/1"},
-		{"bad in several", "/events/x", "[" + document("id", `""`) + "," + good(1) + "," + document("type", `""`, "time", `"x"`) + "]", 400, "invalid-event", "/2"},
+		{
+			"bad in several", "/events/x",
+			"[" + document("id", `""`) + "," + good(1) + "," + document("type", `""`, "time", `"x"`) + "]",
+			400, "invalid-event", "/2",
+		},
 		{"one that is no object", "/events/x", "[" + good(0) + ",7]", 400, "", "/1"},
 		{"no array", "/events/x", good(0), 400, "", ""},
 		{"cut short", "/events/x", "[" + good(0), 400, "invalid-json", ""},
-		{"a type that is no subject", "/events", "[" + good(0) + "," + document("id", `"2"`, "type", `"a b"`) + "]", 400, "type-is-no-subject", "Event 1"},
-		{"30 bad ones", "/events/x", "[" + strings.Repeat(document("id", `""`)+",", 29) + document("id", `""`) + "]", 400, "missing-attribute", "/19"},
+		{
+			"a type that is no subject", "/events", "[" + good(0) + "," + document("id", `"2"`, "type", `"a b"`) + "]", 400,
+			"type-is-no-subject", "Event 1",
+		},
+		{
+			"30 bad ones", "/events/x", "[" + strings.Repeat(document("id", `""`)+",", 29) + document("id", `""`) + "]", 400,
+			"missing-attribute", "/19",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -244,7 +270,10 @@ func TestBadBatchesStoreNothing(t *testing.T) {
 func TestTypesThatAreNoSubject(t *testing.T) {
 	t.Parallel()
 	b := serve(t)
-	for _, kind := range []string{"*", ">", "a.*", "a.>", "a b", "a..b", ".a", "a.", "a/b", "é", "$JS.API", strings.Repeat("a", 65), strings.Repeat("a.", 17) + "a"} {
+	for _, kind := range []string{
+		"*", ">", "a.*", "a.>", "a b", "a..b", ".a", "a.", "a/b", "é", "$JS.API",
+		strings.Repeat("a", 65), strings.Repeat("a.", 17) + "a",
+	} {
 		before := b.count(t)
 		a := b.post(t, "/events", document("type", fmt.Sprintf("%q", kind)), "Content-Type", structured)
 		p := wantProblem(t, a, http.StatusBadRequest, "type-is-no-subject")
@@ -259,9 +288,12 @@ func TestTooLargeEventsAreRefusedBeforePublishing(t *testing.T) {
 	t.Parallel()
 	b := serve(t, func(c *Config) { c.MaxMessage = 4 << 10 })
 	for name, request := range map[string][]string{
-		"data":           {"/events/x", strings.Repeat("x", 4<<10)},
-		"attributes":     {"/events/x", document("subject", `"`+strings.Repeat("x", 4000)+`"`), "Content-Type", structured},
-		"one in a batch": {"/events/x", "[" + document() + "," + document("id", `"2"`, "data", `"`+strings.Repeat("x", 4<<10)+`"`) + "]", "Content-Type", batch},
+		"data":       {"/events/x", strings.Repeat("x", 4<<10)},
+		"attributes": {"/events/x", document("subject", `"`+strings.Repeat("x", 4000)+`"`), "Content-Type", structured},
+		"one in a batch": {
+			"/events/x", "[" + document() + "," + document("id", `"2"`, "data", `"`+strings.Repeat("x", 4<<10)+`"`) + "]",
+			"Content-Type", batch,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := b.count(t)
@@ -280,6 +312,7 @@ func TestAttributesBeyondNATS(t *testing.T) {
 		members = append(members, fmt.Sprint("ext", i), `"`+strings.Repeat("é", 1900)+`"`)
 	}
 	before := b.count(t)
-	wantProblem(t, b.post(t, "/events/x", document(members...), "Content-Type", structured), http.StatusRequestEntityTooLarge, "event-too-large")
+	wantProblem(t, b.post(t, "/events/x", document(members...), "Content-Type", structured),
+		http.StatusRequestEntityTooLarge, "event-too-large")
 	b.unharmed(t, before)
 }

@@ -25,56 +25,95 @@ func TestBadHTTPIsRefused(t *testing.T) {
 		name, request string
 		status        int
 		code          string
-		header        [2]string // one header the answer must have
+		header        string // "Name: value" of one header the answer must have
 	}{
-		{"[B02] two Content-Lengths", post + "Content-Length: 1\r\nContent-Length: 2\r\n\r\n12", 400, "malformed-request", [2]string{}},
-		{"[B02] negative Content-Length", post + "Content-Length: -1\r\n\r\n", 400, "malformed-request", [2]string{}},
-		{"[B02] signed Content-Length", post + "Content-Length: +2\r\n\r\n12", 400, "malformed-request", [2]string{}},
-		{"[B02] Content-Length that is no number", post + "Content-Length: abc\r\n\r\n", 400, "malformed-request", [2]string{}},
-		{"[B02] Content-Length over int64", post + "Content-Length: 99999999999999999999\r\n\r\n", 400, "malformed-request", [2]string{}},
-		{"[B03] gzip as transfer encoding", post + "Transfer-Encoding: gzip\r\n\r\n", 501, "unsupported-transfer-encoding", [2]string{}},
-		{"[B03] xchunked", post + "Transfer-Encoding: xchunked\r\n\r\n", 501, "unsupported-transfer-encoding", [2]string{}},
-		{"[B03] chunked twice", post + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 501, "unsupported-transfer-encoding", [2]string{}},
-		{"[B04] chunk size that is no number", chunked + "zz\r\n1\r\n0\r\n\r\n", 400, "malformed-body", [2]string{}},
-		{"[B04] chunk longer than its size", chunked + "1\r\n123\r\n0\r\n\r\n", 400, "malformed-body", [2]string{}},
-		{"[B05] space before the colon", post + "X-A : 1\r\n\r\n", 400, "malformed-request", [2]string{}},
-		{"[B05] NUL in a header", post + "X-A: \x00\r\n\r\n", 400, "malformed-request", [2]string{}},
-		{"[B05] no Host", "POST /events/x HTTP/1.1\r\n\r\n", 400, "malformed-request", [2]string{}},
-		{"[B05] two Hosts", post + "Host: localhost\r\n\r\n", 400, "malformed-request", [2]string{}},
-		{"[B05] HTTP/9.9", "POST /events/x HTTP/9.9\r\nHost: localhost\r\n\r\n", 505, "unsupported-version", [2]string{}},
-		{"[B05] bad escape", wireHead("POST", "/events/%zz") + "\r\n", 400, "malformed-request", [2]string{}},
-		{"[B05] not HTTP", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400, "malformed-request", [2]string{}},
-		{"[B07] 64 KiB of header", post + "X-A: " + strings.Repeat("a", 64<<10) + "\r\n\r\n", 431, "header-too-large", [2]string{}},
-		{"[B07] a name of 8 KiB, 40 KiB in all", post + repeat(strings.Repeat("a", 8<<10)+"%d: 1\r\n", 5) + "\r\n", 431, "header-too-large", [2]string{}},
-		{"[B07] 200 fields", post + repeat("X-%d: 1\r\n", 200) + "\r\n", 431, "header-too-large", [2]string{}},
-		{"[B07] 101 fields of one name", post + repeat("X-A: %d\r\n", 101) + "\r\n", 431, "header-too-large", [2]string{}},
-		{"[B08] body over the limit, announced", post + "Content-Length: 1001\r\n\r\n", 413, "body-too-large", [2]string{}},
-		{"[B08] body over the limit, chunked", chunked + "3e9\r\n" + strings.Repeat("x", 1001) + "\r\n0\r\n\r\n", 413, "body-too-large", [2]string{}},
-		{"[B11] GET", wireHead("GET", "/events/x") + "\r\n", 405, "method-not-allowed", [2]string{"Allow", "POST, OPTIONS"}},
-		{"[B11] PUT", wireHead("PUT", "/events/x") + "\r\n", 405, "method-not-allowed", [2]string{"Allow", "POST, OPTIONS"}},
-		{"[B11] TRACE", wireHead("TRACE", "/events/x") + "\r\n", 405, "method-not-allowed", [2]string{"Allow", "POST, OPTIONS"}},
-		{"[B11] FOO", wireHead("FOO", "/events/x") + "\r\n", 405, "method-not-allowed", [2]string{"Allow", "POST, OPTIONS"}},
-		{"[B11] PRI of HTTP/2", "PRI * HTTP/2.0\r\nHost: localhost\r\n\r\nSM\r\n\r\n", 505, "unsupported-version", [2]string{}},
-		{"[B15] gzip", post + "Content-Encoding: gzip\r\nContent-Length: 1\r\n\r\n1", 415, "unsupported-content-encoding", [2]string{"Accept-Encoding", "identity"}},
-		{"[B15] identity, then br", post + "Content-Encoding: identity\r\nContent-Encoding: br\r\nContent-Length: 1\r\n\r\n1", 415, "unsupported-content-encoding", [2]string{}},
-		{"[B16] gzip announced huge", post + "Content-Encoding: gzip\r\nContent-Length: 10000000000\r\n\r\n", 415, "unsupported-content-encoding", [2]string{}},
-		{"[B17] Expect for something else", post + "Expect: tea\r\nContent-Length: 1\r\n\r\n1", 417, "unsupported-expectation", [2]string{}},
-		{"[B17] 100-continue over the limit", post + "Expect: 100-continue\r\nContent-Length: 1001\r\n\r\n", 413, "body-too-large", [2]string{}},
-		{"[B19] another event format", post + "Content-Type: application/cloudevents+xml\r\nContent-Length: 3\r\n\r\n<a>", 415, "unsupported-media-type", [2]string{"Accept-Post", acceptPost}},
-		{"[B20] token in the URL", wireHead("POST", "/events/x?access_token=secret") + "\r\n", 400, "token-in-query", [2]string{}},
-		{"[C22] webhook handshake", wireHead("OPTIONS", "/events/x") + "WebHook-Request-Origin: evil.example\r\n\r\n", 403, "webhook-origin", [2]string{"Allow", "POST, OPTIONS"}},
-		{"OPTIONS *", "OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n", 404, "not-found", [2]string{}},
-		{"CONNECT", "CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n", 404, "not-found", [2]string{}},
-		{"another site's Host", "POST /events/x HTTP/1.1\r\nHost: evil.example\r\n\r\n", 421, "host-not-allowed", [2]string{}},
-		{"another site's absolute URL", "POST http://evil.example/events/x HTTP/1.1\r\nHost: localhost\r\n\r\n", 421, "host-not-allowed", [2]string{}},
-		{"HTTP/1.0 without a Host", "POST /events/x HTTP/1.0\r\n\r\n", 421, "host-not-allowed", [2]string{}},
-		{"plain data without a subject", wireHead("POST", "/events") + "Content-Length: 1\r\n\r\n1", 400, "not-an-event", [2]string{}},
-		{"Idempotency-Key too long", post + "Idempotency-Key: " + strings.Repeat("k", 256) + "\r\n\r\n", 400, "invalid-idempotency-key", [2]string{}},
-		{"Idempotency-Key with a space", post + "Idempotency-Key: a b\r\n\r\n", 400, "invalid-idempotency-key", [2]string{}},
-		{"Idempotency-Key empty", post + "Idempotency-Key:\r\n\r\n", 400, "invalid-idempotency-key", [2]string{}},
-		{"Idempotency-Key twice", post + "Idempotency-Key: a\r\nIdempotency-Key: a\r\n\r\n", 400, "invalid-idempotency-key", [2]string{}},
-		{"Content-Type that is none", post + "Content-Type: ///\r\nContent-Length: 1\r\n\r\n1", 400, "invalid-attribute", [2]string{}},
-		{"Content-Type twice", post + "Content-Type: a/b\r\nContent-Type: c/d\r\nContent-Length: 1\r\n\r\n1", 400, "duplicate-header", [2]string{}},
+		{"[B02] two Content-Lengths", post + "Content-Length: 1\r\nContent-Length: 2\r\n\r\n12", 400, "malformed-request", ""},
+		{"[B02] negative Content-Length", post + "Content-Length: -1\r\n\r\n", 400, "malformed-request", ""},
+		{"[B02] signed Content-Length", post + "Content-Length: +2\r\n\r\n12", 400, "malformed-request", ""},
+		{"[B02] Content-Length that is no number", post + "Content-Length: abc\r\n\r\n", 400, "malformed-request", ""},
+		{"[B02] Content-Length over int64", post + "Content-Length: 99999999999999999999\r\n\r\n", 400, "malformed-request", ""},
+		{"[B03] gzip as transfer encoding", post + "Transfer-Encoding: gzip\r\n\r\n", 501, "unsupported-transfer-encoding", ""},
+		{"[B03] xchunked", post + "Transfer-Encoding: xchunked\r\n\r\n", 501, "unsupported-transfer-encoding", ""},
+		{
+			"[B03] chunked twice", post + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+			501, "unsupported-transfer-encoding", "",
+		},
+		{"[B04] chunk size that is no number", chunked + "zz\r\n1\r\n0\r\n\r\n", 400, "malformed-body", ""},
+		{"[B04] chunk longer than its size", chunked + "1\r\n123\r\n0\r\n\r\n", 400, "malformed-body", ""},
+		{"[B05] space before the colon", post + "X-A : 1\r\n\r\n", 400, "malformed-request", ""},
+		{"[B05] NUL in a header", post + "X-A: \x00\r\n\r\n", 400, "malformed-request", ""},
+		{"[B05] no Host", "POST /events/x HTTP/1.1\r\n\r\n", 400, "malformed-request", ""},
+		{"[B05] two Hosts", post + "Host: localhost\r\n\r\n", 400, "malformed-request", ""},
+		{"[B05] HTTP/9.9", "POST /events/x HTTP/9.9\r\nHost: localhost\r\n\r\n", 505, "unsupported-version", ""},
+		{"[B05] bad escape", wireHead("POST", "/events/%zz") + "\r\n", 400, "malformed-request", ""},
+		{"[B05] not HTTP", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400, "malformed-request", ""},
+		{"[B07] 64 KiB of header", post + "X-A: " + strings.Repeat("a", 64<<10) + "\r\n\r\n", 431, "header-too-large", ""},
+		{
+			"[B07] a name of 8 KiB, 40 KiB in all", post + repeat(strings.Repeat("a", 8<<10)+"%d: 1\r\n", 5) + "\r\n",
+			431, "header-too-large", "",
+		},
+		{"[B07] 200 fields", post + repeat("X-%d: 1\r\n", 200) + "\r\n", 431, "header-too-large", ""},
+		{"[B07] 101 fields of one name", post + repeat("X-A: %d\r\n", 101) + "\r\n", 431, "header-too-large", ""},
+		{"[B08] body over the limit, announced", post + "Content-Length: 1001\r\n\r\n", 413, "body-too-large", ""},
+		{
+			"[B08] body over the limit, chunked", chunked + "3e9\r\n" + strings.Repeat("x", 1001) + "\r\n0\r\n\r\n",
+			413, "body-too-large", "",
+		},
+		{"[B11] GET", wireHead("GET", "/events/x") + "\r\n", 405, "method-not-allowed", "Allow: POST, OPTIONS"},
+		{"[B11] PUT", wireHead("PUT", "/events/x") + "\r\n", 405, "method-not-allowed", "Allow: POST, OPTIONS"},
+		{"[B11] TRACE", wireHead("TRACE", "/events/x") + "\r\n", 405, "method-not-allowed", "Allow: POST, OPTIONS"},
+		{"[B11] FOO", wireHead("FOO", "/events/x") + "\r\n", 405, "method-not-allowed", "Allow: POST, OPTIONS"},
+		{"[B11] PRI of HTTP/2", "PRI * HTTP/2.0\r\nHost: localhost\r\n\r\nSM\r\n\r\n", 505, "unsupported-version", ""},
+		{
+			"[B15] gzip", post + "Content-Encoding: gzip\r\nContent-Length: 1\r\n\r\n1",
+			415, "unsupported-content-encoding", "Accept-Encoding: identity",
+		},
+		{
+			"[B15] identity, then br", post + "Content-Encoding: identity\r\nContent-Encoding: br\r\nContent-Length: 1\r\n\r\n1",
+			415, "unsupported-content-encoding", "",
+		},
+		{
+			"[B16] gzip announced huge", post + "Content-Encoding: gzip\r\nContent-Length: 10000000000\r\n\r\n",
+			415, "unsupported-content-encoding", "",
+		},
+		{
+			"[B17] Expect for something else", post + "Expect: tea\r\nContent-Length: 1\r\n\r\n1",
+			417, "unsupported-expectation", "",
+		},
+		{
+			"[B17] 100-continue over the limit", post + "Expect: 100-continue\r\nContent-Length: 1001\r\n\r\n",
+			413, "body-too-large", "",
+		},
+		{
+			"[B19] another event format", post + "Content-Type: application/cloudevents+xml\r\nContent-Length: 3\r\n\r\n<a>",
+			415, "unsupported-media-type", "Accept-Post: " + acceptPost,
+		},
+		{"[B20] token in the URL", wireHead("POST", "/events/x?access_token=secret") + "\r\n", 400, "token-in-query", ""},
+		{
+			"[C22] webhook handshake", wireHead("OPTIONS", "/events/x") + "WebHook-Request-Origin: evil.example\r\n\r\n",
+			403, "webhook-origin", "Allow: POST, OPTIONS",
+		},
+		{"OPTIONS *", "OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n", 404, "not-found", ""},
+		{"CONNECT", "CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n", 404, "not-found", ""},
+		{"another site's Host", "POST /events/x HTTP/1.1\r\nHost: evil.example\r\n\r\n", 421, "host-not-allowed", ""},
+		{
+			"another site's absolute URL", "POST http://evil.example/events/x HTTP/1.1\r\nHost: localhost\r\n\r\n",
+			421, "host-not-allowed", "",
+		},
+		{"HTTP/1.0 without a Host", "POST /events/x HTTP/1.0\r\n\r\n", 421, "host-not-allowed", ""},
+		{"plain data without a subject", wireHead("POST", "/events") + "Content-Length: 1\r\n\r\n1", 400, "not-an-event", ""},
+		{
+			"Idempotency-Key too long", post + "Idempotency-Key: " + strings.Repeat("k", 256) + "\r\n\r\n",
+			400, "invalid-idempotency-key", "",
+		},
+		{"Idempotency-Key with a space", post + "Idempotency-Key: a b\r\n\r\n", 400, "invalid-idempotency-key", ""},
+		{"Idempotency-Key empty", post + "Idempotency-Key:\r\n\r\n", 400, "invalid-idempotency-key", ""},
+		{"Idempotency-Key twice", post + "Idempotency-Key: a\r\nIdempotency-Key: a\r\n\r\n", 400, "invalid-idempotency-key", ""},
+		{"Content-Type that is none", post + "Content-Type: ///\r\nContent-Length: 1\r\n\r\n1", 400, "invalid-attribute", ""},
+		{
+			"Content-Type twice", post + "Content-Type: a/b\r\nContent-Type: c/d\r\nContent-Length: 1\r\n\r\n1",
+			400, "duplicate-header", "",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -86,8 +125,8 @@ func TestBadHTTPIsRefused(t *testing.T) {
 			if !a.Close || rest != "" {
 				t.Errorf("close %v, then %q; want the connection closed", a.Close, rest)
 			}
-			if name := tt.header[0]; name != "" && a.Header.Get(name) != tt.header[1] {
-				t.Errorf("%s: %q, want %q", name, a.Header.Get(name), tt.header[1])
+			if name, value, _ := strings.Cut(tt.header, ": "); a.Header.Get(name) != value {
+				t.Errorf("%s: %q, want %q", name, a.Header.Get(name), value)
 			}
 			b.unharmed(t, before)
 		})
@@ -100,8 +139,10 @@ func TestBadPathsAreNotFound(t *testing.T) {
 	b := serve(t)
 	for _, path := range []string{
 		"/events/../x", "/events/./x", "/events//x", "//events/x", "/events/x/", "/events/", "/events/x/../y", "/events/%2e%2e",
-		"/%65vents/x", "/events%2fx", "/events/a%2fb", "/events/a%00b", "/events/a%0d%0ab", "/events/*", "/events/>", "/events/a.*",
-		"/events/a.>", "/events/a..b", "/events/.a", "/events/a.", "/events/a%20b", "/events/a%2eb", "/events/%C3%A9", "/events/$JS",
+		"/%65vents/x", "/events%2fx", "/events/a%2fb", "/events/a%00b", "/events/a%0d%0ab", "/events/*", "/events/>",
+		"/events/a.*",
+		"/events/a.>", "/events/a..b", "/events/.a", "/events/a.", "/events/a%20b", "/events/a%2eb", "/events/%C3%A9",
+		"/events/$JS",
 		"/events/a:b", "/events/" + strings.Repeat("a", 65), "/events/" + strings.Repeat("a.", 16) + "a",
 		"/events/" + strings.Repeat("abcdefghi.", 19) + "abcd", "/", "/event", "/eventsx", "/EVENTS/x", "/favicon.ico", "*",
 	} {
@@ -151,7 +192,8 @@ func TestChunkedWithContentLength(t *testing.T) {
 	t.Parallel()
 	b := serve(t)
 	smuggled := wireHead("POST", "/events/smuggled") + "Content-Length: 1\r\n\r\n1"
-	a, rest := b.wire(t, wireHead("POST", "/events/x")+"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n"+smuggled)
+	head := wireHead("POST", "/events/x") + "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n"
+	a, rest := b.wire(t, head+"1\r\na\r\n0\r\n\r\n"+smuggled)
 	if e := b.decoded(t, wantAccepted(t, a).Sequence); string(e.Data) != "a" {
 		t.Errorf("data %q", e.Data)
 	}
@@ -179,7 +221,8 @@ func TestContinueComesAfterTheChecks(t *testing.T) {
 	t.Parallel()
 	b := serve(t)
 	c := b.dial(t)
-	if _, err := io.WriteString(c, wireHead("POST", "/events/x")+"Expect: 100-continue\r\nContent-Length: 1\r\n\r\n"); err != nil {
+	request := wireHead("POST", "/events/x") + "Expect: 100-continue\r\nContent-Length: 1\r\n\r\n"
+	if _, err := io.WriteString(c, request); err != nil {
 		t.Fatal(err)
 	}
 	r := bufio.NewReader(c)

@@ -43,7 +43,8 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, *prob
 const firstRead = 64 << 10
 
 func (s *Server) bodyTooLarge() *problem {
-	return kindBodyTooLarge.refuse("A body may have at most %d bytes. Keep large data elsewhere and send a reference to it.", s.cfg.MaxBody)
+	return kindBodyTooLarge.refuse("A body may have at most %d bytes. Keep large data elsewhere and send a reference to it.",
+		s.cfg.MaxBody)
 }
 
 // bodyFault says what went wrong in our words: those of net/http name addresses.

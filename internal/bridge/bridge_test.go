@@ -186,7 +186,10 @@ func decode(t testing.TB, s jetstream.Stream, seq uint64) *event.Event {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := event.Decode(&event.Message{Subject: m.Subject, Header: m.Header, Data: m.Data, Stream: "EVENTS", Sequence: seq, Time: m.Time})
+	e, err := event.Decode(&event.Message{
+		Subject: m.Subject, Header: m.Header, Data: m.Data, Stream: "EVENTS",
+		Sequence: seq, Time: m.Time,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,7 +235,8 @@ func wantProblem(t testing.TB, a answer, status int, code string) problem {
 	if !uuidPattern.MatchString(id) || p.Instance != "urn:uuid:"+id {
 		t.Errorf("request id %q, instance %q", id, p.Instance)
 	}
-	if p.Status != status || p.Code != code || p.Type != problemBase+p.Code || p.Title == "" || p.Detail == "" || len(p.Errors) > 20 {
+	if p.Status != status || p.Code != code || p.Type != problemBase+p.Code || p.Title == "" || p.Detail == "" ||
+		len(p.Errors) > 20 {
 		t.Errorf("want %d %s, got %s", status, code, a.body)
 	}
 	if leak := leaks.Find(a.body); leak != nil {

@@ -29,18 +29,30 @@ var (
 	kindEventTooLarge = kind{http.StatusRequestEntityTooLarge, "event-too-large", "The event is too large"}
 	kindBatchTooLarge = kind{http.StatusRequestEntityTooLarge, event.CodeBatchTooLarge, "The batch has too many events"}
 
-	kindEncoding        = kind{http.StatusUnsupportedMediaType, "unsupported-content-encoding", "The body must not be compressed"}
-	kindMediaType       = kind{http.StatusUnsupportedMediaType, event.CodeUnsupportedMediaType, "The media type is not supported"}
+	kindEncoding = kind{
+		http.StatusUnsupportedMediaType, "unsupported-content-encoding",
+		"The body must not be compressed",
+	}
+	kindMediaType = kind{
+		http.StatusUnsupportedMediaType, event.CodeUnsupportedMediaType,
+		"The media type is not supported",
+	}
 	kindExpectation     = kind{http.StatusExpectationFailed, "unsupported-expectation", "The Expect header cannot be met"}
 	kindMisdirected     = kind{http.StatusMisdirectedRequest, "host-not-allowed", "The Host header names another server"}
 	kindTooManyFields   = kind{http.StatusRequestHeaderFieldsTooLarge, "header-too-large", "The request header is too large"}
-	kindTooManyFromHere = kind{http.StatusTooManyRequests, "too-many-connections", "There are too many connections from this address"}
+	kindTooManyFromHere = kind{
+		http.StatusTooManyRequests, "too-many-connections",
+		"There are too many connections from this address",
+	}
 
 	kindInternal         = kind{http.StatusInternalServerError, "internal-error", "Something went wrong here"}
-	kindTransferEncoding = kind{http.StatusNotImplemented, "unsupported-transfer-encoding", "The transfer encoding is not supported"}
-	kindVersion          = kind{http.StatusHTTPVersionNotSupported, "unsupported-version", "The HTTP version is not supported"}
-	kindUnavailable      = kind{http.StatusServiceUnavailable, "store-unavailable", "Events cannot be stored at the moment"}
-	kindFull             = kind{http.StatusServiceUnavailable, "store-full", "The stream takes no more events at the moment"}
-	kindStoreTimeout     = kind{http.StatusServiceUnavailable, "store-timeout", "The event was not stored in time"}
-	kindTooMany          = kind{http.StatusServiceUnavailable, "too-many-connections", "There are too many connections"}
+	kindTransferEncoding = kind{
+		http.StatusNotImplemented, "unsupported-transfer-encoding",
+		"The transfer encoding is not supported",
+	}
+	kindVersion      = kind{http.StatusHTTPVersionNotSupported, "unsupported-version", "The HTTP version is not supported"}
+	kindUnavailable  = kind{http.StatusServiceUnavailable, "store-unavailable", "Events cannot be stored at the moment"}
+	kindFull         = kind{http.StatusServiceUnavailable, "store-full", "The stream takes no more events at the moment"}
+	kindStoreTimeout = kind{http.StatusServiceUnavailable, "store-timeout", "The event was not stored in time"}
+	kindTooMany      = kind{http.StatusServiceUnavailable, "too-many-connections", "There are too many connections"}
 )

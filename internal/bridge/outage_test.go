@@ -37,7 +37,8 @@ func TestServerDownIsSaidAtOnce(t *testing.T) {
 	for range 20 {
 		wantProblem(t, b.post(t, "/events/x", "1"), http.StatusServiceUnavailable, "store-unavailable")
 	}
-	wantProblem(t, b.post(t, "/events/x", "["+document()+","+document("id", `"2"`)+"]", "Content-Type", batch), 503, "store-unavailable")
+	wantProblem(t, b.post(t, "/events/x", "["+document()+","+document("id", `"2"`)+"]", "Content-Type", batch), 503,
+		"store-unavailable")
 	b.nats.Restart(t)
 	natstest.Eventually(t, func() error {
 		if a := b.post(t, "/events/x", "1"); a.StatusCode != http.StatusAccepted {
@@ -110,7 +111,8 @@ func TestFullStream(t *testing.T) {
 		wantAccepted(t, b.post(t, "/events/x", "1"))
 	}
 	// A batch with room for one only is refused as a whole.
-	wantProblem(t, b.post(t, "/events/x", "["+document()+","+document("id", `"2"`)+"]", "Content-Type", batch), 503, "store-full")
+	wantProblem(t, b.post(t, "/events/x", "["+document()+","+document("id", `"2"`)+"]", "Content-Type", batch), 503,
+		"store-full")
 	if n := b.count(t); n != 2 {
 		t.Errorf("stored %d, want 2", n)
 	}
@@ -305,7 +307,8 @@ func TestProblemsAreLoggedWithoutSecrets(t *testing.T) {
 	b := serve(t, func(c *Config) { c.Logger, c.Token = zap.New(core), testToken })
 	b.post(t, "/events/x?access_token=canary-query", "canary-payload", "Authorization", "Bearer canary-header")
 	b.post(t, "/events/x", "canary-payload", "Authorization", "Bearer canary-header")
-	b.post(t, "/events/x", document("id", `""`, "data", `"canary-payload"`), append(tokenHeader(b), "Content-Type", structured)...)
+	b.post(t, "/events/x", document("id", `""`, "data", `"canary-payload"`),
+		append(tokenHeader(b), "Content-Type", structured)...)
 	natstest.Eventually(t, func() error {
 		if logs.Len() < 3 {
 			return errors.New("not logged yet")

@@ -82,7 +82,8 @@ func rawContentType(declared string, body []byte) string {
 // traceContext takes the caller's trace context over, so that the handler's work belongs to it.
 func traceContext(h http.Header) []event.Attribute {
 	parent := h.Get("Traceparent")
-	if len(parent) != len("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01") || strings.ContainsFunc(parent, notVisible) {
+	if len(parent) != len("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01") ||
+		strings.ContainsFunc(parent, notVisible) {
 		return nil
 	}
 	out := []event.Attribute{{Name: "traceparent", Value: parent}}

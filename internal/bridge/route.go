@@ -105,7 +105,8 @@ func (s *Server) find(r *http.Request) (target, *problem) {
 		if path != eventsPath {
 			subject, ok := subjectOfPath(path)
 			if !ok {
-				return target{}, kindInvalidSubject.refuse("What follows %s/ in the path is the subject: want %s.", eventsPath, subjectRule)
+				return target{}, kindInvalidSubject.refuse("What follows %s/ in the path is the subject: want %s.", eventsPath,
+					subjectRule)
 			}
 			t.subject = subject
 		}

@@ -60,11 +60,17 @@ func TestHostAllowList(t *testing.T) {
 		c.Hosts = []string{"Bridge.example"}
 		c.Public = map[string]http.Handler{"/healthz": text("ok")}
 	})
-	for _, host := range []string{"localhost", "localhost:1", "LOCALHOST", "127.0.0.1:8080", "[::1]:8080", "[::1]", "bridge.example:443"} {
+	for _, host := range []string{
+		"localhost", "localhost:1", "LOCALHOST", "127.0.0.1:8080", "[::1]:8080", "[::1]",
+		"bridge.example:443",
+	} {
 		wantAccepted(t, b.post(t, "/events/x", "1", "Host", host))
 	}
 	before := b.count(t)
-	for _, host := range []string{"evil.example", "evil.example:8080", "localhost.evil.example", "127.0.0.2", "localhost.", "0.0.0.0", "::1"} {
+	for _, host := range []string{
+		"evil.example", "evil.example:8080", "localhost.evil.example", "127.0.0.2", "localhost.",
+		"0.0.0.0", "::1",
+	} {
 		wantProblem(t, b.post(t, "/events/x", "1", "Host", host), http.StatusMisdirectedRequest, "host-not-allowed")
 		wantProblem(t, b.do(t, "GET", "/healthz", "", "Host", host), http.StatusMisdirectedRequest, "host-not-allowed")
 	}
@@ -89,7 +95,8 @@ func TestOtherSitesArePrevented(t *testing.T) {
 		{"Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"},
 		{"Origin", "https://app.example.evil.example"},
 	} {
-		wantProblem(t, b.post(t, "/events/x", "a=1", append(header, "Content-Type", "text/plain")...), http.StatusForbidden, "cross-origin")
+		wantProblem(t, b.post(t, "/events/x", "a=1", append(header, "Content-Type", "text/plain")...), http.StatusForbidden,
+			"cross-origin")
 	}
 	b.unharmed(t, before)
 	for _, header := range [][]string{
@@ -162,7 +169,10 @@ func TestConfigProblemsAreNamedTogether(t *testing.T) {
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	for _, want := range []string{"ReconnectBufSize(-1)", "address:", "token:", "trusted origins:", `"/events/"`, `"nope"`, "/a is in public"} {
+	for _, want := range []string{
+		"ReconnectBufSize(-1)", "address:", "token:", "trusted origins:", `"/events/"`, `"nope"`,
+		"/a is in public",
+	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error does not name %s: %v", want, err)
 		}

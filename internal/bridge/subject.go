@@ -8,7 +8,8 @@ const (
 	maxSubject     = 200
 	maxTokens      = 16
 	maxTokenLength = 64
-	subjectRule    = "1 to 16 tokens of A-Z a-z 0-9 _ -, each of 1 to 64 characters, separated by a dot or a slash, at most 200 characters in all"
+	subjectRule    = "1 to 16 tokens of A-Z a-z 0-9 _ -, each of 1 to 64 characters, separated by a dot or a slash, " +
+		"at most 200 characters in all"
 )
 
 // subjectOf makes the subject of the tokens in name, which dots separate. Nothing but plain characters gets through:

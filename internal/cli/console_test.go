@@ -24,7 +24,10 @@ func TestRunLine(t *testing.T) {
 	t.Parallel()
 	p := &runPrinter{}
 	line := p.line(someRun())
-	wants := []string{"hello", "…d192d86", "retry", "2/5", "wait 3.0ms", "cold 2.0ms", "run 1.0s", "again in 1", "timeout: no answer"}
+	wants := []string{
+		"hello", "…d192d86", "retry", "2/5", "wait 3.0ms", "cold 2.0ms", "run 1.0s", "again in 1",
+		"timeout: no answer",
+	}
 	for _, want := range wants {
 		if !strings.Contains(line, want) {
 			t.Errorf("no %q in %q", want, line)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
 
 	"github.com/pelton-dev/pelton/internal/stream"
 )
@@ -64,7 +65,24 @@ func (u *upRun) ensureStreams(ctx context.Context) error {
 			u.problems[fn.Key()] = err.Error()
 		}
 	}
+	u.reclaim(ctx)
 	return nil
+}
+
+// reclaim lets what an earlier run held be delivered at once. On a server of somebody else's, others may hold it.
+func (u *upRun) reclaim(ctx context.Context) {
+	if u.nats == nil {
+		return
+	}
+	var consumers []stream.Consumer
+	for _, fn := range u.functions {
+		consumers = append(consumers, stream.ConsumersOf(fn)...)
+	}
+	n, err := stream.Reclaim(ctx, u.js, consumers)
+	if err != nil {
+		u.log.Warn("events of an earlier run will take longer to come back", zap.Error(err))
+	}
+	u.log.Info("events of an earlier run come back", zap.Int("events", n))
 }
 
 const jetStreamPatience = 15 * time.Second

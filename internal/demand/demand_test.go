@@ -21,20 +21,75 @@ func TestDecide(t *testing.T) {
 		snapshot demand.Snapshot
 		want     demand.Decision
 	}{
-		"nothing due":         {backlog, demand.Snapshot{Known: true}, demand.Decision{Reason: "nothing due: no replica"}},
-		"nothing due, min":    {warm, demand.Snapshot{Known: true}, demand.Decision{Replicas: 2, Wanted: 2, Reason: "nothing due: minReplicas is 2"}},
-		"one event":           {backlog, demand.Snapshot{Known: true, Due: 1}, demand.Decision{Replicas: 1, Wanted: 1, Reason: "1 due and 0 in flight at 8 per replica: 1 replica"}},
-		"backlog":             {backlog, demand.Snapshot{Known: true, Due: 30, InFlight: 3}, demand.Decision{Replicas: 5, Wanted: 5, Reason: "30 due and 3 in flight at 8 per replica: 5 replicas"}},
-		"backlog over max":    {backlog, demand.Snapshot{Known: true, Due: 1000}, demand.Decision{Replicas: 20, Wanted: 20, Reason: "1000 due and 0 in flight at 8 per replica: 125 replicas wanted, maxReplicas is 20"}},
-		"drain, unmeasured":   {drain, demand.Snapshot{Known: true, Due: 8}, demand.Decision{Replicas: 2, Wanted: 2, Reason: "8 due and 0 in flight at 4 per replica: 2 replicas"}},
-		"drain":               {drain, demand.Snapshot{Known: true, Due: 1000, ServiceTime: 100 * time.Millisecond}, demand.Decision{Replicas: 3, Wanted: 3, Reason: "1000 due at 100ms each, to be worked off in 10s: 3 replicas"}},
-		"drain, in flight":    {drain, demand.Snapshot{Known: true, Due: 1, InFlight: 9, ServiceTime: time.Millisecond}, demand.Decision{Replicas: 3, Wanted: 3, Reason: "9 in flight at 4 per replica: 3 replicas"}},
-		"cooling down":        {backlog, demand.Snapshot{Known: true, Replicas: 3, Surplus: 10 * time.Second}, demand.Decision{Replicas: 3, Wanted: 0, Reason: "nothing due: no replica; keeping 3 for a cooldown of 20s more"}},
-		"cooled down":         {backlog, demand.Snapshot{Known: true, Replicas: 3, Surplus: 30 * time.Second}, demand.Decision{Reason: "nothing due: no replica"}},
-		"down to what runs":   {backlog, demand.Snapshot{Known: true, Replicas: 9, InFlight: 9, Surplus: time.Minute}, demand.Decision{Replicas: 2, Wanted: 2, Reason: "0 due and 9 in flight at 8 per replica: 2 replicas"}},
-		"unknown, none run":   {backlog, demand.Snapshot{Due: 99}, demand.Decision{Reason: "the queue cannot be read: holding no replica"}},
-		"unknown, some run":   {backlog, demand.Snapshot{Replicas: 4}, demand.Decision{Replicas: 4, Wanted: 4, Reason: "the queue cannot be read: holding 4 replicas"}},
-		"max lowered below n": {backlog, demand.Snapshot{Known: true, Replicas: 30}, demand.Decision{Replicas: 20, Wanted: 0, Reason: "nothing due: no replica; keeping 20 for a cooldown of 30s more"}},
+		"nothing due": {backlog, demand.Snapshot{Known: true}, demand.Decision{Reason: "nothing due: no replica"}},
+		"nothing due, min": {
+			warm,
+			demand.Snapshot{Known: true},
+			demand.Decision{Replicas: 2, Wanted: 2, Reason: "nothing due: minReplicas is 2"},
+		},
+		"one event": {
+			backlog,
+			demand.Snapshot{Known: true, Due: 1},
+			demand.Decision{Replicas: 1, Wanted: 1, Reason: "1 due and 0 in flight at 8 per replica: 1 replica"},
+		},
+		"backlog": {
+			backlog,
+			demand.Snapshot{Known: true, Due: 30, InFlight: 3},
+			demand.Decision{Replicas: 5, Wanted: 5, Reason: "30 due and 3 in flight at 8 per replica: 5 replicas"},
+		},
+		"backlog over max": {
+			backlog,
+			demand.Snapshot{Known: true, Due: 1000},
+			demand.Decision{
+				Replicas: 20, Wanted: 20,
+				Reason: "1000 due and 0 in flight at 8 per replica: 125 replicas wanted, maxReplicas is 20",
+			},
+		},
+		"drain, unmeasured": {
+			drain,
+			demand.Snapshot{Known: true, Due: 8},
+			demand.Decision{Replicas: 2, Wanted: 2, Reason: "8 due and 0 in flight at 4 per replica: 2 replicas"},
+		},
+		"drain": {
+			drain,
+			demand.Snapshot{Known: true, Due: 1000, ServiceTime: 100 * time.Millisecond},
+			demand.Decision{Replicas: 3, Wanted: 3, Reason: "1000 due at 100ms each, to be worked off in 10s: 3 replicas"},
+		},
+		"drain, in flight": {
+			drain,
+			demand.Snapshot{Known: true, Due: 1, InFlight: 9, ServiceTime: time.Millisecond},
+			demand.Decision{Replicas: 3, Wanted: 3, Reason: "9 in flight at 4 per replica: 3 replicas"},
+		},
+		"cooling down": {
+			backlog,
+			demand.Snapshot{Known: true, Replicas: 3, Surplus: 10 * time.Second},
+			demand.Decision{Replicas: 3, Wanted: 0, Reason: "nothing due: no replica; keeping 3 for a cooldown of 20s more"},
+		},
+		"cooled down": {
+			backlog,
+			demand.Snapshot{Known: true, Replicas: 3, Surplus: 30 * time.Second},
+			demand.Decision{Reason: "nothing due: no replica"},
+		},
+		"down to what runs": {
+			backlog,
+			demand.Snapshot{Known: true, Replicas: 9, InFlight: 9, Surplus: time.Minute},
+			demand.Decision{Replicas: 2, Wanted: 2, Reason: "0 due and 9 in flight at 8 per replica: 2 replicas"},
+		},
+		"unknown, none run": {
+			backlog,
+			demand.Snapshot{Due: 99},
+			demand.Decision{Reason: "the queue cannot be read: holding no replica"},
+		},
+		"unknown, some run": {
+			backlog,
+			demand.Snapshot{Replicas: 4},
+			demand.Decision{Replicas: 4, Wanted: 4, Reason: "the queue cannot be read: holding 4 replicas"},
+		},
+		"max lowered below n": {
+			backlog,
+			demand.Snapshot{Known: true, Replicas: 30},
+			demand.Decision{Replicas: 20, Wanted: 0, Reason: "nothing due: no replica; keeping 20 for a cooldown of 30s more"},
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

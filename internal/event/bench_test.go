@@ -58,7 +58,10 @@ func BenchmarkDecodeStructured(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	m := &event.Message{Header: map[string][]string{"Content-Type": {"application/cloudevents+json"}}, Data: event.AppendJSON(nil, e)}
+	m := &event.Message{
+		Header: map[string][]string{"Content-Type": {"application/cloudevents+json"}},
+		Data:   event.AppendJSON(nil, e),
+	}
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := event.Decode(m); err != nil {

@@ -56,7 +56,8 @@ func FuzzDecode(f *testing.F) {
 func FuzzParseJSON(f *testing.F) {
 	for _, rest := range []string{
 		``, `,"data":{"a":[1,2,{"b":null}]}`, `,"data_base64":"AA=="`, `,"datacontenttype":"text/plain","data":"é\ud83d\ude00"`,
-		`,"ext":-5,"b":true,"c":null`, `,"time":"2016-12-31T23:59:60Z"`, `,"dataschema":"urn:x","subject":"\u0041"`, `,"data":1e400`,
+		`,"ext":-5,"b":true,"c":null`, `,"time":"2016-12-31T23:59:60Z"`, `,"dataschema":"urn:x","subject":"\u0041"`,
+		`,"data":1e400`,
 	} {
 		f.Add([]byte(`{` + minimal + rest + `}`))
 	}
@@ -72,7 +73,8 @@ func FuzzParseJSON(f *testing.F) {
 			checkAccepted(t, e)
 		}
 		batch := append(append([]byte("["), document...), ']')
-		if events, problems := event.ParseBatch(batch, 0); e != nil && (len(events) != 1 || len(problems) > 0) && len(document) < 1500 {
+		if events, problems := event.ParseBatch(batch, 0); e != nil && (len(events) != 1 || len(problems) > 0) &&
+			len(document) < 1500 {
 			t.Fatalf("accepted alone and not in a batch: %v", problems)
 		}
 	})

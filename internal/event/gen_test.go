@@ -132,7 +132,8 @@ func wantCodes(t *testing.T, problems []event.Problem, want ...string) {
 		t.Fatalf("problems (-want +got)\n%s\n%v", diff, problems)
 	}
 	for _, p := range problems {
-		if p.Detail == "" || len(p.Detail) > 400 || strings.ContainsFunc(p.Detail, func(r rune) bool { return r < 0x20 || r > 0x7E }) {
+		if p.Detail == "" || len(p.Detail) > 400 ||
+			strings.ContainsFunc(p.Detail, func(r rune) bool { return r < 0x20 || r > 0x7E }) {
 			t.Fatalf("detail is not one printable line: %q", p.Detail)
 		}
 	}

@@ -28,14 +28,22 @@ func TestFromHTTPBinaryRefuses(t *testing.T) {
 		{"C01 missing", changes{"ce-id": nil, "ce-type": nil, "ce-specversion": nil}, []string{
 			"ce-id:missing-attribute", "ce-specversion:missing-attribute", "ce-type:missing-attribute",
 		}},
-		{"C01 blank", changes{"ce-id": {"%20"}, "ce-type": {""}}, []string{"ce-id:invalid-attribute", "ce-type:missing-attribute"}},
+		{
+			"C01 blank",
+			changes{"ce-id": {"%20"}, "ce-type": {""}},
+			[]string{"ce-id:invalid-attribute", "ce-type:missing-attribute"},
+		},
 		{"C02", changes{"ce-specversion": {"0.3"}}, []string{"ce-specversion:unsupported-specversion"}},
 		{"C03", changes{"ce-id": {"a%0d%0aNats-Rollup: all"}}, []string{"ce-id:invalid-attribute"}},
 		{"C05", changes{"ce-id": {"1", "2"}}, []string{"ce-id:duplicate-header"}},
 		{"C07 overlong", changes{"ce-id": {"%C0%A0"}}, []string{"ce-id:invalid-encoding"}},
 		{"C07 not hexadecimal", changes{"ce-id": {"%zz"}}, []string{"ce-id:invalid-encoding"}},
 		{"C07 lone", changes{"ce-id": {"%"}}, []string{"ce-id:invalid-encoding"}},
-		{"C08", changes{"ce-datacontenttype": {"text/plain"}, "content-type": {"text/plain"}}, []string{"ce-datacontenttype:forbidden-header"}},
+		{
+			"C08",
+			changes{"ce-datacontenttype": {"text/plain"}, "content-type": {"text/plain"}},
+			[]string{"ce-datacontenttype:forbidden-header"},
+		},
 		{"C09", changes{"ce-id": {"é"}}, []string{"ce-id:invalid-encoding"}},
 		{"C10 underscore", changes{"ce-my_ext": {"1"}}, []string{"ce-my_ext:invalid-attribute-name"}},
 		{"C11 10 kB", changes{"ce-ext": {strings.Repeat("x", 10_000)}}, []string{"ce-ext:attribute-too-long"}},
@@ -82,7 +90,10 @@ func TestFromHTTPModes(t *testing.T) {
 		{"structured, broken", "application/cloudevents+json", `{`, false, event.ModeStructured, 0, "invalid-json"},
 		{"batch", "application/cloudevents-batch+json", "[" + one + "," + one + "]", false, event.ModeBatch, 2, ""},
 		{"empty batch", "application/cloudevents-batch+json", "[]", false, event.ModeBatch, 0, ""},
-		{"batch over the limit", "application/cloudevents-batch+json", "[" + one + "," + one + "," + one + "]", false, event.ModeBatch, 0, "batch-too-large"},
+		{
+			"batch over the limit", "application/cloudevents-batch+json", "[" + one + "," + one + "," + one + "]", false,
+			event.ModeBatch, 0, "batch-too-large",
+		},
 		{"C17 avro", "application/cloudevents+avro", "", false, event.ModeStructured, 0, "unsupported-media-type"},
 		{"C17 protobuf", "application/cloudevents+protobuf", "", false, event.ModeStructured, 0, "unsupported-media-type"},
 		{"C17 xml", "application/cloudevents-batch+xml", "", true, event.ModeStructured, 0, "unsupported-media-type"},
@@ -155,7 +166,10 @@ func TestAppendHTTPAttributes(t *testing.T) {
 	t.Parallel()
 	e := &event.Event{
 		ID: "1 %\"é", Source: "/s", Type: "t", Subject: "s", Time: "2026-01-02T03:04:05Z", DataSchema: "urn:x",
-		DataContentType: "text/plain; charset=utf-8", Extensions: []event.Attribute{{Name: "a", Value: "~ "}, {Name: "a:\r\nb", Value: "x"}},
+		DataContentType: "text/plain; charset=utf-8", Extensions: []event.Attribute{
+			{Name: "a", Value: "~ "},
+			{Name: "a:\r\nb", Value: "x"},
+		},
 	}
 	want := "POST / HTTP/1.1\r\nce-specversion: 1.0\r\nce-id: 1%20%25%22%C3%A9\r\nce-source: /s\r\nce-type: t\r\nce-subject: s\r\n" +
 		"ce-time: 2026-01-02T03:04:05Z\r\nce-dataschema: urn:x\r\nce-a: ~%20\r\ncontent-type: text/plain; charset=utf-8\r\n"

@@ -31,14 +31,26 @@ func TestParseJSONRefuses(t *testing.T) {
 		{"C01 number", `{"specversion":"1.0","id":1,"source":"/s","type":"t"}`, []string{"id:invalid-attribute"}},
 		{"C02 0.3", `{"specversion":"0.3","id":"1","source":"/s","type":"t"}`, []string{"specversion:unsupported-specversion"}},
 		{"C02 2.0", `{"specversion":"2.0","id":"1","source":"/s","type":"t"}`, []string{"specversion:unsupported-specversion"}},
-		{"C02 1.0.2", `{"specversion":"1.0.2","id":"1","source":"/s","type":"t"}`, []string{"specversion:unsupported-specversion"}},
+		{
+			"C02 1.0.2", `{"specversion":"1.0.2","id":"1","source":"/s","type":"t"}`,
+			[]string{"specversion:unsupported-specversion"},
+		},
 		{"C02 number", `{"specversion":1,"id":"1","source":"/s","type":"t"}`, []string{"specversion:unsupported-specversion"}},
 		{"C03 NUL", `{"specversion":"1.0","id":"a\u0000b","source":"/s","type":"t"}`, []string{"id:invalid-attribute"}},
-		{"C03 CRLF", `{"specversion":"1.0","id":"a\r\nNats-Rollup: all","source":"/s","type":"t"}`, []string{"id:invalid-attribute"}},
+		{
+			"C03 CRLF", `{"specversion":"1.0","id":"a\r\nNats-Rollup: all","source":"/s","type":"t"}`,
+			[]string{"id:invalid-attribute"},
+		},
 		{"C03 C1", `{"specversion":"1.0","id":"\u0085","source":"/s","type":"t"}`, []string{"id:invalid-attribute"}},
 		{"C03 non-character", `{"specversion":"1.0","id":"\uFFFF","source":"/s","type":"t"}`, []string{"id:invalid-attribute"}},
-		{"C03 non-character plane 1", `{"specversion":"1.0","id":"\uD83F\uDFFE","source":"/s","type":"t"}`, []string{"id:invalid-attribute"}},
-		{"C03 unpaired surrogate", `{"specversion":"1.0","id":"\uDEAD","source":"/s","type":"t"}`, []string{"id:invalid-attribute"}},
+		{
+			"C03 non-character plane 1", `{"specversion":"1.0","id":"\uD83F\uDFFE","source":"/s","type":"t"}`,
+			[]string{"id:invalid-attribute"},
+		},
+		{
+			"C03 unpaired surrogate", `{"specversion":"1.0","id":"\uDEAD","source":"/s","type":"t"}`,
+			[]string{"id:invalid-attribute"},
+		},
 		{"C03 half surrogate", `{"specversion":"1.0","id":"\uD83Fx","source":"/s","type":"t"}`, []string{"id:invalid-attribute"}},
 		{"C03 invalid UTF-8", "{" + minimal + ",\"subject\":\"\xff\"}", []string{":invalid-json"}},
 		{"C03 overlong UTF-8", "{" + minimal + ",\"subject\":\"\xc0\xa0\"}", []string{":invalid-json"}},
@@ -65,11 +77,26 @@ func TestParseJSONRefuses(t *testing.T) {
 		{"C12 no zone", `{` + minimal + `,"time":"2026-01-02T03:04:05"}`, []string{"time:invalid-attribute"}},
 		{"C12 year 10000", `{` + minimal + `,"time":"10000-01-02T03:04:05Z"}`, []string{"time:invalid-attribute"}},
 		{"C12 29 February", `{` + minimal + `,"time":"2025-02-29T03:04:05Z"}`, []string{"time:invalid-attribute"}},
-		{"C13 source with space", `{"specversion":"1.0","id":"1","source":"a b","type":"t"}`, []string{"source:invalid-attribute"}},
-		{"C13 source with bad escape", `{"specversion":"1.0","id":"1","source":"%zz","type":"t"}`, []string{"source:invalid-attribute"}},
-		{"C13 source outside ASCII", `{"specversion":"1.0","id":"1","source":"/é","type":"t"}`, []string{"source:invalid-attribute"}},
-		{"C13 source with bad scheme", `{"specversion":"1.0","id":"1","source":"1a:b","type":"t"}`, []string{"source:invalid-attribute"}},
-		{"C13 source with two fragments", `{"specversion":"1.0","id":"1","source":"/a#b#c","type":"t"}`, []string{"source:invalid-attribute"}},
+		{
+			"C13 source with space", `{"specversion":"1.0","id":"1","source":"a b","type":"t"}`,
+			[]string{"source:invalid-attribute"},
+		},
+		{
+			"C13 source with bad escape", `{"specversion":"1.0","id":"1","source":"%zz","type":"t"}`,
+			[]string{"source:invalid-attribute"},
+		},
+		{
+			"C13 source outside ASCII", `{"specversion":"1.0","id":"1","source":"/é","type":"t"}`,
+			[]string{"source:invalid-attribute"},
+		},
+		{
+			"C13 source with bad scheme", `{"specversion":"1.0","id":"1","source":"1a:b","type":"t"}`,
+			[]string{"source:invalid-attribute"},
+		},
+		{
+			"C13 source with two fragments", `{"specversion":"1.0","id":"1","source":"/a#b#c","type":"t"}`,
+			[]string{"source:invalid-attribute"},
+		},
 		{"C13 dataschema relative", `{` + minimal + `,"dataschema":"/schema"}`, []string{"dataschema:invalid-attribute"}},
 		{"C13 dataschema empty", `{` + minimal + `,"dataschema":""}`, []string{"dataschema:invalid-attribute"}},
 		{"C13 subject empty", `{` + minimal + `,"subject":""}`, []string{"subject:invalid-attribute"}},
@@ -80,14 +107,20 @@ func TestParseJSONRefuses(t *testing.T) {
 		{"C14 trailing bits", `{` + minimal + `,"data_base64":"AB=="}`, []string{"data_base64:invalid-data"}},
 		{"C14 white space", `{` + minimal + `,"data_base64":"AA\n=="}`, []string{"data_base64:invalid-data"}},
 		{"C14 number", `{` + minimal + `,"data_base64":1}`, []string{"data_base64:invalid-data"}},
-		{"C15 not a media type", `{` + minimal + `,"datacontenttype":"///","data":1}`, []string{"datacontenttype:invalid-attribute"}},
+		{
+			"C15 not a media type", `{` + minimal + `,"datacontenttype":"///","data":1}`,
+			[]string{"datacontenttype:invalid-attribute"},
+		},
 		{"C15 empty", `{` + minimal + `,"datacontenttype":"","data":1}`, []string{"datacontenttype:invalid-attribute"}},
 		{
 			"C15 event in event", `{` + minimal + `,"datacontenttype":"application/cloudevents+json","data":1}`,
 			[]string{"datacontenttype:invalid-attribute"},
 		},
 		{"C15 object as text", `{` + minimal + `,"datacontenttype":"text/plain","data":{}}`, []string{"data:invalid-data"}},
-		{"C15 charset", `{` + minimal + `,"datacontenttype":"text/plain; charset=latin1","data":"é"}`, []string{"data:invalid-data"}},
+		{
+			"C15 charset", `{` + minimal + `,"datacontenttype":"text/plain; charset=latin1","data":"é"}`,
+			[]string{"data:invalid-data"},
+		},
 		{"C15 half surrogate", `{` + minimal + `,"datacontenttype":"text/plain","data":"\ud800"}`, []string{"data:invalid-data"}},
 		{"C18 trailing", `{` + minimal + `} xx`, []string{":invalid-json"}},
 		{"C18 two documents", `{` + minimal + `}{}`, []string{":invalid-json"}},
@@ -95,7 +128,10 @@ func TestParseJSONRefuses(t *testing.T) {
 		{"C18 null", `null`, []string{":invalid-json"}},
 		{"C18 array", `[]`, []string{":invalid-json"}},
 		{"C18 empty", ``, []string{":invalid-json"}},
-		{"C18 deep", `{` + minimal + `,"data":` + strings.Repeat("[", 10001) + strings.Repeat("]", 10001) + `}`, []string{":invalid-json"}},
+		{
+			"C18 deep", `{` + minimal + `,"data":` + strings.Repeat("[", 10001) + strings.Repeat("]", 10001) + `}`,
+			[]string{":invalid-json"},
+		},
 		{"C18 deep objects", `{` + minimal + `,"data":` + strings.Repeat(`{"a":`, 10001), []string{":invalid-json"}},
 		{"cut in a string", `{"id":"1`, []string{":invalid-json"}},
 		{"cut in an escape", `{"id":"1\`, []string{":invalid-json"}},
@@ -157,14 +193,18 @@ func TestParseJSONAccepts(t *testing.T) {
 		{"C10 21 characters", `{` + minimal + `,"aaaaaaaaaaaaaaaaaaaaa":"x"}`, with(func(e *event.Event) {
 			e.Extensions = []event.Attribute{{Name: "aaaaaaaaaaaaaaaaaaaaa", Value: "x"}}
 		})},
-		{"C12 leap second", `{` + minimal + `,"time":"2016-12-31T23:59:60Z"}`, with(func(e *event.Event) { e.Time = "2016-12-31T23:59:60Z" })},
+		{
+			"C12 leap second", `{` + minimal + `,"time":"2016-12-31T23:59:60Z"}`,
+			with(func(e *event.Event) { e.Time = "2016-12-31T23:59:60Z" }),
+		},
 		{"C12 null", `{` + minimal + `,"time":null}`, &base},
 		{
 			"C12 lower case, offset", `{` + minimal + `,"time":"2024-02-29t03:04:05.123456789012+05:30"}`,
 			with(func(e *event.Event) { e.Time = "2024-02-29t03:04:05.123456789012+05:30" }),
 		},
 		{
-			"C15 text", `{` + minimal + `,"datacontenttype":"TEXT/Plain; CharSet=UTF-8","data":"a\n\"\u00e9\ud83d\ude00\\\/\b\f\r\t"}`,
+			"C15 text", `{` + minimal +
+				`,"datacontenttype":"TEXT/Plain; CharSet=UTF-8","data":"a\n\"\u00e9\ud83d\ude00\\\/\b\f\r\t"}`,
 			with(func(e *event.Event) {
 				e.DataContentType, e.Data = "TEXT/Plain; CharSet=UTF-8", []byte("a\n\"é😀\\/\b\f\r\t")
 			}),
@@ -318,7 +358,8 @@ func TestParseBatch(t *testing.T) {
 			}
 		})
 	}
-	if _, problems := event.ParseBatch([]byte("["+strings.TrimSuffix(strings.Repeat("{},", 50), ",")+"]"), 0); len(problems) != event.MaxProblems {
+	empty := []byte("[" + strings.TrimSuffix(strings.Repeat("{},", 50), ",") + "]")
+	if _, problems := event.ParseBatch(empty, 0); len(problems) != event.MaxProblems {
 		t.Errorf("got %d problems, want %d", len(problems), event.MaxProblems)
 	}
 }

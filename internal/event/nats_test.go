@@ -41,7 +41,11 @@ func TestDecodeBinary(t *testing.T) {
 			changes{"Ce-PartitionKey": {"k"}},
 			func(e *event.Event) { e.Extensions = []event.Attribute{{Name: "partitionkey", Value: "k"}} },
 		},
-		{"C06 percent", changes{"ce-subject": {"Euro%20%E2%82%AC%20%f0%9f%98%80"}}, func(e *event.Event) { e.Subject = "Euro € 😀" }},
+		{
+			"C06 percent",
+			changes{"ce-subject": {"Euro%20%E2%82%AC%20%f0%9f%98%80"}},
+			func(e *event.Event) { e.Subject = "Euro € 😀" },
+		},
 		{"C06 decoded once", changes{"ce-subject": {"%2541"}}, func(e *event.Event) { e.Subject = "%41" }},
 		{"C06 quoted", changes{"ce-subject": {`"a \"b\" %41"`}}, func(e *event.Event) { e.Subject = `a "b" A` }},
 		{"quotes inside", changes{"ce-subject": {`a "b" c`}}, func(e *event.Event) { e.Subject = `a "b" c` }},
@@ -66,7 +70,10 @@ func TestDecodeBinary(t *testing.T) {
 			t.Parallel()
 			want := &event.Event{ID: "1", Source: "/s", Type: "t", Data: []byte("x")}
 			c.want(want)
-			got, err := event.Decode(&event.Message{Header: headers(c.change), Data: []byte("x"), Subject: "events.x", Stream: "EVENTS"})
+			got, err := event.Decode(&event.Message{
+				Header: headers(c.change), Data: []byte("x"), Subject: "events.x",
+				Stream: "EVENTS",
+			})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -93,7 +100,12 @@ func TestDecodeRefuses(t *testing.T) {
 		},
 		{"all at once", changes{"ce-time": {"now"}, "ce-id": nil}, "", "id", `time "now" is not an RFC 3339 time`},
 		{"C02 specversion", changes{"ce-specversion": {"0.3"}}, "", "specversion", `specversion is "0.3": want "1.0"`},
-		{"C03 CRLF", changes{"ce-id": {"a%0d%0aNats-Rollup: all"}}, "", "id", `id "a\r\nNats-Rollup: all" has the control character U+000D`},
+		{
+			"C03 CRLF",
+			changes{"ce-id": {"a%0d%0aNats-Rollup: all"}},
+			"", "id",
+			`id "a\r\nNats-Rollup: all" has the control character U+000D`,
+		},
 		{"C05 twice", changes{"ce-id": {"1", "2"}}, "", "id", "id is given more than once"},
 		{"twice in two cases", changes{"CE-Id": {"2"}}, "", "id", "id is given more than once"},
 		{"extension twice", changes{"ce-x": {"1"}, "CE-X": {"1"}}, "", "x", "x is given more than once"},
@@ -116,12 +128,20 @@ func TestDecodeRefuses(t *testing.T) {
 		{"structured with problems", changes{"Content-Type": {"application/cloudevents+json"}}, `{}`, "id", "type is missing"},
 		{"batch", changes{"Content-Type": {"application/cloudevents-batch+json"}}, `[]`, "content-type", "is not supported"},
 		{"avro", changes{"Content-Type": {"Application/CloudEvents+avro"}}, ``, "content-type", "is not supported"},
-		{"charset", changes{"Content-Type": {"application/cloudevents+json; charset=utf-16"}}, ``, "content-type", "is not supported"},
+		{
+			"charset",
+			changes{"Content-Type": {"application/cloudevents+json; charset=utf-16"}},
+			``, "content-type",
+			"is not supported",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			for range 5 { // the iteration order of headers must not show
-				_, err := event.Decode(&event.Message{Header: headers(c.change), Data: []byte(c.data), Subject: "events.x", Stream: "EVENTS"})
+				_, err := event.Decode(&event.Message{
+					Header: headers(c.change), Data: []byte(c.data), Subject: "events.x",
+					Stream: "EVENTS",
+				})
 				var broken *event.DecodeError
 				if !errors.As(err, &broken) {
 					t.Fatalf("got %v, want a *DecodeError", err)
@@ -139,7 +159,8 @@ func TestDecodeStructured(t *testing.T) {
 	document := `{` + minimal + `,"data":{"a":1}}`
 	want := &event.Event{ID: "1", Source: "/s", Type: "t", DataContentType: "application/json", Data: []byte(`{"a":1}`)}
 	for _, contentType := range []string{
-		"application/cloudevents+json", "APPLICATION/CloudEvents+JSON", " application/cloudevents+json ; charset=UTF-8", "application/cloudevents",
+		"application/cloudevents+json", "APPLICATION/CloudEvents+JSON", " application/cloudevents+json ; charset=UTF-8",
+		"application/cloudevents",
 	} {
 		got, err := event.Decode(&event.Message{ // C16: conflicting headers do not count
 			Header: headers(changes{"content-type": {contentType}, "ce-id": {"other"}, "ce-x": {"%"}}), Data: []byte(document)})
@@ -217,7 +238,11 @@ func TestEncode(t *testing.T) {
 	e := &event.Event{
 		ID: "1 %\"é", Source: "/s", Type: "t", Subject: "s", Time: "2026-01-02T03:04:05Z", DataSchema: "urn:x",
 		DataContentType: "text/plain; charset=utf-8", Data: []byte("d"),
-		Extensions: []event.Attribute{{Name: "a", Value: "~!\x7f"}, {Name: "id", Value: "no"}, {Name: "x\r\nNats-Rollup", Value: "all"}},
+		Extensions: []event.Attribute{
+			{Name: "a", Value: "~!\x7f"},
+			{Name: "id", Value: "no"},
+			{Name: "x\r\nNats-Rollup", Value: "all"},
+		},
 	}
 	want := map[string][]string{
 		"ce-specversion": {"1.0"}, "ce-id": {"1%20%25%22%C3%A9"}, "ce-source": {"/s"}, "ce-type": {"t"},

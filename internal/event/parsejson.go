@@ -80,7 +80,9 @@ func withSyntax(problems []Problem, pointer string, err error) []Problem {
 	if err == nil || errors.Is(err, errStop) || len(problems) >= MaxProblems {
 		return problems
 	}
-	return append(problems, Problem{Pointer: pointer, Code: CodeInvalidJSON, Detail: "document is not valid JSON: " + err.Error()})
+	return append(problems, Problem{
+		Pointer: pointer, Code: CodeInvalidJSON, Detail: "document is not valid JSON: " + err.Error(),
+	})
 }
 
 func notA(want string, document []byte) Problem {

@@ -38,12 +38,14 @@ func TestMessageID(t *testing.T) {
 func TestSubjects(t *testing.T) {
 	t.Parallel()
 	for want, build := range map[string]func() (string, error){
-		"pelton.work.default.thumb.http":      func() (string, error) { return event.WorkSubject("default", "thumb", "http") },
-		"pelton.work.default.thumb.retry.E.7": func() (string, error) { return event.WorkSubject("default", "thumb", "retry", "E", "7") },
-		"pelton.work.default.thumb.>":         func() (string, error) { return event.WorkFilter("default", "thumb") },
-		"pelton.park.ns.f.MY_Stream-1.42":     func() (string, error) { return event.ParkSubject("ns", "f", "MY_Stream-1", 42) },
-		"pelton.dead.ns.f":                    func() (string, error) { return event.DeadSubject("ns", "f") },
-		"pelton.run.ns.f":                     func() (string, error) { return event.RunSubject("ns", "f") },
+		"pelton.work.default.thumb.http": func() (string, error) { return event.WorkSubject("default", "thumb", "http") },
+		"pelton.work.default.thumb.retry.E.7": func() (string, error) {
+			return event.WorkSubject("default", "thumb", "retry", "E", "7")
+		},
+		"pelton.work.default.thumb.>":     func() (string, error) { return event.WorkFilter("default", "thumb") },
+		"pelton.park.ns.f.MY_Stream-1.42": func() (string, error) { return event.ParkSubject("ns", "f", "MY_Stream-1", 42) },
+		"pelton.dead.ns.f":                func() (string, error) { return event.DeadSubject("ns", "f") },
+		"pelton.run.ns.f":                 func() (string, error) { return event.RunSubject("ns", "f") },
 	} {
 		if got, err := build(); got != want || err != nil {
 			t.Errorf("got %q, %v, want %q", got, err, want)

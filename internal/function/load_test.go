@@ -47,13 +47,17 @@ func TestLoadFindsManifests(t *testing.T) {
 	t.Parallel()
 	dir := folder(t, map[string]string{
 		"function.yaml": named("a"), "b/function.yml": named("b1") + "---\n" + named("b2"), "b/c/x.function.yaml": named("c"),
-		"b/x.function.yml": named("d"), "other.yaml": named("no"), "myfunction.yaml": named("no"), "function.yaml.bak": named("no"),
+		"b/x.function.yml": named("d"), "other.yaml": named("no"), "myfunction.yaml": named("no"),
+		"function.yaml.bak":     named("no"),
 		".hidden/function.yaml": named("no"), "node_modules/x/function.yaml": named("no"), "vendor/function.yaml": named("no"),
 		"__pycache__/function.yaml": named("no"), "b/bin/function.yaml": named("no"), "explicit.txt": named("e"),
 		"bin/function.yaml": named("f"),
 	})
 	// The same file under several names is one file; a directory that is named itself is searched whatever its name.
-	paths := []string{dir, filepath.Join(dir, "explicit.txt"), filepath.Join(dir, "b", "..", "explicit.txt"), filepath.Join(dir, "b"), filepath.Join(dir, "bin")}
+	paths := []string{
+		dir, filepath.Join(dir, "explicit.txt"), filepath.Join(dir, "b", "..", "explicit.txt"),
+		filepath.Join(dir, "b"), filepath.Join(dir, "bin"),
+	}
 	functions, err := function.Load(paths)
 	if err != nil {
 		t.Fatal(err)

@@ -51,7 +51,10 @@ func parse(t *testing.T, text string) *function.Function {
 func TestDefaults(t *testing.T) {
 	t.Parallel()
 	bom, crlf := "\ufeff"+spec(), strings.ReplaceAll(spec(), "\n", "\r\n")
-	for name, text := range map[string]string{"YAML": spec(), "BOM": bom, "CRLF": crlf, "both": "\ufeff" + crlf, "JSON": jsonManifest} {
+	for name, text := range map[string]string{
+		"YAML": spec(), "BOM": bom, "CRLF": crlf, "both": "\ufeff" + crlf,
+		"JSON": jsonManifest,
+	} {
 		if diff := cmp.Diff(withDefaults(), parse(t, text), ignoreOrigin()); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
@@ -100,7 +103,8 @@ func TestMadeInGo(t *testing.T) {
 	}
 	f.Spec.Scale.MinReplicas = 21
 	want := []function.Problem{{
-		Path: "spec.scale.minReplicas", Message: "21 is more than maxReplicas 20", Hint: "write a number from 0 to 20, or raise maxReplicas",
+		Path: "spec.scale.minReplicas", Message: "21 is more than maxReplicas 20",
+		Hint: "write a number from 0 to 20, or raise maxReplicas",
 	}}
 	if diff := cmp.Diff(want, f.Validate()); diff != "" {
 		t.Errorf("problems (-want +got):\n%s", diff)
@@ -109,7 +113,8 @@ func TestMadeInGo(t *testing.T) {
 
 func TestOriginAndPlace(t *testing.T) {
 	t.Parallel()
-	functions, problems := function.Parse([]byte("# one\n"+spec()+"---\n# two\n\n"+strings.Replace(spec(), "name: f", "name: g", 1)), "dir/f.yaml")
+	second := strings.Replace(spec(), "name: f", "name: g", 1)
+	functions, problems := function.Parse([]byte("# one\n"+spec()+"---\n# two\n\n"+second), "dir/f.yaml")
 	if len(problems) > 0 || len(functions) != 2 {
 		t.Fatalf("%d functions, problems %v", len(functions), problems)
 	}

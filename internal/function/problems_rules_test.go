@@ -14,7 +14,10 @@ func triggerProblems() []problemTest {
 			"two in one", trigger("{event: {subjects: [a]}, http: {path: /a}}"),
 			[]string{"6: spec.triggers[0]: it is event and http at once (make each a list item of its own)"},
 		},
-		{"too many", trigger(strings.Repeat("{event: {subjects: [a]}},", 65)), []string{"6: spec.triggers: 65 triggers are more than 64"}},
+		{
+			"too many", trigger(strings.Repeat("{event: {subjects: [a]}},", 65)),
+			[]string{"6: spec.triggers: 65 triggers are more than 64"},
+		},
 		{"no subjects", trigger("{event: {stream: S}}, {event: {subjects: []}}"), []string{
 			"6: spec.triggers[0].event.subjects: there is no subject (write subjects: [events.hello])",
 			"6: spec.triggers[1].event.subjects: there is no subject",
@@ -23,23 +26,27 @@ func triggerProblems() []problemTest {
 			"too many subjects", trigger("{event: {subjects: [" + manySubjects(257) + "]}}"),
 			[]string{"6: spec.triggers: 257 subjects are more than 256"},
 		},
-		{"subjects", trigger(`{event: {subjects: [a.>.b, a..b, "a b", $JS.>, _INBOX.>, "a\x01", pelton.work.>, a*, ""]}}`), []string{
-			`6: spec.triggers[0].event.subjects[0]: subject "a.>.b": token 2 is >, which is only allowed as the last token`,
-			`6: spec.triggers[0].event.subjects[1]: subject "a..b": token 2 is empty`,
-			`6: spec.triggers[0].event.subjects[2]: subject "a b": token 1 has a space`,
-			`6: spec.triggers[0].event.subjects[3]: subject "$JS.>": $JS.> is reserved for the NATS server`,
-			`6: spec.triggers[0].event.subjects[4]: subject "_INBOX.>": _INBOX.> is reserved for NATS replies`,
-			`6: spec.triggers[0].event.subjects[5]: subject "a\x01": token 1 has a character that cannot be printed`,
-			`6: spec.triggers[0].event.subjects[6]: subject "pelton.work.>": pelton.> is reserved for Pelton's own streams`,
-			`6: spec.triggers[0].event.subjects[7]: subject "a*": token 1 is "a*": a wildcard must be a token of its own`,
-			`6: spec.triggers[0].event.subjects[8]: subject "": it is empty (write words joined by dots`,
-		}},
+		{
+			"subjects", trigger(`{event: {subjects: [a.>.b, a..b, "a b", $JS.>, _INBOX.>, "a\x01", pelton.work.>, a*, ""]}}`),
+			[]string{
+				`6: spec.triggers[0].event.subjects[0]: subject "a.>.b": token 2 is >, which is only allowed as the last token`,
+				`6: spec.triggers[0].event.subjects[1]: subject "a..b": token 2 is empty`,
+				`6: spec.triggers[0].event.subjects[2]: subject "a b": token 1 has a space`,
+				`6: spec.triggers[0].event.subjects[3]: subject "$JS.>": $JS.> is reserved for the NATS server`,
+				`6: spec.triggers[0].event.subjects[4]: subject "_INBOX.>": _INBOX.> is reserved for NATS replies`,
+				`6: spec.triggers[0].event.subjects[5]: subject "a\x01": token 1 has a character that cannot be printed`,
+				`6: spec.triggers[0].event.subjects[6]: subject "pelton.work.>": pelton.> is reserved for Pelton's own streams`,
+				`6: spec.triggers[0].event.subjects[7]: subject "a*": token 1 is "a*": a wildcard must be a token of its own`,
+				`6: spec.triggers[0].event.subjects[8]: subject "": it is empty (write words joined by dots`,
+			},
+		},
 		{
 			"overlap in one trigger", trigger(`{event: {subjects: [a.*, b, a.c]}}`),
 			[]string{`6: spec.triggers[0].event.subjects[2]: "a.c" overlaps "a.*" of spec.triggers[0].event.subjects[0]`},
 		},
 		{
-			"overlap of two triggers", trigger(`{event: {subjects: [a.c]}}, {http: {path: /a}}, {event: {stream: EVENTS, subjects: [a.>]}}`),
+			"overlap of two triggers",
+			trigger(`{event: {subjects: [a.c]}}, {http: {path: /a}}, {event: {stream: EVENTS, subjects: [a.>]}}`),
 			[]string{`6: spec.triggers[2].event.subjects[0]: "a.>" overlaps "a.c" of spec.triggers[0].event.subjects[0], and an event`},
 		},
 		{"same subject on two streams", trigger(`{event: {stream: A, subjects: [a]}}, {event: {stream: B, subjects: [a]}}`), nil},
@@ -82,8 +89,14 @@ func scheduleProblems() []problemTest {
 		{"step 0", cron(`"*/0 * * * *"`), []string{at + `"*/0 * * * *" is not a cron expression`}},
 		{"every", cron(`"@every 1h"`), []string{at + `"@every 1h" is not a known descriptor (write five fields, or @hourly`}},
 		{"reboot", cron(`"@reboot"`), []string{at + `"@reboot" is not a known descriptor`}},
-		{"backwards", cron(`"0 22-2 * * *"`), []string{at + `"0 22-2 * * *": the range "22-2" runs backwards (write it in two parts`}},
-		{"weekday 7", cron(`"0 0 * * 5-7"`), []string{at + `"0 0 * * 5-7": weekday 7 is not supported (write 0 or SUN for Sunday)`}},
+		{
+			"backwards", cron(`"0 22-2 * * *"`),
+			[]string{at + `"0 22-2 * * *": the range "22-2" runs backwards (write it in two parts`},
+		},
+		{
+			"weekday 7", cron(`"0 0 * * 5-7"`),
+			[]string{at + `"0 0 * * 5-7": weekday 7 is not supported (write 0 or SUN for Sunday)`},
+		},
 		{"extensions", cron(`"0 0 * * FRI#2"`), []string{at + `"0 0 * * FRI#2": '#' is not allowed in a field`}},
 		{"last day", cron(`"0 0 L * *"`), []string{at + `"0 0 L * *" is not a cron expression`}},
 		{"empty item", cron(`"1,,2 * * * *"`), []string{at + `"1,,2 * * * *": "1,,2" has an empty item`}},
@@ -97,8 +110,10 @@ func scheduleProblems() []problemTest {
 			`7: spec.triggers[2].schedule.timeZone: "../etc/passwd"`, "7: spec.triggers[3].schedule.timeZone: it is missing",
 		}},
 		{"data", trigger("{schedule: {cron: '@daily', data: {a: no, b: !!binary aGk=, 1: c, d: .nan, e: 0x10, f: {g: 1, g: 2}}}}"), []string{
-			"6: spec.triggers[0].schedule.data.a: no without quotes is text to some", "6: spec.triggers[0].schedule.data.b: the value aGk=",
-			"6: spec.triggers[0].schedule.data: the number 1 is not a field name", "6: spec.triggers[0].schedule.data.d: the number .nan",
+			"6: spec.triggers[0].schedule.data.a: no without quotes is text to some",
+			"6: spec.triggers[0].schedule.data.b: the value aGk=",
+			"6: spec.triggers[0].schedule.data: the number 1 is not a field name",
+			"6: spec.triggers[0].schedule.data.d: the number .nan",
 			"6: spec.triggers[0].schedule.data.e: the number 0x10 cannot be written as JSON (write a plain decimal number",
 			"6: spec.triggers[0].schedule.data.f.g: it is written twice, on lines 6 and 6",
 		}},
@@ -135,11 +150,15 @@ func httpProblems() []problemTest {
 			[]string{at + "mode: sync, where the caller waits for the answer, is not in this version (write async"},
 		},
 		{"other mode", trigger("{http: {path: /a, mode: asynk}}"), []string{at + `mode: "asynk" is not a mode (write async)`}},
-		{"methods", trigger(`{http: {path: /a, methods: [post, POST, POST, TRACE, ""]}}, {http: {path: /b, methods: []}}`), []string{
-			at + `methods[0]: "post" is not an allowed method (write some of GET, POST, PUT, PATCH, DELETE)`,
-			at + "methods[2]: POST is listed twice", at + `methods[3]: "TRACE" is not an allowed method`, at + "methods[4]: it is missing",
-			"6: spec.triggers[1].http.methods: there is no method",
-		}},
+		{
+			"methods", trigger(`{http: {path: /a, methods: [post, POST, POST, TRACE, ""]}}, {http: {path: /b, methods: []}}`),
+			[]string{
+				at + `methods[0]: "post" is not an allowed method (write some of GET, POST, PUT, PATCH, DELETE)`,
+				at + "methods[2]: POST is listed twice", at + `methods[3]: "TRACE" is not an allowed method`,
+				at + "methods[4]: it is missing",
+				"6: spec.triggers[1].http.methods: there is no method",
+			},
+		},
 	}
 }
 
@@ -161,20 +180,33 @@ func handlerProblems() []problemTest {
 		}},
 		{"image", handlerOf(`image: "a b"`), []string{at + `image: "a b" is not an image name (write one such as`}},
 		{"empty image", handlerOf(`command: [run], image: ""`), []string{at + "image: it is missing"}},
-		{"port range", handlerOf("command: [run], port: 65536"), []string{at + "port: 65536 is more than 65535 (write a number from 1 to 65535)"}},
+		{
+			"port range", handlerOf("command: [run], port: 65536"),
+			[]string{at + "port: 65536 is more than 65535 (write a number from 1 to 65535)"},
+		},
 		{"port 0", handlerOf("command: [run], port: 0"), []string{at + "port: 0 is less than 1"}},
-		{"port of exec", handlerOf("command: [run], protocol: exec, port: 80"), []string{at + "port: the handler does not listen on a port"}},
-		{"port of a socket", handlerOf("command: [run], listen: unix, port: 80"), []string{at + "port: the handler does not listen on a port"}},
+		{
+			"port of exec", handlerOf("command: [run], protocol: exec, port: 80"),
+			[]string{at + "port: the handler does not listen on a port"},
+		},
+		{
+			"port of a socket", handlerOf("command: [run], listen: unix, port: 80"),
+			[]string{at + "port: the handler does not listen on a port"},
+		},
 		{
 			"listen of stream", handlerOf("command: [run], protocol: stream, listen: unix"),
 			[]string{at + "listen: protocol stream does not listen (delete it, or use protocol cloudevents or http)"},
 		},
-		{"listen", handlerOf("command: [run], protocol: http, listen: udp"), []string{at + `listen: "udp" is not a way to listen (write tcp or unix)`}},
+		{
+			"listen", handlerOf("command: [run], protocol: http, listen: udp"),
+			[]string{at + `listen: "udp" is not a way to listen (write tcp or unix)`},
+		},
 		{"empty listen", handlerOf(`command: [run], listen: ""`), []string{at + "listen: it is missing (write tcp or unix)"}},
 		{"env names", handlerOf(`command: [run], env: [{name: 1A, value: a}, {name: PORT, value: a}, {name: PELTON_X, value: a}, {value: a},
     {name: a=b, value: a}]`), []string{
 			at + `env[0].name: "1A" is not a variable name`, at + "env[1].name: PORT is set by Pelton (choose another name)",
-			at + "env[2].name: PELTON_X is set by Pelton", at + "env[3].name: it is missing", `7: spec.handler.env[4].name: "a=b" is not`,
+			at + "env[2].name: PELTON_X is set by Pelton", at + "env[3].name: it is missing",
+			`7: spec.handler.env[4].name: "a=b" is not`,
 		}},
 		{
 			"attributes of exec", handlerOf("command: [run], protocol: exec, env: [{name: CE_ID, value: a}]"),
@@ -192,7 +224,10 @@ func handlerProblems() []problemTest {
 			"much env", handlerOf("command: [run], env: [" + manyEnv(5, 120_000) + "]"),
 			[]string{at + "env: the variables have 600020 bytes together, more than 524288"},
 		},
-		{"many env", handlerOf("command: [run], env: [" + manyEnv(1001, 1) + "]"), []string{at + "env: 1001 variables are more than 1000"}},
+		{
+			"many env", handlerOf("command: [run], env: [" + manyEnv(1001, 1) + "]"),
+			[]string{at + "env: 1001 variables are more than 1000"},
+		},
 	}
 }
 
@@ -212,18 +247,26 @@ func deliveryProblems() []problemTest {
 	return []problemTest{
 		{"zeros", spec("concurrency: 0", "timeout: 0s", "retry: {maxAttempts: 0}", "scale: {maxReplicas: 0}"), []string{
 			at + "concurrency: 0 is less than 1 (write a number from 1 to 10000)", "8: spec.timeout: 0s is less than 1ms",
-			"9: spec.retry.maxAttempts: 0 is less than 1 (write a number from 1 to 1000)", "10: spec.scale.maxReplicas: 0 is less than 1",
+			"9: spec.retry.maxAttempts: 0 is less than 1 (write a number from 1 to 1000)",
+			"10: spec.scale.maxReplicas: 0 is less than 1",
 		}},
-		{"zeros that mean something", spec("retry: {minBackoff: 0s, maxBackoff: 0s, maxAge: 0s}", "scale: {minReplicas: 0, cooldown: 0s}"), nil},
 		{
-			"negative", spec("concurrency: -1", "timeout: -5s", "retry: {minBackoff: -1s, maxAge: -1h}", "scale: {minReplicas: -1, cooldown: -1s}"),
+			"zeros that mean something",
+			spec("retry: {minBackoff: 0s, maxBackoff: 0s, maxAge: 0s}", "scale: {minReplicas: 0, cooldown: 0s}"), nil,
+		},
+		{
+			"negative", spec("concurrency: -1", "timeout: -5s", "retry: {minBackoff: -1s, maxAge: -1h}",
+				"scale: {minReplicas: -1, cooldown: -1s}"),
 			[]string{
-				at + "concurrency: -1 is less than 1", "8: spec.timeout: -5s is less than 1ms", "9: spec.retry.minBackoff: -1s is negative",
-				"9: spec.retry.maxAge: -1h is negative", "10: spec.scale.minReplicas: -1 is less than 0", "10: spec.scale.cooldown: -1s is negative",
+				at + "concurrency: -1 is less than 1", "8: spec.timeout: -5s is less than 1ms",
+				"9: spec.retry.minBackoff: -1s is negative",
+				"9: spec.retry.maxAge: -1h is negative", "10: spec.scale.minReplicas: -1 is less than 0",
+				"10: spec.scale.cooldown: -1s is negative",
 			},
 		},
 		{
-			"huge", spec("concurrency: 10001", "retry: {maxAttempts: 1001, maxBackoff: 721h}", "scale: {minReplicas: 1001, maxReplicas: 1000000000}"),
+			"huge", spec("concurrency: 10001", "retry: {maxAttempts: 1001, maxBackoff: 721h}",
+				"scale: {minReplicas: 1001, maxReplicas: 1000000000}"),
 			[]string{
 				at + "concurrency: 10001 is more than 10000", "8: spec.retry.maxAttempts: 1001 is more than 1000",
 				"8: spec.retry.maxBackoff: 721h is more than 720h", "9: spec.scale.minReplicas: 1001 is more than 1000",
@@ -239,15 +282,24 @@ func deliveryProblems() []problemTest {
 			"min and max", spec("scale: {minReplicas: 5, maxReplicas: 3}"),
 			[]string{at + "scale.minReplicas: 5 is more than maxReplicas 3 (write a number from 0 to 3, or raise maxReplicas)"},
 		},
-		{"two targets", spec("scale: {target: {backlog: 1, drain: 1s}}"), []string{at + "scale.target: backlog and drain are both set (keep one"}},
+		{
+			"two targets", spec("scale: {target: {backlog: 1, drain: 1s}}"),
+			[]string{at + "scale.target: backlog and drain are both set (keep one"},
+		},
 		{"zero targets", spec("scale: {target: {backlog: 0}}"), []string{at + "scale.target.backlog: 0 is less than 1"}},
 		{"zero drain", spec("scale: {target: {drain: 0s}}"), []string{at + "scale.target.drain: 0s is less than 1ms"}},
 		{"negative drain", spec("scale: {target: {drain: -1s}}"), []string{at + "scale.target.drain: -1s is less than 1ms"}},
-		{"ordering", spec("ordering: {key: event.subject}"), []string{at + "ordering: order per key is not in this version (delete it"}},
+		{
+			"ordering", spec("ordering: {key: event.subject}"),
+			[]string{at + "ordering: order per key is not in this version (delete it"},
+		},
 		{"batch", spec("batch: {maxEvents: 100}"), []string{at + "batch: batches are not in this version (delete it"}},
 		{"reply", spec("reply: {subject: events.*}"), []string{at + `reply.subject: subject "events.*": token 2 has a wildcard`}},
 		{"empty reply", spec("reply: {}"), []string{at + `reply.subject: subject "": it is empty (write one exact subject`}},
-		{"reserved reply", spec("reply: {subject: pelton.work.default.f.x}"), []string{at + `reply.subject: subject "pelton.work.default.f.x": pelton.>`}},
+		{
+			"reserved reply", spec("reply: {subject: pelton.work.default.f.x}"),
+			[]string{at + `reply.subject: subject "pelton.work.default.f.x": pelton.>`},
+		},
 		{"resources", spec(`resources: {requests: {cpu: lots, memory: 64MB}, limits: {cpu: "0.5", memory: 1Gi}}`), []string{
 			at + `resources.requests.cpu: "lots" is not an amount (write one such as "100m" or "64Mi")`,
 			at + `resources.requests.memory: "64MB" is not an amount`,

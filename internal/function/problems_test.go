@@ -100,7 +100,10 @@ func textProblems() []problemTest {
 		{"tab", head + "\ttriggers: []\n", []string{"5: the line is indented with a tab (use spaces)"}},
 		{"undefined alias", spec("timeout: *t"), []string{"1: the text is not YAML: unknown anchor 't' referenced"}},
 		{"bad directive", "%YAML 9.9\n", []string{"1: the text is not YAML"}},
-		{"document end without start", good + "...\na: 1\n", []string{"8: the text is not YAML: did not find expected <document start>"}},
+		{
+			"document end without start", good + "...\na: 1\n",
+			[]string{"8: the text is not YAML: did not find expected <document start>"},
+		},
 		{"NUL", good + "# \x00\n", []string{"7: the control character U+0000 is not allowed"}},
 		{"escape", good + "# \x1b[31m\n", []string{"7: the control character U+001B is not allowed"}},
 		{"DEL", good + "# \x7f\n", []string{"7: the control character U+007F is not allowed"}},
@@ -129,7 +132,8 @@ func textProblems() []problemTest {
 func fieldProblems() []problemTest {
 	return []problemTest{
 		{"nothing", "{}", []string{
-			`1: apiVersion: it is missing (write pelton.dev/v1alpha1, the only version served)`, "1: kind: it is missing (write Function",
+			`1: apiVersion: it is missing (write pelton.dev/v1alpha1, the only version served)`,
+			"1: kind: it is missing (write Function",
 			"1: metadata.name: it is missing", "1: spec.triggers: there is no trigger",
 			"1: spec.handler: it has neither command nor image (write command: [python3, handler.py])",
 		}},
@@ -196,7 +200,8 @@ func typeProblems() []problemTest {
 			"8: spec.scale.minReplicas: the number .inf",
 		}},
 		{"other notations", spec("concurrency: 0x10", "scale: {maxReplicas: 010, minReplicas: 1_0}"), []string{
-			"7: spec.concurrency: the number 0x10 is not a plain whole number (write digits only", "8: spec.scale.maxReplicas: the number 010",
+			"7: spec.concurrency: the number 0x10 is not a plain whole number (write digits only",
+			"8: spec.scale.maxReplicas: the number 010",
 			"8: spec.scale.minReplicas: the number 1_0",
 		}},
 		{
@@ -216,8 +221,14 @@ func typeProblems() []problemTest {
 			"date for text", handlerOf("command: [run], env: [{name: A, value: 2020-01-01}]"),
 			[]string{`6: spec.handler.env[0].value: the value 2020-01-01 stands where text is expected (write it in quotes: "2020-01-01")`},
 		},
-		{"fields for text", handlerOf("command: [run], image: {a: b}"), []string{"6: spec.handler.image: a set of fields stands where text"}},
-		{"binary", handlerOf("command: [run], image: !!binary aGk="), []string{"6: spec.handler.image: the value aGk= stands where text"}},
+		{
+			"fields for text", handlerOf("command: [run], image: {a: b}"),
+			[]string{"6: spec.handler.image: a set of fields stands where text"},
+		},
+		{
+			"binary", handlerOf("command: [run], image: !!binary aGk="),
+			[]string{"6: spec.handler.image: the value aGk= stands where text"},
+		},
 		{"own tag", handlerOf("command: [run], image: !mine a"), []string{"6: spec.handler.image: the value a stands where text"}},
 		{
 			"text for a list", handlerOf("command: python3 handler.py"),
@@ -231,7 +242,8 @@ func typeProblems() []problemTest {
 		{"labels", strings.Replace(spec(), "name: f", "name: f, labels: {a: 1, b: [c]}", 1), []string{
 			"3: metadata.labels.a: the number 1 stands where text", "3: metadata.labels.b: a list stands where text",
 		}},
-		{"durations", spec("timeout: 10", `retry: {minBackoff: "10", maxBackoff: 1d, maxAge: [1h]}`, "scale: {cooldown: soon}"), []string{
+		{"durations", spec("timeout: 10", `retry: {minBackoff: "10", maxBackoff: 1d, maxAge: [1h]}`,
+			"scale: {cooldown: soon}"), []string{
 			"7: spec.timeout: the number 10 is a duration without a unit (write 10s for seconds, or use ms, m or h)",
 			`8: spec.retry.minBackoff: the text "10" is a duration without a unit (write 10s`,
 			`8: spec.retry.maxBackoff: the text "1d" is not a duration (write a number and a unit out of ms, s, m and h`,
@@ -259,7 +271,8 @@ func setProblems() []problemTest {
 			"one route twice in one function", trigger("{http: {path: /x}}, {http: {path: /x}}"),
 			[]string{`6: spec.triggers[1].http.path: POST "/x" already belongs to function f, at f.yaml:6`},
 		},
-		{"same names in other namespaces", spec() + "---\n" + strings.Replace(spec(), "name: f", "name: f, namespace: other", 1), nil},
+		{"same names in other namespaces", spec() + "---\n" +
+			strings.Replace(spec(), "name: f", "name: f, namespace: other", 1), nil},
 		{"same path, other methods", route("a", "/x", "POST") + "---\n" + route("b", "/x", "GET"), nil},
 	}
 }

@@ -72,7 +72,10 @@ func TestServerTakesAcceptedSchedules(t *testing.T) {
 	}
 	accepted := 0
 	rapid.Check(t, func(t *rapid.T) {
-		s := &function.ScheduleTrigger{Cron: drawCron(t), TimeZone: rapid.SampledFrom([]string{"UTC", "Europe/Oslo"}).Draw(t, "zone")}
+		s := &function.ScheduleTrigger{
+			Cron:     drawCron(t),
+			TimeZone: rapid.SampledFrom([]string{"UTC", "Europe/Oslo"}).Draw(t, "zone"),
+		}
 		if !acceptsSchedule(s) {
 			return
 		}
@@ -100,7 +103,10 @@ func acceptsSchedule(s *function.ScheduleTrigger) bool {
 // drawCron makes expressions that are often valid and lean towards the odd corners.
 func drawCron(t *rapid.T) string {
 	if rapid.IntRange(0, 9).Draw(t, "kind") == 0 {
-		return rapid.SampledFrom([]string{"@hourly", "@daily", "@weekly", "@monthly", "@yearly", "@annually", "@every 1h"}).Draw(t, "descriptor")
+		return rapid.SampledFrom([]string{
+			"@hourly", "@daily", "@weekly", "@monthly", "@yearly", "@annually",
+			"@every 1h",
+		}).Draw(t, "descriptor")
 	}
 	names := []string{"", "", "", "jan,FEB", "mon"}
 	fields := make([]string, 5)
@@ -118,7 +124,8 @@ func drawCronItem(t *rapid.T, name string) string {
 	number := rapid.IntRange(0, 12)
 	a, b, step := number.Draw(t, "a"), number.Draw(t, "b"), number.Draw(t, "step")
 	forms := []string{
-		"*", "*", "*", "?", fmt.Sprint(a), fmt.Sprint(a), fmt.Sprintf("%d-%d", a, b), fmt.Sprintf("*/%d", step), fmt.Sprintf("%d/%d", a, step),
+		"*", "*", "*", "?", fmt.Sprint(a), fmt.Sprint(a), fmt.Sprintf("%d-%d", a, b),
+		fmt.Sprintf("*/%d", step), fmt.Sprintf("%d/%d", a, step),
 		fmt.Sprintf("%d-%d/%d", a, b, step), "L", "H", name,
 	}
 	return rapid.SampledFrom(forms).Draw(t, "form")

@@ -21,9 +21,9 @@ type Exit struct {
 	Err  error
 }
 
-// Run starts every actor and waits for all of them. The first return, nil or not, cancels the context of the others; onFirst,
-// if set, is told which it was and why. The errors of all actors are joined, each with its actor's name; a context error
-// after the cancellation is not an error.
+// Run starts every actor and waits for all of them. The first return, nil or not, cancels the context of the others;
+// onFirst, if set, is told which it was and why. The errors of all actors are joined, each with its actor's name; a context
+// error after the cancellation is not an error.
 func Run(ctx context.Context, onFirst func(Exit), actors ...Actor) error {
 	if len(actors) == 0 {
 		return nil

@@ -37,14 +37,41 @@ func TestRun(t *testing.T) {
 		not    string   // not in the error
 	}{
 		"the first ends without an error": {[]Actor{{"a", with(nil)}, {"b", until(nil)}}, Exit{"a", nil}, nil, ""},
-		"the first fails":                 {[]Actor{{"a", until(nil)}, {"b", with(errBroken)}}, Exit{"b", errBroken}, []string{"b: broken"}, ""},
-		"another fails while it stops": {
-			[]Actor{{"a", with(errBroken)}, {"b", until(errors.New("dirty"))}}, Exit{"a", errBroken}, []string{"a: broken", "b: dirty"}, "",
+		"the first fails": {
+			[]Actor{{"a", until(nil)}, {"b", with(errBroken)}},
+			Exit{"b", errBroken},
+			[]string{"b: broken"},
+			"",
 		},
-		"stopping is not an error":       {[]Actor{{"a", with(errBroken)}, {"b", until(context.Canceled)}}, Exit{"a", errBroken}, []string{"a: broken"}, "b:"},
-		"a wrapped one neither":          {[]Actor{{"a", with(nil)}, {"b", until(fmt.Errorf("read: %w", context.Canceled))}}, Exit{"a", nil}, nil, ""},
-		"a deadline of its own is one":   {[]Actor{{"a", with(nil)}, {"b", until(context.DeadlineExceeded)}}, Exit{"a", nil}, []string{"b: context deadline"}, ""},
-		"canceled without a stop is one": {[]Actor{{"a", with(context.Canceled)}, {"b", until(nil)}}, Exit{"a", context.Canceled}, []string{"a: context canceled"}, ""},
+		"another fails while it stops": {
+			[]Actor{{"a", with(errBroken)}, {"b", until(errors.New("dirty"))}},
+			Exit{"a", errBroken},
+			[]string{"a: broken", "b: dirty"},
+			"",
+		},
+		"stopping is not an error": {
+			[]Actor{{"a", with(errBroken)}, {"b", until(context.Canceled)}},
+			Exit{"a", errBroken},
+			[]string{"a: broken"},
+			"b:",
+		},
+		"a wrapped one neither": {
+			[]Actor{{"a", with(nil)}, {"b", until(fmt.Errorf("read: %w", context.Canceled))}},
+			Exit{"a", nil},
+			nil, "",
+		},
+		"a deadline of its own is one": {
+			[]Actor{{"a", with(nil)}, {"b", until(context.DeadlineExceeded)}},
+			Exit{"a", nil},
+			[]string{"b: context deadline"},
+			"",
+		},
+		"canceled without a stop is one": {
+			[]Actor{{"a", with(context.Canceled)}, {"b", until(nil)}},
+			Exit{"a", context.Canceled},
+			[]string{"a: context canceled"},
+			"",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

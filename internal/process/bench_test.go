@@ -13,7 +13,10 @@ func BenchmarkStart(b *testing.B) {
 	}
 	defer func() { _ = g.Close() }()
 	for b.Loop() {
-		p, err := Start(Config{Command: []string{"true"}, Path: "/bin/true", Stdout: NewTail(1, 10), Stderr: NewTail(1, 10), Guard: g})
+		p, err := Start(Config{
+			Command: []string{"true"}, Path: "/bin/true", Stdout: NewTail(1, 10),
+			Stderr: NewTail(1, 10), Guard: g,
+		})
 		if err != nil {
 			b.Fatal(err)
 		}

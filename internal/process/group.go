@@ -11,8 +11,8 @@ const groupPatience = time.Second
 // killGroup kills every member of a process group.
 func killGroup(pgid int) { _ = syscall.Kill(-pgid, syscall.SIGKILL) }
 
-// awaitGroup returns when no member of a killed group lives any more. SIGKILL is not instant; almost always the first look is
-// enough. Signal 0 harms nobody should the id be in use again, and any error means that no member of ours is left.
+// awaitGroup returns when no member of a killed group lives any more. SIGKILL is not instant; almost always the first look
+// is enough. Signal 0 harms nobody should the id be in use again, and any error means that no member of ours is left.
 func awaitGroup(pgid int) {
 	pause := 50 * time.Microsecond
 	for end := time.Now().Add(groupPatience); time.Now().Before(end); pause = min(2*pause, 10*time.Millisecond) {

@@ -20,7 +20,8 @@ import (
 //	}
 const GuardArg = "__guard"
 
-// guardEnv is set in a guard's environment: a program that forgot to call RunGuard fails instead of starting guards for ever.
+// guardEnv is set in a guard's environment: a program that forgot to call RunGuard fails instead of starting guards for
+// ever.
 const guardEnv = "PELTON_GUARD"
 
 // GuardConfig configures a Guard.

@@ -110,8 +110,8 @@ func explain(cmd *exec.Cmd, err error) error {
 	return err
 }
 
-// run starts the child and waits for it. The death signal of a child is tied to the thread that created it, so both happen on
-// one locked thread; the wait would occupy a thread anyway.
+// run starts the child and waits for it. The death signal of a child is tied to the thread that created it, so both happen
+// on one locked thread; the wait would occupy a thread anyway.
 func (p *Process) run(started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

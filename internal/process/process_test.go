@@ -136,7 +136,8 @@ func contains(b *buffer, s string) error {
 func TestGroupEndsWithLeader(t *testing.T) {
 	t.Parallel()
 	var out buffer
-	p := start(t, Config{Stdout: &out}, `sh -c 'trap "" TERM; echo $$; while :; do sleep 1; done' & read x < /dev/null; sleep 0.05; exit 4`)
+	p := start(t, Config{Stdout: &out},
+		`sh -c 'trap "" TERM; echo $$; while :; do sleep 1; done' & read x < /dev/null; sleep 0.05; exit 4`)
 	if e := p.Exit(); e.Code != 4 {
 		t.Fatal(e)
 	}
@@ -175,7 +176,8 @@ func TestFloodIsContained(t *testing.T) {
 	tail := NewTail(5, 100)
 	lines := 0
 	w := NewLineWriter(LineConfig{Rate: 1, Burst: 10}, func(string) { lines++ })
-	p := start(t, Config{Stdout: w, Stderr: tail}, `i=0; while [ $i -lt 20000 ]; do echo flood $i; echo err $i >&2; i=$((i+1)); done; head -c 9000000 /dev/zero >&2`)
+	p := start(t, Config{Stdout: w, Stderr: tail},
+		`i=0; while [ $i -lt 20000 ]; do echo flood $i; echo err $i >&2; i=$((i+1)); done; head -c 9000000 /dev/zero >&2`)
 	if e := p.Exit(); e.Code != 0 {
 		t.Fatal(e)
 	}

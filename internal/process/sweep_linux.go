@@ -92,8 +92,8 @@ func carries(pid int, want [][]byte) bool {
 	return true
 }
 
-// kill kills one marked process. The descriptor pins the process before its marker is read again: should the id have passed to
-// another process since the scan, that one does not carry the marker, and is left alone.
+// kill kills one marked process. The descriptor pins the process before its marker is read again: should the id have passed
+// to another process since the scan, that one does not carry the marker, and is left alone.
 func kill(pid int, want [][]byte) {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err == unix.ENOSYS {

@@ -83,7 +83,8 @@ func checkReply(ctx context.Context, js jetstream.JetStream, fn *function.Functi
 	}
 	_, err := js.StreamNameBySubject(ctx, fn.Spec.Reply.Subject)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return fmt.Errorf("spec.reply.subject: no stream stores %q (use a subject below events., or create a stream for it)", fn.Spec.Reply.Subject)
+		return fmt.Errorf("spec.reply.subject: no stream stores %q (use a subject below events., or create a stream for it)",
+			fn.Spec.Reply.Subject)
 	}
 	if err != nil {
 		return fmt.Errorf("look up the stream of reply subject %q: %w", fn.Spec.Reply.Subject, err)
@@ -94,7 +95,8 @@ func checkReply(ctx context.Context, js jetstream.JetStream, fn *function.Functi
 func ensureConsumer(ctx context.Context, js jetstream.JetStream, fn *function.Function, c Consumer) error {
 	s, err := js.Stream(ctx, c.Stream)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return fmt.Errorf("spec.triggers[%d].event.stream: stream %q does not exist (create it, or use %s)", c.Trigger, c.Stream, EventsStream)
+		return fmt.Errorf("spec.triggers[%d].event.stream: stream %q does not exist (create it, or use %s)", c.Trigger,
+			c.Stream, EventsStream)
 	}
 	if err != nil {
 		return fmt.Errorf("look up stream %s: %w", c.Stream, err)

@@ -15,11 +15,13 @@ func drift(have, want jetstream.StreamConfig) []Drift {
 			ds = append(ds, Drift{want.Name, fmt.Sprintf(format, args...)})
 		}
 	}
-	add(!covers(have.Subjects, want.Subjects), "subjects are %v, not %v: events elsewhere are not seen", have.Subjects, want.Subjects)
+	add(!covers(have.Subjects, want.Subjects), "subjects are %v, not %v: events elsewhere are not seen", have.Subjects,
+		want.Subjects)
 	add(have.Discard != want.Discard, "discards %v messages when full, not %v", have.Discard, want.Discard)
 	add(have.MaxAge != want.MaxAge, "keeps messages for %v, not %v", have.MaxAge, want.MaxAge)
 	add(normal(have.MaxBytes) != normal(want.MaxBytes), "holds at most %d bytes, not %d", have.MaxBytes, want.MaxBytes)
-	add(have.MaxConsumers > 0 && have.MaxConsumers < want.MaxConsumers, "allows %d consumers, not %d", have.MaxConsumers, want.MaxConsumers)
+	add(have.MaxConsumers > 0 && have.MaxConsumers < want.MaxConsumers, "allows %d consumers, not %d", have.MaxConsumers,
+		want.MaxConsumers)
 	add(want.AllowAtomicPublish && !have.AllowAtomicPublish, "does not allow atomic batches: events are stored one by one")
 	add(want.AllowMsgSchedules && !have.AllowMsgSchedules, "does not allow schedules: retries cannot be parked")
 	add(!have.AllowDirect, "does not allow direct gets")

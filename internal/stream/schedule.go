@@ -35,7 +35,8 @@ func ensureSchedules(ctx context.Context, js jetstream.JetStream, fn *function.F
 	if err != nil {
 		return fmt.Errorf("look up stream %s: %w", WorkStream, err)
 	}
-	if err := purgeSchedules(ctx, s, schedulePrefix(key)+">", func(subject string) bool { return wanted[subject] != nil }); err != nil {
+	if err := purgeSchedules(ctx, s, schedulePrefix(key)+">",
+		func(subject string) bool { return wanted[subject] != nil }); err != nil {
 		return err
 	}
 	for subject, m := range wanted {

@@ -138,7 +138,8 @@ func explain(err error) error {
 	if errors.As(err, &api) {
 		switch api.ErrorCode {
 		case errCodeSubjectsOverlap:
-			return fmt.Errorf("%w (another stream already has these subjects: rename its subjects, or name that stream in the trigger)", err)
+			return fmt.Errorf("%w (another stream already has these subjects: rename its subjects, "+
+				"or name that stream in the trigger)", err)
 		case errCodeStorageExceeded:
 			return fmt.Errorf("%w (the store's limit is too small: free disk space, or raise the limit)", err)
 		}

@@ -86,7 +86,8 @@ func streamsJSON(t *testing.T, js jetstream.JetStream) string {
 func TestEnsureLeavesTheUsersStreamAndSaysWhatDiffers(t *testing.T) {
 	t.Parallel()
 	js := natstest.Start(t).JetStream(t)
-	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "EVENTS", Subjects: []string{"events.>", "more.>"}, MaxAge: time.Hour}); err != nil {
+	foreign := jetstream.StreamConfig{Name: "EVENTS", Subjects: []string{"events.>", "more.>"}, MaxAge: time.Hour}
+	if _, err := js.CreateStream(t.Context(), foreign); err != nil {
 		t.Fatal(err)
 	}
 	drifts, err := stream.Ensure(t.Context(), js, stream.Config{})
@@ -153,7 +154,8 @@ func TestEnsureFunctionMakesAndPrunesConsumers(t *testing.T) {
 		t.Fatal(err)
 	}
 	if cfg := c.CachedInfo().Config; cfg.MaxDeliver != -1 || cfg.AckWait != stream.AckWait || len(cfg.BackOff) != 0 ||
-		cfg.PriorityPolicy != jetstream.PriorityPolicyPrioritized || !slices.Equal(cfg.FilterSubjects, []string{"events.b", "events.c"}) {
+		cfg.PriorityPolicy != jetstream.PriorityPolicyPrioritized ||
+		!slices.Equal(cfg.FilterSubjects, []string{"events.b", "events.c"}) {
 		t.Fatalf("consumer is %+v", cfg)
 	}
 	// Another function whose names share a prefix is left alone.
@@ -170,7 +172,9 @@ func TestEnsureFunctionMakesAndPrunesConsumers(t *testing.T) {
 	if _, err := js.Consumer(ctx, other[0].Stream, other[0].Name); err != nil {
 		t.Errorf("consumer of another function: %v", err)
 	}
-	if c, err = js.Consumer(ctx, cs[0].Stream, cs[0].Name); err != nil || c.CachedInfo().Config.FilterSubject != "events.z" && !slices.Equal(c.CachedInfo().Config.FilterSubjects, []string{"events.z"}) {
+	if c, err = js.Consumer(ctx, cs[0].Stream, cs[0].Name); err != nil ||
+		c.CachedInfo().Config.FilterSubject != "events.z" &&
+			!slices.Equal(c.CachedInfo().Config.FilterSubjects, []string{"events.z"}) {
 		t.Errorf("consumer of a changed trigger: %v, %+v", err, c.CachedInfo().Config)
 	}
 }
@@ -197,7 +201,9 @@ func TestSchedulesFireIntoTheFunctionsQueueAndArePruned(t *testing.T) {
 	t.Parallel()
 	js := ensured(t)
 	ctx := t.Context()
-	fn := newFunction("nightly", function.Trigger{Schedule: &function.ScheduleTrigger{Cron: "0 3 * * *", TimeZone: "Europe/Oslo", Data: json.RawMessage(`{"mode":"nightly"}`)}})
+	fn := newFunction("nightly", function.Trigger{Schedule: &function.ScheduleTrigger{
+		Cron: "0 3 * * *", TimeZone: "Europe/Oslo", Data: json.RawMessage(`{"mode":"nightly"}`),
+	}})
 	for range 2 {
 		if _, err := stream.EnsureFunction(ctx, js, fn); err != nil {
 			t.Fatal(err)
@@ -211,7 +217,8 @@ func TestSchedulesFireIntoTheFunctionsQueueAndArePruned(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m.Sequence != 1 || m.Header.Get("Nats-Schedule") != "0 0 3 * * *" || m.Header.Get("Nats-Schedule-Time-Zone") != "Europe/Oslo" || string(m.Data) != `{"mode":"nightly"}` {
+	if m.Sequence != 1 || m.Header.Get("Nats-Schedule") != "0 0 3 * * *" ||
+		m.Header.Get("Nats-Schedule-Time-Zone") != "Europe/Oslo" || string(m.Data) != `{"mode":"nightly"}` {
 		t.Fatalf("schedule is %d %v %s", m.Sequence, m.Header, m.Data)
 	}
 	if err := stream.PruneSchedules(ctx, js, []function.Key{fn.Key()}); err != nil {

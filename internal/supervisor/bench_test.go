@@ -14,8 +14,8 @@ import (
 	"github.com/pelton-dev/pelton/internal/function"
 )
 
-// BenchmarkColdStart is from publishing to the handler's answer, for a function at zero. BenchmarkBareStart is its floor: the
-// same program from its start until it takes a connection.
+// BenchmarkColdStart is from publishing to the handler's answer, for a function at zero. BenchmarkBareStart is its floor:
+// the same program from its start until it takes a connection.
 func BenchmarkColdStart(b *testing.B) {
 	fn := makeFunction(b, "cold", "serve", func(s *function.Spec) { s.Scale.Cooldown = function.Duration(time.Millisecond) })
 	r := newRig(b, nil, fn)

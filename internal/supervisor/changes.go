@@ -77,8 +77,8 @@ func (c *changes) relevant(fn *function.Function, ch change, now time.Time) (yes
 	return true, false
 }
 
-// fromBuild reports whether a change is a build's doing: the file is new or a program, or two builds in a row wrote it. The first
-// time, a file of another kind counts as edited during the build, which costs one build more.
+// fromBuild reports whether a change is a build's doing: the file is new or a program, or two builds in a row wrote it. The
+// first time, a file of another kind counts as edited during the build, which costs one build more.
 func (c *changes) fromBuild(ch change) bool {
 	if !c.duringBuild(ch.path) {
 		return false
@@ -92,7 +92,8 @@ func (c *changes) fromBuild(ch change) bool {
 	return suspected == c.builds // another build follows already
 }
 
-// duringBuild reports whether a file was written while a build ran. The time of the file says so even when we hear of it late.
+// duringBuild reports whether a file was written while a build ran. The time of the file says so even when we hear of it
+// late.
 func (c *changes) duringBuild(path string) bool {
 	if c.begun.IsZero() || c.building {
 		return c.building
@@ -111,8 +112,8 @@ func isProgram(path string) bool {
 	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 && !looksLikeCode(path)
 }
 
-// isSource reports whether a function's handler may depend on a file. A new file must look like code; one that was there when
-// we came must not look like data.
+// isSource reports whether a function's handler may depend on a file. A new file must look like code; one that was there
+// when we came must not look like data.
 func isSource(fn *function.Function, ch change) bool {
 	return named(fn, ch.path) || looksLikeCode(ch.path) || (ch.existed && !looksLikeData(ch.path))
 }
@@ -133,9 +134,10 @@ func named(fn *function.Function, path string) bool {
 // looksLikeCode goes by a file's extension.
 func looksLikeCode(path string) bool {
 	switch strings.ToLower(filepath.Ext(path)) {
-	case ".go", ".py", ".js", ".mjs", ".cjs", ".ts", ".mts", ".jsx", ".tsx", ".sh", ".bash", ".rb", ".php", ".pl", ".lua", ".rs", ".c",
-		".h", ".cc", ".cpp", ".hpp", ".java", ".kt", ".scala", ".clj", ".ex", ".exs", ".erl", ".hs", ".ml", ".cs", ".fs", ".swift",
-		".dart", ".zig", ".nim", ".cr", ".jl", ".r", ".awk", ".sql", ".proto", ".wasm", ".jar":
+	case ".go", ".py", ".js", ".mjs", ".cjs", ".ts", ".mts", ".jsx", ".tsx", ".sh", ".bash", ".rb", ".php", ".pl",
+		".lua", ".rs", ".c", ".h", ".cc", ".cpp", ".hpp", ".java", ".kt", ".scala", ".clj", ".ex", ".exs", ".erl", ".hs",
+		".ml", ".cs", ".fs", ".swift", ".dart", ".zig", ".nim", ".cr", ".jl", ".r", ".awk", ".sql", ".proto", ".wasm",
+		".jar":
 		return true
 	}
 	return false
@@ -144,9 +146,10 @@ func looksLikeCode(path string) bool {
 // looksLikeData goes by a file's extension, or a log's or database's habit of adding to it.
 func looksLikeData(path string) bool {
 	switch strings.ToLower(filepath.Ext(path)) {
-	case ".log", ".out", ".pid", ".lock", ".db", ".db-wal", ".db-shm", ".db-journal", ".sqlite", ".sqlite3", ".sqlite-wal", ".sqlite-shm",
-		".sqlite3-wal", ".sqlite3-shm", ".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp",
-		".tiff", ".svg", ".pdf", ".mp3", ".mp4", ".wav", ".zip", ".gz", ".tar", ".zst", ".bin", ".dat", ".pyc":
+	case ".log", ".out", ".pid", ".lock", ".db", ".db-wal", ".db-shm", ".db-journal", ".sqlite", ".sqlite3",
+		".sqlite-wal", ".sqlite-shm", ".sqlite3-wal", ".sqlite3-shm", ".csv", ".tsv", ".jsonl", ".ndjson", ".parquet",
+		".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tiff", ".svg", ".pdf", ".mp3", ".mp4", ".wav", ".zip", ".gz",
+		".tar", ".zst", ".bin", ".dat", ".pyc":
 		return true
 	}
 	return false

@@ -30,7 +30,7 @@ const maxRuntimeDir = 80
 // Config says how functions are hosted. All functions in it may be nil; none may block, and they are called from many
 // goroutines.
 type Config struct {
-	RuntimeDir string         // for sockets: short, of this run alone, made if missing and removed at the end. "": a temporary one
+	RuntimeDir string         // for sockets: short, made if missing, removed at the end. "": a temporary one
 	Guard      *process.Guard // nil: orphans are prevented by the parent-death signal alone
 
 	StartTimeout time.Duration // from a process's start until it accepts calls
@@ -88,7 +88,8 @@ func (c Config) validate() error {
 		}
 	}
 	if len(c.RuntimeDir) > maxRuntimeDir {
-		errs = append(errs, fmt.Errorf("RuntimeDir: %q is longer than %d bytes, too long for the path of a socket", c.RuntimeDir, maxRuntimeDir))
+		errs = append(errs, fmt.Errorf("RuntimeDir: %q is longer than %d bytes, too long for the path of a socket",
+			c.RuntimeDir, maxRuntimeDir))
 	}
 	return errors.Join(errs...)
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/pelton-dev/pelton/internal/invoke"
 )
 
-// Invoke gives one event to a function's handler, past the queue: no retry, no dead letter, no record. It uses a ready replica
-// or waits for one to start, and counts as demand while it lasts. It fails when a start fails meanwhile.
+// Invoke gives one event to a function's handler, past the queue: no retry, no dead letter, no record. It uses a ready
+// replica or waits for one to start, and counts as demand while it lasts. It fails when a start fails meanwhile.
 func (s *Supervisor) Invoke(ctx context.Context, key function.Key, e *event.Event) (invoke.Outcome, error) {
 	u, err := s.unit(key)
 	if err != nil {

@@ -23,11 +23,12 @@
 //	     | exits, or start timeout               | process exits: its calls fail as crashes                       |
 //	     +---------------------------------------+----------------------> [over] <--- calls done, process stopped +
 //
-// A replica whose process ends is over: its sidecar settles what it holds and a new replica takes its place. The sidecar pulls
-// nothing before the handler accepts calls, so a handler that never gets ready costs no event an attempt.
+// A replica whose process ends is over: its sidecar settles what it holds and a new replica takes its place. The sidecar
+// pulls nothing before the handler accepts calls, so a handler that never gets ready costs no event an attempt.
 //
 // Delivery guarantee: the supervisor adds nothing to and takes nothing from the sidecar's. It stops a process only after its
-// sidecar has settled or handed back everything, or when the shutdown's time is over; then the calls are cut and handed back.
+// sidecar has settled or handed back everything, or when the shutdown's time is over; then the calls are cut and handed
+// back.
 //
 // Run ends on its context: all replicas drain side by side, at most for DrainTimeout, then every process is stopped, and
 // every goroutine awaited. No process, socket or watch is left.

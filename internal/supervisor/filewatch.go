@@ -250,7 +250,8 @@ func (u *unit) fileChanged(c change) {
 	defer u.release()
 	yes, muted := u.setup.changes.relevant(u.setup.newest, c, time.Now())
 	if muted {
-		u.tell(Event{Kind: EventMuted, Text: c.path + " changes again and again: it restarts nothing any more until the manifest changes"})
+		text := c.path + " changes again and again: it restarts nothing any more until the manifest changes"
+		u.tell(Event{Kind: EventMuted, Text: text})
 	}
 	if yes {
 		u.setup.files = true

@@ -49,8 +49,8 @@ func (u *unit) pass(now time.Time) time.Duration {
 	return wait
 }
 
-// giveUpDeaf ends replicas whose handler lives but has accepted no calls for as long as a start may take, and reports whether
-// there are any that may come to that. The caller holds mu.
+// giveUpDeaf ends replicas whose handler lives but has accepted no calls for as long as a start may take, and reports
+// whether there are any that may come to that. The caller holds mu.
 func (u *unit) giveUpDeaf(now time.Time) (any bool) {
 	for _, r := range u.replicas {
 		switch {

@@ -88,7 +88,10 @@ func TestIgnoredFilesRestartNothing(t *testing.T) {
 func TestBuild(t *testing.T) {
 	t.Parallel()
 	fn := makeFunction(t, "built", "version", always, func(s *function.Spec) {
-		s.Handler.Build = []string{"sh", "-c", "echo building; grep -q wrong source.py && { echo no good; exit 5; }; cp source.py version.py; date > made.txt"}
+		s.Handler.Build = []string{
+			"sh", "-c",
+			"echo building; grep -q wrong source.py && { echo no good; exit 5; }; cp source.py version.py; date > made.txt",
+		}
 	})
 	write(t, fn.Origin.Dir, "source.py", "wrong")
 	r := newRig(t, watching, fn)
@@ -155,7 +158,8 @@ func TestChangedTriggers(t *testing.T) {
 	t.Parallel()
 	fn := makeFunction(t, "moving", "serve")
 	r := newRig(t, nil, fn)
-	moved := makeFunction(t, "moving", "serve", func(s *function.Spec) { s.Triggers[0].Event.Subjects = []string{"events.elsewhere"} })
+	moved := makeFunction(t, "moving", "serve",
+		func(s *function.Spec) { s.Triggers[0].Event.Subjects = []string{"events.elsewhere"} })
 	moved.Origin = fn.Origin
 	r.sup.Apply([]*function.Function{moved})
 	natstest.Eventually(t, func() error {

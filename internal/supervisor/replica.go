@@ -125,7 +125,8 @@ func (r *replica) deliver() (*delivery, error) {
 	return d, nil
 }
 
-// drainTimeout lets every call end by its own deadline. Shutdown does not wait that long: it cuts calls by closing the invoker.
+// drainTimeout lets every call end by its own deadline. Shutdown does not wait that long: it cuts calls by closing the
+// invoker.
 func (r *replica) drainTimeout() time.Duration {
 	return max(time.Duration(r.fn.Spec.Timeout), r.unit.sup.cfg.DrainTimeout) + time.Second
 }

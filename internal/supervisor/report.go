@@ -26,8 +26,8 @@ func (s *Supervisor) List() []Status {
 	return list
 }
 
-// AwaitSetup waits for Run to begin and returns when the consumers of every function exist, so that events published from now
-// on reach them, or could not be made, which Status tells. Builds may still run.
+// AwaitSetup waits for Run to begin and returns when the consumers of every function exist, so that events published from
+// now on reach them, or could not be made, which Status tells. Builds may still run.
 func (s *Supervisor) AwaitSetup(ctx context.Context) error {
 	select {
 	case <-s.begun:

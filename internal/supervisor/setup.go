@@ -173,8 +173,8 @@ func sameButScale(a, b *function.Function) bool {
 	return reflect.DeepEqual(x, y) && a.Origin.Dir == b.Origin.Dir
 }
 
-// resolve finds a handler's program once, so that a cold start does not search for it. What cannot be found yet is left to the
-// start, whose error says so. Version managers take their time to answer, so not all are asked at once.
+// resolve finds a handler's program once, so that a cold start does not search for it. What cannot be found yet is left to
+// the start, whose error says so. Version managers take their time to answer, so not all are asked at once.
 func (u *unit) resolve(fn *function.Function) string {
 	if len(fn.Spec.Handler.Command) == 0 {
 		return ""

@@ -78,7 +78,8 @@ func New(nc *nats.Conn, watcher *wake.Watcher, cfg Config) (*Supervisor, error) 
 	}, nil
 }
 
-// Run hosts what Apply was given until ctx ends; it is called once. Then all replicas drain, and Run returns when no process is left.
+// Run hosts what Apply was given until ctx ends; it is called once. Then all replicas drain, and Run returns when no process
+// is left.
 func (s *Supervisor) Run(ctx context.Context) error {
 	dir, err := makeRuntimeDir(s.cfg.RuntimeDir)
 	if err != nil {

@@ -24,7 +24,10 @@ func TestFromZeroAndBack(t *testing.T) {
 		"http":   func(s *function.Spec) { s.Handler.Protocol = function.ProtocolHTTP },
 		"stream": func(s *function.Spec) { s.Handler.Protocol = function.ProtocolStream },
 		"exec": func(s *function.Spec) {
-			s.Handler.Protocol, s.Handler.Command = function.ProtocolExec, []string{"sh", "-c", "cat; setsid sleep 100 > /dev/null 2>&1 &"}
+			s.Handler.Protocol, s.Handler.Command = function.ProtocolExec, []string{
+				"sh", "-c",
+				"cat; setsid sleep 100 > /dev/null 2>&1 &",
+			}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -108,11 +111,17 @@ func TestNeverReadyBurnsNoAttempt(t *testing.T) {
 	}{
 		"mute": {makeFunction(t, "mute", "mute"), "did not listen on 127.0.0.1:"},
 		"exit": {makeFunction(t, "exit", "exit"), "handler ended before it accepted calls: exit status 3"},
-		"gone": {makeFunction(t, "gone", "", func(s *function.Spec) { s.Handler.Command = []string{"./gone"} }), "gone does not exist"},
+		"gone": {
+			makeFunction(t, "gone", "", func(s *function.Spec) { s.Handler.Command = []string{"./gone"} }),
+			"gone does not exist",
+		},
 		"gone2": {makeFunction(t, "gone2", "", func(s *function.Spec) {
 			s.Handler.Command, s.Handler.Protocol = []string{"no-such-tool"}, function.ProtocolExec
 		}), "no-such-tool\": program not found in $PATH"},
-		"nosdk": {makeFunction(t, "nosdk", "mute", func(s *function.Spec) { s.Handler.Protocol = function.ProtocolStream }), "did not connect to"},
+		"nosdk": {
+			makeFunction(t, "nosdk", "mute", func(s *function.Spec) { s.Handler.Protocol = function.ProtocolStream }),
+			"did not connect to",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

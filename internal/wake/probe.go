@@ -166,7 +166,8 @@ func (w *Watcher) selfTest(ctx context.Context) (err error) {
 		return fmt.Errorf("subscribe: %w", err)
 	}
 	defer func() { _ = inbox.Unsubscribe() }()
-	if err := w.nc.PublishRequest(requestSubject(stream.Consumer{Stream: name, Name: "probe"}), inbox.Subject, w.request); err != nil {
+	if err := w.nc.PublishRequest(requestSubject(stream.Consumer{Stream: name, Name: "probe"}), inbox.Subject,
+		w.request); err != nil {
 		return fmt.Errorf("park test probe: %w", err)
 	}
 	if _, err := w.js.Publish(ctx, "pelton.probe."+name, []byte("x")); err != nil {

@@ -1,9 +1,10 @@
 // Package wake knows who has work: it parks a probe on every consumer and keeps one in-memory snapshot of what waits.
 //
-// A probe is a pull request for at most one byte, at the lowest priority. The server answers it the moment a message could be
-// delivered and no worker is waiting for it, and delivers nothing: not even the delivery count moves. So a function at
-// zero costs one parked request and no polling, and wakes for retries and schedules just as for new events. This rests on how
-// the server refuses a message that is too large, so Run tests it first and falls back to polling where it does not hold.
+// A probe is a pull request for at most one byte, at the lowest priority. The server answers it the moment a message could
+// be delivered and no worker is waiting for it, and delivers nothing: not even the delivery count moves. So a function at
+// zero costs one parked request and no polling, and wakes for retries and schedules just as for new events. This rests on
+// how the server refuses a message that is too large, so Run tests it first and falls back to polling where it does not
+// hold.
 //
 // Depth is read only after a probe has fired, at intervals until nothing is due any more; then the probe is parked again. A
 // function whose workers keep up is therefore never read. Package wake decides nothing and starts nothing. Run ends on its

@@ -33,7 +33,10 @@ func setup(t *testing.T, cfg wake.Config) *fixture {
 		t.Fatal(err)
 	}
 	fn := &function.Function{Metadata: function.Metadata{Namespace: "default", Name: "hello"}}
-	fn.Spec.Triggers = []function.Trigger{{Event: &function.EventTrigger{Stream: stream.EventsStream, Subjects: []string{"events.hello"}}}}
+	fn.Spec.Triggers = []function.Trigger{{Event: &function.EventTrigger{
+		Stream:   stream.EventsStream,
+		Subjects: []string{"events.hello"},
+	}}}
 	cons, err := stream.EnsureFunction(ctx, f.js, fn)
 	if err != nil {
 		t.Fatal(err)
@@ -81,7 +84,8 @@ func (f *fixture) take(t *testing.T, consumer int) jetstream.Msg {
 	if err != nil {
 		t.Fatal(err)
 	}
-	batch, err := c.Fetch(1, jetstream.FetchPrioritized(stream.WorkerPriority), jetstream.FetchPriorityGroup(stream.PriorityGroup), jetstream.FetchMaxWait(20*time.Second))
+	batch, err := c.Fetch(1, jetstream.FetchPrioritized(stream.WorkerPriority),
+		jetstream.FetchPriorityGroup(stream.PriorityGroup), jetstream.FetchMaxWait(20*time.Second))
 	if err != nil {
 		t.Fatal(err)
 	}

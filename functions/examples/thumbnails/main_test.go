@@ -98,8 +98,10 @@ func TestRejectsWhatNoRetryCanMend(t *testing.T) {
 	for _, data := range []string{
 		``, `not json`, `[]`, `{}`, `{"path": 7}`, `{"path": "missing.jpg"}`, `{"path": "../secret.png"}`, `{"path": "."}`,
 		`{"path": "/etc/passwd"}`, `{"path": "link.png"}`, `{"path": "text.jpg"}`, `{"path": "huge.png"}`,
-		`{"image": "eA=="}`, `{"image": "eA==", "name": "../x.png"}`, `{"image": "eA==", "name": ".."}`, `{"image": "%%", "name": "x.png"}`,
-		`{"image": "eA==", "name": "x.png", "path": "text.jpg"}`, fmt.Sprintf(`{"image": "eA==", "name": %q}`, strings.Repeat("x", 300)),
+		`{"image": "eA=="}`, `{"image": "eA==", "name": "../x.png"}`, `{"image": "eA==", "name": ".."}`,
+		`{"image": "%%", "name": "x.png"}`,
+		`{"image": "eA==", "name": "x.png", "path": "text.jpg"}`,
+		fmt.Sprintf(`{"image": "eA==", "name": %q}`, strings.Repeat("x", 300)),
 	} {
 		_, err := thumbs.handle(t.Context(), eventWith(data))
 		var reject *functions.RejectError

@@ -84,7 +84,8 @@ func dialHandler(socket string) (net.Conn, *streamwire.Reader, *streamwire.Welco
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	if _, err := conn.Write(streamwire.AppendHello(nil, &streamwire.Hello{Version: streamwire.Version, SDK: "test"})); err != nil {
+	hello := &streamwire.Hello{Version: streamwire.Version, SDK: "test"}
+	if _, err := conn.Write(streamwire.AppendHello(nil, hello)); err != nil {
 		return nil, nil, nil, err
 	}
 	r := streamwire.NewReader(conn, streamwire.DefaultMaxFrame, time.Minute)

@@ -388,7 +388,8 @@ func TestListen(t *testing.T) {
 	if b, _ := os.ReadFile(path); string(b) != "mine" {
 		t.Error("the file that was there is gone")
 	}
-	if _, err := Listen(Config{Socket: "/" + strings.Repeat("x", 200)}); err == nil || !strings.Contains(err.Error(), "201 bytes") {
+	if _, err := Listen(Config{Socket: "/" + strings.Repeat("x", 200)}); err == nil ||
+		!strings.Contains(err.Error(), "201 bytes") {
 		t.Errorf("long path: got %v, want its length", err)
 	}
 }

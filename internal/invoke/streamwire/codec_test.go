@@ -172,7 +172,10 @@ func dirtyFrame() *Frame {
 
 // FuzzDecode gives both codecs the same bytes: they must take and refuse the same, and understand the same.
 func FuzzDecode(f *testing.F) {
-	e := &event.Event{ID: "1", Source: "/s", Type: "t", Extensions: []event.Attribute{{Name: "a", Value: "b"}}, Data: []byte("x")}
+	e := &event.Event{
+		ID: "1", Source: "/s", Type: "t", Extensions: []event.Attribute{{Name: "a", Value: "b"}},
+		Data: []byte("x"),
+	}
 	for _, frame := range []*Frame{
 		{Kind: KindHello, Hello: Hello{Version: 1, SDK: "x"}},
 		{Kind: KindWelcome, Welcome: Welcome{Version: 1, Function: "f", MaxFrame: 9}},

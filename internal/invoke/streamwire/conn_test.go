@@ -217,7 +217,10 @@ func TestReaderErrors(t *testing.T) {
 		{"length too long by one byte", protowire.AppendVarint(nil, 1<<35), ErrFrame},
 		{"half a length", []byte{0xff}, io.ErrUnexpectedEOF},
 		{"half a frame", []byte{5, 1, 2}, io.ErrUnexpectedEOF},
-		{"half a large frame", append(protowire.AppendVarint(nil, readBuffer*2), make([]byte, readBuffer)...), io.ErrUnexpectedEOF},
+		{
+			"half a large frame", append(protowire.AppendVarint(nil, readBuffer*2), make([]byte, readBuffer)...),
+			io.ErrUnexpectedEOF,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
