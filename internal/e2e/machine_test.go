@@ -45,7 +45,8 @@ func (m *machine) function(name, mode string, change ...func(*function.Spec)) {
 	s.Triggers = on("events." + name)
 	s.Handler.Command = []string{os.Args[0]}
 	s.Handler.Env = []function.EnvVar{
-		{Name: modeEnv, Value: mode}, {Name: ledgerEnv, Value: m.ledgerPath(name)},
+		{Name: modeEnv, Value: mode},
+		{Name: ledgerEnv, Value: m.ledgerPath(name)},
 		{Name: "GORACE", Value: os.Getenv("GORACE") + " atexit_sleep_ms=0"},
 	}
 	switch mode {

@@ -62,8 +62,10 @@ var messages = []message{
 	{name: "N01 plain text", data: "hello there", with: "hello there"},
 	{name: "N02 JSON that is no CloudEvent", data: `{"a":[1,2`, with: `{"a":[1,2`},
 	{name: "N03 structured, broken JSON", header: nats.Header{"Content-Type": {"application/cloudevents+json"}}, data: `{"id":`, dead: "JSON"},
-	{name: "N03 structured, no source", header: nats.Header{"content-type": {"application/cloudevents+json; charset=utf-8"}},
-		data: `{"specversion":"1.0","id":"1","type":"t"}`, dead: "source"},
+	{
+		name: "N03 structured, no source", header: nats.Header{"content-type": {"application/cloudevents+json; charset=utf-8"}},
+		data: `{"specversion":"1.0","id":"1","type":"t"}`, dead: "source",
+	},
 	{name: "N03 structured, batch", header: nats.Header{"Content-Type": {"application/cloudevents-batch+json"}}, data: `[]`, dead: "content-type"},
 	{name: "N04 Ce-Id", header: ce("ce-id", "", "Ce-Id", "n04-a"), data: "x", with: "n04-a"},
 	{name: "N04 CE-ID", header: ce("ce-id", "", "CE-ID", "n04-b", "ce-type", "", "cE-tYPE", "e2e.test"), data: "x", with: "n04-b"},
@@ -159,8 +161,12 @@ func TestServerHeaders(t *testing.T) {
 	c := u.client()
 	c.mustSend("events.raw", "before", "x")
 	for _, h := range []nats.Header{
-		{"Nats-Rollup": {"all"}}, {"Nats-Rollup": {"sub"}}, {"Nats-TTL": {"1s"}}, {"Nats-Expected-Stream": {"OTHER"}},
-		{"Nats-Expected-Last-Sequence": {"99"}}, {"Nats-Expected-Last-Msg-Id": {"nobody"}},
+		{"Nats-Rollup": {"all"}},
+		{"Nats-Rollup": {"sub"}},
+		{"Nats-TTL": {"1s"}},
+		{"Nats-Expected-Stream": {"OTHER"}},
+		{"Nats-Expected-Last-Sequence": {"99"}},
+		{"Nats-Expected-Last-Msg-Id": {"nobody"}},
 		{"Nats-Schedule": {"@at 2030-01-01T00:00:00Z"}, "Nats-Schedule-Target": {"events.raw"}},
 	} {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
