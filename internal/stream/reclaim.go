@@ -1,0 +1,55 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// maxReclaim bounds what Reclaim looks at in one consumer: from the oldest message without an acknowledgement to the newest
+// that was delivered. Beyond it the messages come back by themselves, after AckWait.
+const maxReclaim = 100_000
+
+// Reclaim makes messages that were delivered and never settled deliverable again at once, and returns how many those are. They
+// would rest until AckWait is over, even if they were handed back: the server forgets that when it stops.
+//
+// It is for a host that has just started its own server: nobody holds these messages any more. Where anybody may, a message
+// would be handled twice.
+func Reclaim(ctx context.Context, js jetstream.JetStream, consumers []Consumer) (int, error) {
+	total := 0
+	for _, c := range consumers {
+		n, err := reclaim(ctx, js, c)
+		if err != nil {
+			return total, fmt.Errorf("reclaim messages of consumer %s: %w", c.Name, err)
+		}
+		total += n
+	}
+	return total, nil
+}
+
+// reclaim hands back every sequence that may be without an acknowledgement. The server passes over those that are not.
+func reclaim(ctx context.Context, js jetstream.JetStream, c Consumer) (int, error) {
+	consumer, err := js.Consumer(ctx, c.Stream, c.Name)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	info := consumer.CachedInfo()
+	first, last := info.AckFloor.Stream+1, info.Delivered.Stream
+	if info.NumAckPending == 0 || last-first >= maxReclaim {
+		return 0, nil
+	}
+	prefix := "$JS.ACK." + c.Stream + "." + c.Name + ".1."
+	suffix := "." + strconv.FormatUint(info.Delivered.Consumer, 10) + ".0.0"
+	for seq := first; seq <= last; seq++ {
+		if err := js.Conn().Publish(prefix+strconv.FormatUint(seq, 10)+suffix, []byte("-NAK")); err != nil {
+			return 0, err
+		}
+	}
+	return info.NumAckPending, nil
+}
