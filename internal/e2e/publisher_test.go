@@ -11,7 +11,7 @@ import (
 type sent struct{ subject, id string }
 
 // publishers publish at one time: each waits for the acknowledgement of one event before it publishes the next.
-const publishers = 4
+const publishers = 6
 
 // publisher publishes events whatever happens to the server. An event whose acknowledgement does not come is published again
 // with the same id, until it does.
