@@ -18,6 +18,9 @@ import (
 // parkRetry is how long after a refused probe the next one is parked.
 const parkRetry = 2 * time.Second
 
+// countPause is between looks at a count that the server is about to correct.
+const countPause = 5 * time.Millisecond
+
 // firedDescription is how the server refuses a message that is larger than a request's max_bytes: the probe has fired.
 const firedDescription = "Message Size Exceeds MaxBytes"
 
@@ -184,12 +187,28 @@ func checkFired(ctx context.Context, inbox *nats.Subscription, c jetstream.Consu
 	if status := m.Header.Get("Status"); status != "409" || !strings.HasPrefix(m.Header.Get("Description"), firedDescription) {
 		return fmt.Errorf("test probe was answered %q %q, want a 409 %q", status, m.Header.Get("Description"), firedDescription)
 	}
-	info, err := c.Info(ctx)
-	if err != nil {
-		return fmt.Errorf("look up test consumer: %w", err)
+	return checkUnconsumed(ctx, c)
+}
+
+// checkUnconsumed makes sure that the consumer still has its message. The server counts a message as pending a moment after
+// it can deliver it, so the count may come later than the probe's answer.
+func checkUnconsumed(ctx context.Context, c jetstream.Consumer) error {
+	for {
+		info, err := c.Info(ctx)
+		if err != nil {
+			return fmt.Errorf("look up test consumer: %w", err)
+		}
+		if info.Delivered.Consumer == 0 && info.NumPending == 1 {
+			return nil
+		}
+		consumed := fmt.Errorf("test probe consumed: %d delivered, %d pending", info.Delivered.Consumer, info.NumPending)
+		if info.Delivered.Consumer != 0 {
+			return consumed
+		}
+		select {
+		case <-ctx.Done():
+			return consumed
+		case <-time.After(countPause):
+		}
 	}
-	if info.Delivered.Consumer != 0 || info.NumPending != 1 {
-		return fmt.Errorf("test probe consumed: %d delivered, %d pending", info.Delivered.Consumer, info.NumPending)
-	}
-	return nil
 }
