@@ -20,6 +20,7 @@ import (
 	"github.com/cloudevents/sdk-go/v2/event"
 
 	"github.com/pelton-dev/pelton/functions"
+	"github.com/pelton-dev/pelton/internal/waittest"
 )
 
 const (
@@ -161,11 +162,7 @@ func (p *program) signal(t *testing.T, s syscall.Signal) {
 // wantExit waits for the end of the process: its status and what it says.
 func (p *program) wantExit(t *testing.T, code int, says string) {
 	t.Helper()
-	select {
-	case <-p.exited:
-	case <-time.After(patience):
-		t.Fatal("the handler does not exit")
-	}
+	waittest.Receive(t, p.exited)
 	if got := p.cmd.ProcessState.ExitCode(); got != code {
 		t.Fatalf("exit status: got %d, want %d\n%s", got, code, p.stderr.String())
 	}
@@ -186,19 +183,3 @@ func shortDir(t testing.TB) string {
 }
 
 func socketPath(t testing.TB) string { return filepath.Join(shortDir(t), "s") }
-
-// poll repeats check until it is content.
-func poll(t *testing.T, check func() error) {
-	t.Helper()
-	end := time.Now().Add(patience)
-	for {
-		err := check()
-		if err == nil {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatalf("waited in vain: %v", err)
-		}
-		<-time.After(2 * time.Millisecond)
-	}
-}

@@ -18,6 +18,7 @@ import (
 	"github.com/pelton-dev/pelton/internal/invoke"
 	"github.com/pelton-dev/pelton/internal/invoke/httpcall"
 	"github.com/pelton-dev/pelton/internal/invoke/streamcall"
+	"github.com/pelton-dev/pelton/internal/waittest"
 )
 
 // transports are the ways in which a sidecar reaches a program that uses the SDK.
@@ -198,7 +199,7 @@ func TestCancel(t *testing.T) {
 			if o, err := inv.Invoke(t.Context(), call); err == nil && o.Kind != invoke.Retry {
 				t.Fatalf("late call: got %+v, want an error or a retry", o)
 			}
-			poll(t, func() error {
+			waittest.Eventually(t, func() error {
 				o, err := inv.Invoke(t.Context(), newCall("canceled"))
 				if err != nil {
 					return err
@@ -245,9 +246,9 @@ func TestDrain(t *testing.T) {
 				_, err := inv.Invoke(t.Context(), call)
 				result <- err
 			}()
-			poll(t, func() error { _, err := os.Stat(file + ".waiting"); return err })
+			waittest.Eventually(t, func() error { _, err := os.Stat(file + ".waiting"); return err })
 			p.signal(t, syscall.SIGTERM)
-			poll(t, func() error {
+			waittest.Eventually(t, func() error {
 				if _, err := inv.Invoke(t.Context(), newCall("done")); !errors.Is(err, invoke.ErrNotReady) {
 					return fmt.Errorf("the stopping program still takes calls: %w", errors.Join(err))
 				}
@@ -256,13 +257,8 @@ func TestDrain(t *testing.T) {
 			if err := os.WriteFile(file, nil, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			select {
-			case err := <-result:
-				if err != nil {
-					t.Fatalf("running call: %v", err)
-				}
-			case <-time.After(patience):
-				t.Fatal("the running call does not end")
+			if err := waittest.Receive(t, result); err != nil {
+				t.Fatalf("running call: %v", err)
 			}
 			p.wantExit(t, 0, "")
 		})
@@ -276,9 +272,9 @@ func TestSecondSignal(t *testing.T) {
 	call := newCall("wait for file")
 	call.Event.Data = []byte(file)
 	go func() { _, _ = inv.Invoke(t.Context(), call) }()
-	poll(t, func() error { _, err := os.Stat(file + ".waiting"); return err })
+	waittest.Eventually(t, func() error { _, err := os.Stat(file + ".waiting"); return err })
 	p.signal(t, syscall.SIGTERM)
-	poll(t, func() error {
+	waittest.Eventually(t, func() error {
 		if _, err := inv.Invoke(t.Context(), newCall("done")); !errors.Is(err, invoke.ErrNotReady) {
 			return errors.New("the program did not get its first signal")
 		}
@@ -305,7 +301,7 @@ func TestSidecarGoes(t *testing.T) {
 		call := newCall("wait for file")
 		call.Event.Data = []byte(file)
 		go func() { _, _ = inv.Invoke(t.Context(), call) }()
-		poll(t, func() error { _, err := os.Stat(file + ".waiting"); return err })
+		waittest.Eventually(t, func() error { _, err := os.Stat(file + ".waiting"); return err })
 		if err := inv.Close(); err != nil {
 			t.Fatal(err)
 		}

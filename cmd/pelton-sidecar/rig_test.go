@@ -21,6 +21,7 @@ import (
 	"github.com/pelton-dev/pelton/internal/function"
 	"github.com/pelton-dev/pelton/internal/natstest"
 	"github.com/pelton-dev/pelton/internal/stream"
+	"github.com/pelton-dev/pelton/internal/waittest"
 )
 
 // program is a running sidecar.
@@ -100,7 +101,7 @@ func (p *program) signal(s os.Signal) {
 // end waits for the end of the process and returns its exit code, -1 after a signal.
 func (p *program) end() int {
 	p.t.Helper()
-	natstest.Eventually(p.t, func() error {
+	waittest.Eventually(p.t, func() error {
 		select {
 		case <-p.done:
 			return nil
@@ -115,7 +116,7 @@ func (p *program) end() int {
 func (p *program) address() string {
 	p.t.Helper()
 	address := ""
-	natstest.Eventually(p.t, func() error {
+	waittest.Eventually(p.t, func() error {
 		for line := range strings.Lines(p.output()) {
 			var entry struct{ Msg, Address string }
 			if json.Unmarshal([]byte(line), &entry) == nil && entry.Msg == "probes are answered" {
@@ -143,7 +144,7 @@ func (p *program) get(path string) (int, string) {
 // await waits until a probe answers with the status, and a text in the body.
 func (p *program) await(path string, status int, part string) {
 	p.t.Helper()
-	natstest.Eventually(p.t, func() error {
+	waittest.Eventually(p.t, func() error {
 		if got, body := p.get(path); got != status || !strings.Contains(body, part) {
 			return fmt.Errorf("%s: %d %s, want %d %s", path, got, body, status, part)
 		}
@@ -192,7 +193,7 @@ func (q *queue) publish(id string) {
 // awaitAcked waits until so many events are acknowledged and none is under way.
 func (q *queue) awaitAcked(n uint64) {
 	q.t.Helper()
-	natstest.Eventually(q.t, func() error {
+	waittest.Eventually(q.t, func() error {
 		info, err := q.info()
 		if err == nil && (info.AckFloor.Stream < n || info.NumAckPending > 0) {
 			return fmt.Errorf("acknowledged up to %d, %d under way", info.AckFloor.Stream, info.NumAckPending)

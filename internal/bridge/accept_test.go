@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/pelton-dev/pelton/internal/event"
-	"github.com/pelton-dev/pelton/internal/natstest"
 	"github.com/pelton-dev/pelton/internal/stream"
+	"github.com/pelton-dev/pelton/internal/waittest"
 )
 
 const (
@@ -299,7 +299,7 @@ func TestHTTPTriggersAreCommittedInGroups(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	natstest.Eventually(t, func() error {
+	waittest.Eventually(t, func() error {
 		if n := stored(t, work); n != 200 {
 			return fmt.Errorf("%d queued, want 200", n)
 		}

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/pelton-dev/pelton/internal/natstest"
+	"github.com/pelton-dev/pelton/internal/waittest"
 )
 
 // events makes a stream for "events.>" and returns it.
@@ -79,7 +80,7 @@ func group(t *testing.T, nc *nats.Conn, submissions ...[]*nats.Msg) []result {
 	var wg sync.WaitGroup
 	for i, msgs := range submissions {
 		wg.Go(func() { results[i].acks, results[i].err = c.Submit(t.Context(), msgs...) })
-		natstest.Eventually(t, func() error {
+		waittest.Eventually(t, func() error {
 			if len(c.queue) != i+1 {
 				return fmt.Errorf("%d queued, want %d", len(c.queue), i+1)
 			}
@@ -268,7 +269,7 @@ func TestCommitterFailsAtOnceWhileDisconnected(t *testing.T) {
 		t.Fatal(err)
 	}
 	srv.Stop()
-	natstest.Eventually(t, func() error {
+	waittest.Eventually(t, func() error {
 		if nc.IsConnected() {
 			return errors.New("still connected")
 		}
@@ -278,11 +279,11 @@ func TestCommitterFailsAtOnceWhileDisconnected(t *testing.T) {
 		t.Error("stored without a server")
 	}
 	srv.Restart(t)
-	natstest.Eventually(t, func() error {
+	waittest.Eventually(t, func() error {
 		_, err := c.Submit(t.Context(), message("after"))
 		return err
 	})
-	natstest.Eventually(t, func() error { _, err := s.Info(t.Context()); return err }) // its connection is back too
+	waittest.Eventually(t, func() error { _, err := s.Info(t.Context()); return err }) // its connection is back too
 	if n := stored(t, s); n != 2 {
 		t.Errorf("stored %d, want before and after only", n)
 	}

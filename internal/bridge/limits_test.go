@@ -10,7 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pelton-dev/pelton/internal/natstest"
+
+	"github.com/pelton-dev/pelton/internal/waittest"
 )
 
 // TestSlowClientsGiveWay is row B09: far more slow connections than are allowed, and a healthy client all the while.
@@ -160,7 +161,7 @@ func TestManySlowConnections(t *testing.T) {
 		}
 	}
 	t.Logf("slowest healthy request: %v", slowest)
-	natstest.Eventually(t, func() error {
+	waittest.Eventually(t, func() error {
 		b.limiter.mu.Lock()
 		defer b.limiter.mu.Unlock()
 		if b.limiter.open > 100 {

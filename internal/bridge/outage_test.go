@@ -20,6 +20,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/pelton-dev/pelton/internal/natstest"
+	"github.com/pelton-dev/pelton/internal/waittest"
 )
 
 // TestServerDownIsSaidAtOnce is L12: an event that was answered with an error is not stored when the server comes back.
@@ -28,7 +29,7 @@ func TestServerDownIsSaidAtOnce(t *testing.T) {
 	b := serveOn(t, natstest.Start(t, maxPayload, natstest.Listen()))
 	wantAccepted(t, b.post(t, "/events/x", "1"))
 	b.nats.Stop()
-	natstest.Eventually(t, func() error {
+	waittest.Eventually(t, func() error {
 		if b.conn.IsConnected() {
 			return errors.New("still connected")
 		}
@@ -40,13 +41,13 @@ func TestServerDownIsSaidAtOnce(t *testing.T) {
 	wantProblem(t, b.post(t, "/events/x", "["+document()+","+document("id", `"2"`)+"]", "Content-Type", batch), 503,
 		"store-unavailable")
 	b.nats.Restart(t)
-	natstest.Eventually(t, func() error {
+	waittest.Eventually(t, func() error {
 		if a := b.post(t, "/events/x", "1"); a.StatusCode != http.StatusAccepted {
 			return errors.New(string(a.body))
 		}
 		return nil
 	})
-	natstest.Eventually(t, func() error { _, err := b.events.Info(t.Context()); return err })
+	waittest.Eventually(t, func() error { _, err := b.events.Info(t.Context()); return err })
 	if n := b.count(t); n != 2 {
 		t.Errorf("stored %d, want the first and the last", n)
 	}
@@ -158,7 +159,7 @@ func TestRunningRequestsAreFinished(t *testing.T) {
 	if _, err := idle.Read(make([]byte, 1)); err == nil {
 		t.Error("an idle connection was not closed")
 	}
-	natstest.Eventually(t, func() error {
+	waittest.Eventually(t, func() error {
 		c, err := net.Dial("tcp", b.addr)
 		if err != nil {
 			return nil
@@ -277,7 +278,7 @@ func TestMetrics(t *testing.T) {
 	}
 	b.post(t, "/events/x", "["+document()+","+document("id", `"2"`)+"]", "Content-Type", batch)
 	b.do(t, "GET", "/events/x", "")
-	natstest.Eventually(t, func() error { // the last answer is counted after it is sent
+	waittest.Eventually(t, func() error { // the last answer is counted after it is sent
 		if testutil.ToFloat64(b.metrics.requests.WithLabelValues("405")) != 1 {
 			return errors.New("not counted yet")
 		}
@@ -309,7 +310,7 @@ func TestProblemsAreLoggedWithoutSecrets(t *testing.T) {
 	b.post(t, "/events/x", "canary-payload", "Authorization", "Bearer canary-header")
 	b.post(t, "/events/x", document("id", `""`, "data", `"canary-payload"`),
 		append(tokenHeader(b), "Content-Type", structured)...)
-	natstest.Eventually(t, func() error {
+	waittest.Eventually(t, func() error {
 		if logs.Len() < 3 {
 			return errors.New("not logged yet")
 		}

@@ -17,6 +17,7 @@ import (
 	"github.com/pelton-dev/pelton/internal/ledger"
 	"github.com/pelton-dev/pelton/internal/natstest"
 	"github.com/pelton-dev/pelton/internal/stream"
+	"github.com/pelton-dev/pelton/internal/waittest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -215,7 +216,7 @@ func TestWriterOutlivesAServerRestart(t *testing.T) {
 	srv.Restart(t)
 	w.Record(run(0))
 	after := srv.JetStream(t)
-	natstest.Eventually(t, func() error {
+	waittest.Eventually(t, func() error {
 		runs, err := ledger.History(t.Context(), after, "default", "thumbnail", 5)
 		if err == nil && len(runs) == 0 {
 			err = errors.New("no run yet")

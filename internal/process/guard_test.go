@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/pelton-dev/pelton/internal/waittest"
 )
 
 // TestKilledParentLeavesNothing kills the parent at random moments of its start and work.
@@ -28,7 +30,7 @@ func TestKilledParentLeavesNothing(t *testing.T) {
 			if err := p.cmd.Process.Kill(); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, func() error { return noneLeft(runID) })
+			waittest.Eventually(t, func() error { return noneLeft(runID) })
 		})
 	}
 }
@@ -182,7 +184,7 @@ func TestGuardOutlivesSignals(t *testing.T) {
 		t.Fatal(err)
 	}
 	// It ignores signals once it runs, which the kernel shows.
-	eventually(t, func() error {
+	waittest.Eventually(t, func() error {
 		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", g.PID()))
 		if err != nil {
 			return err

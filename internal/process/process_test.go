@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/pelton-dev/pelton/internal/waittest"
 )
 
 // buffer is a bytes.Buffer for concurrent use.
@@ -102,7 +104,7 @@ func TestStopAsksFirst(t *testing.T) {
 	t.Parallel()
 	var out buffer
 	p := start(t, Config{Stdout: &out}, `trap 'echo bye; exit 7' TERM; echo up; while :; do :; done`)
-	eventually(t, func() error { return contains(&out, "up") })
+	waittest.Eventually(t, func() error { return contains(&out, "up") })
 	if e := p.Stop(time.Minute); e.Code != 7 {
 		t.Fatal(e)
 	}
@@ -119,7 +121,7 @@ func TestStopKillsWhatIgnoresIt(t *testing.T) {
 	t.Parallel()
 	var out buffer
 	p := start(t, Config{Stdout: &out}, `trap '' TERM; echo up; while :; do sleep 1; done`)
-	eventually(t, func() error { return contains(&out, "up") })
+	waittest.Eventually(t, func() error { return contains(&out, "up") })
 	if e := p.Stop(10 * time.Millisecond); e.Signal != "SIGKILL" {
 		t.Fatal(e)
 	}
@@ -142,7 +144,7 @@ func TestGroupEndsWithLeader(t *testing.T) {
 		t.Fatal(e)
 	}
 	pid := strings.TrimSpace(out.String())
-	eventually(t, func() error {
+	waittest.Eventually(t, func() error {
 		if _, err := os.Stat("/proc/" + pid + "/environ"); pid != "" && err == nil && !isZombie(pid) {
 			return errors.New(pid + " is alive")
 		}

@@ -13,8 +13,8 @@ import (
 
 	"github.com/pelton-dev/pelton/internal/function"
 	"github.com/pelton-dev/pelton/internal/invoke"
-	"github.com/pelton-dev/pelton/internal/natstest"
 	"github.com/pelton-dev/pelton/internal/stream"
+	"github.com/pelton-dev/pelton/internal/waittest"
 )
 
 // take pulls one message of the event consumer the way another worker would.
@@ -82,7 +82,7 @@ func TestWhatWaitsBehindBusySlotsGoesBack(t *testing.T) {
 		})
 	f.start()
 	f.publish("pelton.work.default.hello.direct", "", ceHeader("w"))
-	natstest.Eventually(t, func() error {
+	waittest.Eventually(t, func() error {
 		if f.handler.calls.Load() == 0 {
 			return errors.New("not called")
 		}
@@ -115,7 +115,7 @@ func TestBusySidecarTakesBackWhatItHasAskedFor(t *testing.T) {
 		f.publish("pelton.work.default.hello.direct", "", ceHeader(strconv.Itoa(i)))
 	}
 	// Only then do events come, one after another: the first may still be given to the busy sidecar, and comes back once.
-	natstest.Eventually(t, func() error {
+	waittest.Eventually(t, func() error {
 		if n := f.handler.running.Load(); n != 2 {
 			return fmt.Errorf("%d running", n)
 		}
@@ -157,7 +157,7 @@ func TestHandlerThatIsNotReadyBurnsNoAttempt(t *testing.T) {
 	for i := range 5 {
 		f.publish("events.hello", "", ceHeader(strconv.Itoa(i)))
 	}
-	natstest.Eventually(t, func() error {
+	waittest.Eventually(t, func() error {
 		if !r.Paused() {
 			return errors.New("not paused")
 		}
@@ -267,7 +267,7 @@ func TestOutcomeThatCannotBeRecordedIsNotAcknowledged(t *testing.T) {
 	}
 	r := f.start()
 	f.publish("events.hello", "keep me", ceHeader("1"))
-	natstest.Eventually(t, func() error {
+	waittest.Eventually(t, func() error {
 		if f.handler.calls.Load() == 0 {
 			return errors.New("not called")
 		}
@@ -301,7 +301,7 @@ func TestDeliveryGoesOnAfterAServerRestartAndARecreatedConsumer(t *testing.T) {
 	})
 	await := func(id string) {
 		t.Helper()
-		natstest.Eventually(t, func() error {
+		waittest.Eventually(t, func() error {
 			mu.Lock()
 			defer mu.Unlock()
 			if seen[id] == 0 {
@@ -314,7 +314,7 @@ func TestDeliveryGoesOnAfterAServerRestartAndARecreatedConsumer(t *testing.T) {
 	f.publish("events.hello", "", ceHeader("1"))
 	await("1")
 	f.srv.Restart(t)
-	natstest.Eventually(t, func() error {
+	waittest.Eventually(t, func() error {
 		_, err := f.js.StreamNameBySubject(t.Context(), "events.hello")
 		return err
 	})

@@ -15,12 +15,12 @@ import (
 	"github.com/pelton-dev/pelton/internal/event"
 	"github.com/pelton-dev/pelton/internal/function"
 	"github.com/pelton-dev/pelton/internal/invoke"
-	"github.com/pelton-dev/pelton/internal/natstest"
+	"github.com/pelton-dev/pelton/internal/waittest"
 )
 
 func (f *fixture) awaitOutcomes(want ...string) {
 	f.t.Helper()
-	natstest.Eventually(f.t, func() error {
+	waittest.Eventually(f.t, func() error {
 		if got := f.runs.outcomes(); !slices.Equal(got, want) {
 			return errors.New(cmp.Diff(want, got))
 		}
@@ -134,7 +134,7 @@ func TestDeadLetters(t *testing.T) {
 			f.start()
 			data := "bytes \x00\xfe as they were"
 			f.publish("events.hello", data, test.header)
-			natstest.Eventually(t, func() error {
+			waittest.Eventually(t, func() error {
 				if n := len(f.letters()); n != 1 {
 					return errors.New("no dead letter yet")
 				}
@@ -201,7 +201,7 @@ func TestFilterAcknowledgesWhatItDoesNotWant(t *testing.T) {
 	f.publish("events.hello", `{"n":2}`, ceHeader("2"))
 	f.publish("events.hello", `not json`, ceHeader("3"))
 	f.awaitSettled()
-	natstest.Eventually(t, func() error {
+	waittest.Eventually(t, func() error {
 		got := f.runs.outcomes()
 		slices.Sort(got)
 		if want := []string{"done", "filtered", "filtered"}; !slices.Equal(got, want) {

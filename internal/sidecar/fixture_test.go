@@ -19,6 +19,7 @@ import (
 	"github.com/pelton-dev/pelton/internal/natstest"
 	"github.com/pelton-dev/pelton/internal/sidecar"
 	"github.com/pelton-dev/pelton/internal/stream"
+	"github.com/pelton-dev/pelton/internal/waittest"
 )
 
 // handler is an invoker in the test's own hands.
@@ -154,13 +155,8 @@ func (f *fixture) start() *running {
 func (r *running) stop(t *testing.T) {
 	t.Helper()
 	r.cancel()
-	select {
-	case err := <-r.done:
-		if err != nil {
-			t.Errorf("run: %v", err)
-		}
-	case <-time.After(60 * time.Second):
-		t.Fatal("sidecar does not stop")
+	if err := waittest.Receive(t, r.done); err != nil {
+		t.Errorf("run: %v", err)
 	}
 }
 
@@ -180,7 +176,7 @@ func ceHeader(id string) nats.Header {
 // awaitSettled waits until the server has nothing pending and nothing unacknowledged for the function.
 func (f *fixture) awaitSettled() {
 	f.t.Helper()
-	natstest.Eventually(f.t, func() error {
+	waittest.Eventually(f.t, func() error {
 		for _, c := range stream.ConsumersOf(f.fn) {
 			have, err := f.js.Consumer(f.t.Context(), c.Stream, c.Name)
 			if err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/pelton-dev/pelton/internal/natstest"
 	"github.com/pelton-dev/pelton/internal/stream"
+	"github.com/pelton-dev/pelton/internal/waittest"
 )
 
 // TestReclaim restarts the server with messages delivered, handed back and acknowledged. What was not acknowledged can be had
@@ -50,7 +51,7 @@ func TestReclaim(t *testing.T) {
 	}
 	srv.Restart(t)
 	consumers := []stream.Consumer{{Stream: stream.EventsStream, Name: "c"}, {Stream: stream.EventsStream, Name: "none"}, {Stream: "NONE", Name: "c"}}
-	natstest.Eventually(t, func() error {
+	waittest.Eventually(t, func() error {
 		n, err := stream.Reclaim(t.Context(), js, consumers)
 		if err == nil && n != 3 {
 			err = fmt.Errorf("%d messages, want 3", n)
@@ -58,7 +59,7 @@ func TestReclaim(t *testing.T) {
 		return err
 	})
 	got := map[string]int{}
-	natstest.Eventually(t, func() error {
+	waittest.Eventually(t, func() error {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		batch, err := cons.Fetch(6, jetstream.FetchContext(ctx))

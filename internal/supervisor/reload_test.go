@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/pelton-dev/pelton/internal/function"
-	"github.com/pelton-dev/pelton/internal/natstest"
+	"github.com/pelton-dev/pelton/internal/waittest"
 )
 
 // write saves a file as editors do: beside it, then renamed.
@@ -162,7 +162,7 @@ func TestChangedTriggers(t *testing.T) {
 		func(s *function.Spec) { s.Triggers[0].Event.Subjects = []string{"events.elsewhere"} })
 	moved.Origin = fn.Origin
 	r.sup.Apply([]*function.Function{moved})
-	natstest.Eventually(t, func() error {
+	waittest.Eventually(t, func() error {
 		if got := r.statusOf("moving").Function.Spec.Triggers[0].Event.Subjects[0]; got != "events.elsewhere" {
 			return errors.New(got)
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/pelton-dev/pelton/internal/natstest"
 	"github.com/pelton-dev/pelton/internal/process"
 	"github.com/pelton-dev/pelton/internal/stream"
+	"github.com/pelton-dev/pelton/internal/waittest"
 	"github.com/pelton-dev/pelton/internal/wake"
 )
 
@@ -159,7 +160,7 @@ func (r *rig) outcomes(name, outcome string) int {
 // awaitDone waits until n runs are done.
 func (r *rig) awaitDone(name string, n int) {
 	r.t.Helper()
-	natstest.Eventually(r.t, func() error {
+	waittest.Eventually(r.t, func() error {
 		if got := r.outcomes(name, ledger.OutcomeDone); got < n {
 			return fmt.Errorf("%d runs done, want %d; status %+v", got, n, r.statusOf(name))
 		}
@@ -179,7 +180,7 @@ func (r *rig) statusOf(name string) Status {
 func (r *rig) await(name, what string, ok func(Status) bool) Status {
 	r.t.Helper()
 	var s Status
-	natstest.Eventually(r.t, func() error {
+	waittest.Eventually(r.t, func() error {
 		if s = r.statusOf(name); !ok(s) {
 			return fmt.Errorf("%s: not %s: %+v", name, what, s)
 		}
@@ -197,7 +198,7 @@ func (r *rig) awaitPhase(name string, p Phase) Status {
 func (r *rig) awaitEvent(kind EventKind) Event {
 	r.t.Helper()
 	var found Event
-	natstest.Eventually(r.t, func() error {
+	waittest.Eventually(r.t, func() error {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		for _, e := range r.events {
@@ -214,7 +215,7 @@ func (r *rig) awaitEvent(kind EventKind) Event {
 // awaitLine waits for a line of output.
 func (r *rig) awaitLine(text string) {
 	r.t.Helper()
-	natstest.Eventually(r.t, func() error {
+	waittest.Eventually(r.t, func() error {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		for _, line := range r.lines {

@@ -12,7 +12,7 @@ import (
 	"github.com/pelton-dev/pelton/internal/function"
 	"github.com/pelton-dev/pelton/internal/invoke"
 	"github.com/pelton-dev/pelton/internal/ledger"
-	"github.com/pelton-dev/pelton/internal/natstest"
+	"github.com/pelton-dev/pelton/internal/waittest"
 )
 
 // TestFromZeroAndBack runs an event of every protocol from zero, and is at zero again when the cooldown is over.
@@ -128,7 +128,7 @@ func TestNeverReadyBurnsNoAttempt(t *testing.T) {
 			r := newRig(t, func(c *Config) { c.StartTimeout = 300 * time.Millisecond }, c.broken)
 			r.publish(name, "precious")
 			s := r.await(name, "backing off", func(s Status) bool { return s.Restarts > 2 && !s.NextStart.IsZero() })
-			natstest.Eventually(t, func() error {
+			waittest.Eventually(t, func() error {
 				if e := r.statusOf(name).LastExit; e == nil || !contains(e.Reason, c.reason) || e.Ready {
 					return errors.New("last exit " + e.Reason)
 				}
@@ -161,7 +161,7 @@ func TestDeafHandlerIsReplaced(t *testing.T) {
 	r.await("deaf", "replaced", func(s Status) bool {
 		return s.LastExit != nil && contains(s.LastExit.Reason, "stopped accepting calls") && s.Ready == 1
 	})
-	natstest.Eventually(t, func() error {
+	waittest.Eventually(t, func() error {
 		for _, run := range r.runsOf("deaf") {
 			if run.Outcome == ledger.OutcomeDone && run.Sequence == 2 {
 				return nil
@@ -223,7 +223,7 @@ func TestRemove(t *testing.T) {
 		t.Errorf("list %+v", r.sup.List())
 	}
 	r.sup.Apply([]*function.Function{keep})
-	natstest.Eventually(t, func() error {
+	waittest.Eventually(t, func() error {
 		if syscall.Kill(s.Replicas[0].PID, 0) == nil {
 			return errors.New("the handler still runs")
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/pelton-dev/pelton/internal/function"
 	"github.com/pelton-dev/pelton/internal/natstest"
 	"github.com/pelton-dev/pelton/internal/stream"
+	"github.com/pelton-dev/pelton/internal/waittest"
 	"github.com/pelton-dev/pelton/internal/wake"
 )
 
@@ -68,7 +69,7 @@ func (f *fixture) publish(t *testing.T, subject string) {
 func (f *fixture) awaitReading(t *testing.T, want string, ok func(wake.Reading) bool) wake.Reading {
 	t.Helper()
 	var r wake.Reading
-	natstest.Eventually(t, func() error {
+	waittest.Eventually(t, func() error {
 		if r = f.watcher.Reading(f.key); !ok(r) {
 			return fmt.Errorf("reading is %+v, want %s", r, want)
 		}
@@ -123,7 +124,7 @@ func TestProbeFiresOnNewEventAndConsumesNothing(t *testing.T) {
 // awaitConsumerWaiting waits until a probe is parked on the event consumer.
 func (f *fixture) awaitConsumerWaiting(t *testing.T) {
 	t.Helper()
-	natstest.Eventually(t, func() error {
+	waittest.Eventually(t, func() error {
 		c, err := f.js.Consumer(t.Context(), f.cons[0].Stream, f.cons[0].Name)
 		if err != nil {
 			return err
@@ -182,7 +183,7 @@ func TestProbesComeBackAfterAServerRestart(t *testing.T) {
 	f := setup(t, wake.Config{DepthInterval: 20 * time.Millisecond})
 	f.awaitConsumerWaiting(t)
 	f.srv.Restart(t)
-	natstest.Eventually(t, func() error {
+	waittest.Eventually(t, func() error {
 		_, err := f.js.Publish(t.Context(), "events.hello", nil)
 		return err
 	})

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/pelton-dev/pelton/internal/invoke"
+	"github.com/pelton-dev/pelton/internal/waittest"
 )
 
 func testTimeout(t *testing.T, s *suite) {
@@ -44,7 +45,7 @@ func testCancel(t *testing.T, s *suite) {
 	result := s.goInvoke(ctx, newCall(typeHang, "cancel"))
 	s.arrived(t, "cancel")
 	cancel()
-	r := await(t, result)
+	r := waittest.Receive(t, result)
 	wantCode(t, r.outcome, r.err, invoke.CodeCanceled)
 	s.done(t)
 }
@@ -124,15 +125,4 @@ func (s *suite) goInvoke(ctx context.Context, call *invoke.Call) <-chan result {
 		ch <- result{o, err}
 	}()
 	return ch
-}
-
-func await[T any](t *testing.T, ch <-chan T) T {
-	t.Helper()
-	select {
-	case v := <-ch:
-		return v
-	case <-time.After(patience):
-		t.Fatalf("nothing came within %s", patience)
-		panic("unreachable")
-	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pelton-dev/pelton/internal/invoke"
+	"github.com/pelton-dev/pelton/internal/waittest"
 )
 
 func testLateHandler(t *testing.T, s *suite) {
@@ -27,7 +28,7 @@ func testLateHandler(t *testing.T, s *suite) {
 	defer stop()
 	go func() { ready <- s.inv.WaitReady(long) }()
 	s.kill = s.h.Start(t)
-	if err := await(t, ready); err != nil {
+	if err := waittest.Receive(t, ready); err != nil {
 		t.Fatalf("wait for a late handler: %v", err)
 	}
 	s.done(t)
@@ -44,7 +45,7 @@ func testRestart(t *testing.T, s *suite) {
 		o, err := s.inv.Invoke(t.Context(), newCall(typeDone, "gone"))
 		wantNotReady(t, o, err)
 		s.start(t)
-		poll(t, func() error {
+		waittest.Eventually(t, func() error {
 			_, err := s.inv.Invoke(t.Context(), newCall(typeDone, "back"))
 			if err != nil && !errors.Is(err, invoke.ErrNotReady) {
 				t.Fatalf("invoke after a restart: %v", err)
@@ -125,7 +126,7 @@ func testCloseCuts(t *testing.T, s *suite) {
 		t.Fatalf("close: %v", err)
 	}
 	for _, ch := range running {
-		r := await(t, ch)
+		r := waittest.Receive(t, ch)
 		wantCode(t, r.outcome, r.err, invoke.CodeCanceled)
 		if !errors.Is(r.err, invoke.ErrClosed) {
 			t.Errorf("cut call: got %v, want ErrClosed", r.err)
@@ -139,7 +140,7 @@ func testCloseEndsWaiting(t *testing.T, s *suite) {
 	if err := s.inv.Close(); err != nil {
 		t.Fatalf("close: %v", err)
 	}
-	if err := await(t, ready); !errors.Is(err, invoke.ErrClosed) {
+	if err := waittest.Receive(t, ready); !errors.Is(err, invoke.ErrClosed) {
 		t.Errorf("wait that was cut by close: got %v, want ErrClosed", err)
 	}
 }

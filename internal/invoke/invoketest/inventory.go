@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/pelton-dev/pelton/internal/waittest"
 )
 
 // inventory is what the test process holds: goroutines, descriptors, children.
@@ -32,7 +34,7 @@ func takeInventory(t testing.TB) inventory {
 // compare fails the test if something was left behind. What is about to end gets the time for it.
 func (v inventory) compare(t testing.TB) {
 	t.Helper()
-	poll(t, func() error {
+	waittest.Eventually(t, func() error {
 		if n := countChildren(); n > v.children {
 			return fmt.Errorf("%d child processes were left behind", n-v.children)
 		}

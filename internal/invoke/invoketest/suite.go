@@ -9,6 +9,7 @@ import (
 
 	"github.com/pelton-dev/pelton/internal/event"
 	"github.com/pelton-dev/pelton/internal/invoke"
+	"github.com/pelton-dev/pelton/internal/waittest"
 )
 
 const (
@@ -166,7 +167,7 @@ func wantNotReady(t *testing.T, o invoke.Outcome, err error) {
 // arrived waits until the event with this id reached a handler.
 func (s *suite) arrived(t *testing.T, id string) {
 	t.Helper()
-	poll(t, func() error {
+	waittest.Eventually(t, func() error {
 		_, err := os.Stat(arrivalFile(s.arrivals, id))
 		return err
 	})
@@ -177,21 +178,5 @@ func (s *suite) absent(t *testing.T, id string) {
 	t.Helper()
 	if _, err := os.Stat(arrivalFile(s.arrivals, id)); err == nil {
 		t.Errorf("event %q reached the handler", id)
-	}
-}
-
-// poll repeats check until it is content, and reports the last error when it never is.
-func poll(t testing.TB, check func() error) {
-	t.Helper()
-	end := time.Now().Add(patience)
-	for {
-		err := check()
-		if err == nil {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatalf("waited %s in vain: %v", patience, err)
-		}
-		<-time.After(2 * time.Millisecond)
 	}
 }

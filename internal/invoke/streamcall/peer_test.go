@@ -90,17 +90,6 @@ func start(ctx context.Context, inv *Invoker, call *invoke.Call) <-chan result {
 	return ch
 }
 
-func await[T any](t *testing.T, ch <-chan T) T {
-	t.Helper()
-	select {
-	case v := <-ch:
-		return v
-	case <-time.After(patience):
-		t.Fatal("waited in vain")
-		panic("unreachable")
-	}
-}
-
 func wantCode(t *testing.T, r result, code string) {
 	t.Helper()
 	var e *invoke.Error

@@ -15,6 +15,7 @@ import (
 	"github.com/pelton-dev/pelton/internal/event"
 	"github.com/pelton-dev/pelton/internal/invoke"
 	"github.com/pelton-dev/pelton/internal/invoke/streamwire"
+	"github.com/pelton-dev/pelton/internal/waittest"
 )
 
 func TestWelcome(t *testing.T) {
@@ -60,13 +61,13 @@ func TestOneHandler(t *testing.T) {
 	}
 	running := start(t.Context(), inv, newCall(10))
 	first.send(t, done(first.next(t, streamwire.KindCall).Call.ID))
-	wantDone(t, await(t, running))
+	wantDone(t, waittest.Receive(t, running))
 
 	_ = first.Close()
 	second := connect(t, inv)
 	running = start(t.Context(), inv, newCall(10))
 	second.send(t, done(second.next(t, streamwire.KindCall).Call.ID))
-	wantDone(t, await(t, running))
+	wantDone(t, waittest.Receive(t, running))
 }
 
 // TestStrangersDoNotHarm lets others connect that say nothing, or nonsense.
@@ -86,7 +87,7 @@ func TestStrangersDoNotHarm(t *testing.T) {
 	p := connect(t, inv)
 	running := start(t.Context(), inv, newCall(10))
 	p.send(t, done(p.next(t, streamwire.KindCall).Call.ID))
-	wantDone(t, await(t, running))
+	wantDone(t, waittest.Receive(t, running))
 }
 
 // TestGoodbye lets a handler leave: no call follows our Goodbye, those that run are finished, the next handler is taken.
@@ -104,9 +105,9 @@ func TestGoodbye(t *testing.T) {
 	young := connect(t, inv)
 	second := start(t.Context(), inv, newCall(10))
 	young.send(t, done(young.next(t, streamwire.KindCall).Call.ID))
-	wantDone(t, await(t, second))
+	wantDone(t, waittest.Receive(t, second))
 	old.send(t, done(id))
-	wantDone(t, await(t, running))
+	wantDone(t, waittest.Receive(t, running))
 }
 
 // TestCancel tells the handler that nobody waits; a late result does no harm.
@@ -118,7 +119,7 @@ func TestCancel(t *testing.T) {
 	running := start(ctx, inv, newCall(10))
 	id := p.next(t, streamwire.KindCall).Call.ID
 	cancel()
-	wantCode(t, await(t, running), invoke.CodeCanceled)
+	wantCode(t, waittest.Receive(t, running), invoke.CodeCanceled)
 	if f := p.next(t, streamwire.KindCancel); f.Cancel.ID != id {
 		t.Fatalf("cancel: got id %d, want %d", f.Cancel.ID, id)
 	}
@@ -130,13 +131,13 @@ func TestCancel(t *testing.T) {
 	if late.Deadline != call.Deadline.UnixNano() {
 		t.Errorf("deadline: got %d, want %d", late.Deadline, call.Deadline.UnixNano())
 	}
-	wantCode(t, await(t, running), invoke.CodeTimeout)
+	wantCode(t, waittest.Receive(t, running), invoke.CodeTimeout)
 	p.next(t, streamwire.KindCancel)
 
 	running = start(t.Context(), inv, newCall(10))
 	last := p.next(t, streamwire.KindCall).Call.ID
 	p.send(t, append(append(append(done(id), done(late.ID)...), done(999)...), done(last)...))
-	wantDone(t, await(t, running))
+	wantDone(t, waittest.Receive(t, running))
 }
 
 // TestBadResults fails the one call and keeps the connection.
@@ -173,7 +174,7 @@ func TestBadResults(t *testing.T) {
 		running := start(t.Context(), inv, newCall(10))
 		c.result.ID = p.next(t, streamwire.KindCall).Call.ID
 		p.send(t, streamwire.AppendResult(nil, &c.result))
-		r := await(t, running)
+		r := waittest.Receive(t, running)
 		var e *invoke.Error
 		if c.code == "" {
 			wantDone(t, r)
@@ -207,7 +208,7 @@ func TestOutcomes(t *testing.T) {
 		running := start(t.Context(), inv, newCall(10))
 		c.result.ID = p.next(t, streamwire.KindCall).Call.ID
 		p.send(t, streamwire.AppendResult(nil, &c.result))
-		if r := await(t, running); r.err != nil || r.outcome != c.want {
+		if r := waittest.Receive(t, running); r.err != nil || r.outcome != c.want {
 			t.Errorf("result %+v: got %+v and %v, want %+v", c.result, r.outcome, r.err, c.want)
 		}
 	}
@@ -237,12 +238,12 @@ func TestBrokenFramesEndTheConnection(t *testing.T) {
 			if c.code == invoke.CodeCrash {
 				_ = p.Close()
 			}
-			wantCode(t, await(t, one), c.code)
-			wantCode(t, await(t, two), c.code)
+			wantCode(t, waittest.Receive(t, one), c.code)
+			wantCode(t, waittest.Receive(t, two), c.code)
 			again := connect(t, inv)
 			running := start(t.Context(), inv, newCall(10))
 			again.send(t, done(again.next(t, streamwire.KindCall).Call.ID))
-			wantDone(t, await(t, running))
+			wantDone(t, waittest.Receive(t, running))
 		})
 	}
 }
@@ -259,7 +260,7 @@ func TestUnknownFramesAreIgnored(t *testing.T) {
 	p.send(t, protowire.AppendBytes(nil, unknown))
 	p.send(t, streamwire.AppendHello(nil, &streamwire.Hello{Version: 1}))
 	p.send(t, done(id))
-	wantDone(t, await(t, running))
+	wantDone(t, waittest.Receive(t, running))
 }
 
 // TestUnsentCallsAreNotReady gives calls to a handler that reads nothing and then dies: those of which no byte left were
@@ -281,9 +282,9 @@ func TestUnsentCallsAreNotReady(t *testing.T) {
 		behind = append(behind, start(t.Context(), inv, newCall(1<<20)))
 	}
 	_ = p.Close()
-	wantCode(t, await(t, first), invoke.CodeCrash)
+	wantCode(t, waittest.Receive(t, first), invoke.CodeCrash)
 	for _, ch := range behind {
-		if r := await(t, ch); !errors.Is(r.err, invoke.ErrNotReady) {
+		if r := waittest.Receive(t, ch); !errors.Is(r.err, invoke.ErrNotReady) {
 			t.Errorf("unsent call: got %v, want not ready", r.err)
 		}
 	}
@@ -325,7 +326,7 @@ func TestFullHandlerDoesNotDelay(t *testing.T) {
 		running = append(running, start(t.Context(), inv, call))
 	}
 	for _, ch := range running {
-		if r := await(t, ch); !isTimeout(r.err) && !errors.Is(r.err, invoke.ErrNotReady) {
+		if r := waittest.Receive(t, ch); !isTimeout(r.err) && !errors.Is(r.err, invoke.ErrNotReady) {
 			t.Errorf("got %v, want a timeout or not ready", r.err)
 		}
 	}
@@ -333,7 +334,7 @@ func TestFullHandlerDoesNotDelay(t *testing.T) {
 	endless.Deadline = time.Time{}
 	one := start(ctx, inv, endless)
 	cancel()
-	if r := await(t, one); r.err == nil {
+	if r := waittest.Receive(t, one); r.err == nil {
 		t.Error("a canceled call behind a full socket: got no error")
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/pelton-dev/pelton/internal/event"
+	"github.com/pelton-dev/pelton/internal/waittest"
 )
 
 const patience = 60 * time.Second
@@ -135,7 +136,7 @@ func TestFullWriter(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	await(t, waiting)
+	waittest.Receive(t, waiting)
 	send(t, w, callFrame(1, 1))
 	if _, err := r.Next(); err != nil {
 		t.Fatal(err)
@@ -166,7 +167,7 @@ func TestStalledPeer(t *testing.T) {
 	near, _ := pair(t)
 	w := NewWriter(near, 50*time.Millisecond)
 	fill(t, w)
-	await(t, w.Space())
+	waittest.Receive(t, w.Space())
 	if _, err := w.Append(callFrame(1, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Fatalf("append after the peer stalled: got %v, want a deadline error", err)
 	}
@@ -202,7 +203,7 @@ func TestCloseEndsBlockedWrite(t *testing.T) {
 	fill(t, w)
 	done := make(chan struct{})
 	go func() { w.Close(); close(done) }()
-	await(t, done)
+	waittest.Receive(t, done)
 }
 
 func TestReaderErrors(t *testing.T) {
@@ -295,14 +296,5 @@ func TestReaderStall(t *testing.T) {
 		if _, err := r.Next(); err != nil {
 			t.Fatalf("a frame after a pause: %v", err)
 		}
-	}
-}
-
-func await[T any](t *testing.T, ch <-chan T) {
-	t.Helper()
-	select {
-	case <-ch:
-	case <-time.After(patience):
-		t.Fatal("waited in vain")
 	}
 }
