@@ -49,10 +49,10 @@ func (c *client) awaitStreams(want map[string][]string) {
 			}
 			have[name] = consumers
 		}
-		if names.Err() != nil || !maps.EqualFunc(have, want, slices.Equal) {
-			return fmt.Errorf("streams %v (%v), want %v", have, names.Err(), want)
+		if names.Err() == nil && !maps.EqualFunc(have, want, slices.Equal) {
+			return fmt.Errorf("streams %v, want %v", have, want)
 		}
-		return nil
+		return names.Err()
 	})
 }
 
