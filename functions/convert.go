@@ -89,7 +89,7 @@ func fromSDK(e *event.Event, cause *peltonevent.Event, d *Delivery) (*peltoneven
 	if reply.Source == "" {
 		reply.Source = "/functions/" + d.Namespace + "/" + d.Function
 	}
-	return reply, check(reply)
+	return reply, peltonevent.Refusal(reply.Validate())
 }
 
 func timeOf(e *event.Event) string {
@@ -111,16 +111,4 @@ func extensionsOf(e *event.Event) ([]peltonevent.Attribute, error) {
 	}
 	slices.SortFunc(out, func(a, b peltonevent.Attribute) int { return strings.Compare(a.Name, b.Name) })
 	return out, nil
-}
-
-func check(e *peltonevent.Event) error {
-	problems := e.Validate()
-	if len(problems) == 0 {
-		return nil
-	}
-	details := make([]string, len(problems))
-	for i := range problems {
-		details[i] = problems[i].Detail
-	}
-	return errors.New(strings.Join(details, "; "))
 }

@@ -4,7 +4,10 @@
 // It knows no connection and no stream: callers hand it headers and bytes. It only computes; there is nothing to stop.
 package event
 
-import "time"
+import (
+	"iter"
+	"time"
+)
 
 // SpecVersion is the only CloudEvents version Pelton speaks.
 const SpecVersion = "1.0"
@@ -35,6 +38,31 @@ func (e *Event) Extension(name string) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// All iterates over the names and values of the attributes that are set: the defined ones, then the extensions.
+func (e *Event) All() iter.Seq2[string, string] {
+	return func(yield func(name, value string) bool) {
+		for _, a := range [...]Attribute{
+			{nameSpecVersion, SpecVersion},
+			{nameID, e.ID},
+			{nameSource, e.Source},
+			{nameType, e.Type},
+			{nameSubject, e.Subject},
+			{nameTime, e.Time},
+			{nameDataContentType, e.DataContentType},
+			{nameDataSchema, e.DataSchema},
+		} {
+			if a.Value != "" && !yield(a.Name, a.Value) {
+				return
+			}
+		}
+		for i := range e.Extensions {
+			if !yield(e.Extensions[i].Name, e.Extensions[i].Value) {
+				return
+			}
+		}
+	}
 }
 
 // Message is a stored NATS message as the codec needs it. Header is nats.Header without the import.

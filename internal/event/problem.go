@@ -2,6 +2,7 @@ package event
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -35,6 +36,18 @@ const (
 	CodeUnsupportedMediaType   = "unsupported-media-type"
 	CodeBatchTooLarge          = "batch-too-large"
 )
+
+// Refusal says in one error what is wrong, nil if nothing is.
+func Refusal(problems []Problem) error {
+	if len(problems) == 0 {
+		return nil
+	}
+	details := make([]string, len(problems))
+	for i := range problems {
+		details[i] = problems[i].Detail
+	}
+	return errors.New(strings.Join(details, "; "))
+}
 
 // MaxProblems bounds the problems reported for one message.
 const MaxProblems = 20

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/pelton-dev/pelton/internal/event"
 	"github.com/pelton-dev/pelton/internal/invoke"
 )
 
@@ -35,11 +34,11 @@ func withoutCallVariables(env []string) []string {
 // callEnv returns base with the variables of a call. It refuses values that an environment cannot hold.
 func callEnv(base []string, call *invoke.Call) ([]string, error) {
 	env := slices.Grow(slices.Clone(base), 16+len(call.Event.Extensions))
-	for _, a := range attributes(call.Event) {
-		if strings.IndexByte(a.Value, 0) >= 0 {
-			return nil, fmt.Errorf("attribute %s holds a NUL byte, which an environment cannot carry", a.Name)
+	for name, value := range call.Event.All() {
+		if strings.IndexByte(value, 0) >= 0 {
+			return nil, fmt.Errorf("attribute %s holds a NUL byte, which an environment cannot carry", name)
 		}
-		env = append(env, "CE_"+strings.ToUpper(a.Name)+"="+a.Value)
+		env = append(env, "CE_"+strings.ToUpper(name)+"="+value)
 	}
 	if ns, name, ok := strings.Cut(call.Function, "/"); ok {
 		env = append(env, envNamespace+"="+ns, envFunction+"="+name)
@@ -51,19 +50,4 @@ func callEnv(base []string, call *invoke.Call) ([]string, error) {
 		env = append(env, envDeadline+"="+call.Deadline.UTC().Format(time.RFC3339Nano))
 	}
 	return env, nil
-}
-
-// attributes lists the attributes that are set.
-func attributes(e *event.Event) []event.Attribute {
-	all := append([]event.Attribute{
-		{Name: "specversion", Value: event.SpecVersion},
-		{Name: "id", Value: e.ID},
-		{Name: "source", Value: e.Source},
-		{Name: "type", Value: e.Type},
-		{Name: "subject", Value: e.Subject},
-		{Name: "time", Value: e.Time},
-		{Name: "datacontenttype", Value: e.DataContentType},
-		{Name: "dataschema", Value: e.DataSchema},
-	}, e.Extensions...)
-	return slices.DeleteFunc(all, func(a event.Attribute) bool { return a.Value == "" })
 }

@@ -20,12 +20,8 @@ func parseReply(out []byte) (*event.Event, error) {
 		return &event.Event{Data: out, DataContentType: event.GuessContentType(out)}, nil
 	}
 	e, problems := event.ParseJSON(bytes.TrimSpace(out))
-	if len(problems) > 0 {
-		var errs []error
-		for _, p := range problems {
-			errs = append(errs, errors.New(p.Detail))
-		}
-		err := fmt.Errorf("read the event on standard output: %w", errors.Join(errs...))
+	if err := event.Refusal(problems); err != nil {
+		err = fmt.Errorf("read the event on standard output: %w", err)
 		return nil, &invoke.Error{Code: invoke.CodeBadResponse, Err: errors.New(invoke.Text(err.Error()))}
 	}
 	return e, nil

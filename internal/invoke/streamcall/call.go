@@ -160,35 +160,17 @@ func checkReply(e *event.Event) error {
 	if e == nil {
 		return nil
 	}
-	problems := e.Validate()
-	if len(problems) == 0 {
-		return nil
+	if err := event.Refusal(e.Validate()); err != nil {
+		return errors.New("the handler's reply is not an event: " + invoke.Text(err.Error()))
 	}
-	details := make([]string, len(problems))
-	for i := range problems {
-		details[i] = problems[i].Detail
-	}
-	return errors.New("the handler's reply is not an event: " + invoke.Text(strings.Join(details, "; ")))
+	return nil
 }
 
 // notUTF8 returns the name of an attribute that protobuf cannot carry, "" if there is none.
 func notUTF8(e *event.Event) string {
-	for _, a := range [...]event.Attribute{
-		{Name: "id", Value: e.ID},
-		{Name: "source", Value: e.Source},
-		{Name: "type", Value: e.Type},
-		{Name: "subject", Value: e.Subject},
-		{Name: "time", Value: e.Time},
-		{Name: "datacontenttype", Value: e.DataContentType},
-		{Name: "dataschema", Value: e.DataSchema},
-	} {
-		if !utf8.ValidString(a.Value) {
-			return a.Name
-		}
-	}
-	for i := range e.Extensions {
-		if a := &e.Extensions[i]; !utf8.ValidString(a.Name) || !utf8.ValidString(a.Value) {
-			return strings.ToValidUTF8(a.Name, "?")
+	for name, value := range e.All() {
+		if !utf8.ValidString(name) || !utf8.ValidString(value) {
+			return strings.ToValidUTF8(name, "?")
 		}
 	}
 	return ""
