@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -37,8 +38,8 @@ func readSettings(getenv func(string) string) (settings, error) {
 		}
 	}
 	s := settings{
-		natsURL: or(getenv("NATS_URL"), "nats://127.0.0.1:4222"), creds: getenv("NATS_CREDS"),
-		replica: getenv("PELTON_REPLICA"), health: or(getenv("PELTON_HEALTH_ADDRESS"), ":8081"),
+		natsURL: cmp.Or(getenv("NATS_URL"), "nats://127.0.0.1:4222"), creds: getenv("NATS_CREDS"),
+		replica: getenv("PELTON_REPLICA"), health: cmp.Or(getenv("PELTON_HEALTH_ADDRESS"), ":8081"),
 		drain: sidecar.DefaultDrainTimeout, provision: true,
 	}
 	if s.health == "off" {
@@ -67,7 +68,7 @@ func readSettings(getenv func(string) string) (settings, error) {
 			note(fmt.Errorf("PELTON_PROVISION: %q is neither true nor false", v))
 		}
 	}
-	if err := s.level.UnmarshalText([]byte(or(getenv("PELTON_LOG_LEVEL"), "info"))); err != nil {
+	if err := s.level.UnmarshalText([]byte(cmp.Or(getenv("PELTON_LOG_LEVEL"), "info"))); err != nil {
 		note(fmt.Errorf("PELTON_LOG_LEVEL: %q is none of debug, info, warn, error", getenv("PELTON_LOG_LEVEL")))
 	}
 	if s.function != nil {
@@ -115,17 +116,10 @@ func (s *settings) readHandler(getenv func(string) string) error {
 		s.network, s.address = "unix", socket
 	default:
 		port := strconv.Itoa(max(h.Port, 1))
-		s.network, s.address = "tcp", or(getenv("PELTON_HANDLER_ADDRESS"), net.JoinHostPort("127.0.0.1", port))
+		s.network, s.address = "tcp", cmp.Or(getenv("PELTON_HANDLER_ADDRESS"), net.JoinHostPort("127.0.0.1", port))
 		if h.Port == 0 && getenv("PELTON_HANDLER_ADDRESS") == "" {
 			return errors.New("spec.handler.port: not set, and no PELTON_HANDLER_ADDRESS (host:port where the handler listens)")
 		}
 	}
 	return nil
-}
-
-func or(v, otherwise string) string {
-	if v == "" {
-		return otherwise
-	}
-	return v
 }

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -36,18 +37,10 @@ type CommitterConfig struct {
 }
 
 func (c CommitterConfig) withDefaults() CommitterConfig {
-	if c.MinBatch == 0 {
-		c.MinBatch = DefaultMinBatch
-	}
-	if c.MaxEvents == 0 {
-		c.MaxEvents = DefaultCommitEvents
-	}
-	if c.MaxBytes == 0 {
-		c.MaxBytes = DefaultCommitBytes
-	}
-	if c.Timeout == 0 {
-		c.Timeout = DefaultCommitTimeout
-	}
+	c.MinBatch = cmp.Or(c.MinBatch, DefaultMinBatch)
+	c.MaxEvents = cmp.Or(c.MaxEvents, DefaultCommitEvents)
+	c.MaxBytes = cmp.Or(c.MaxBytes, DefaultCommitBytes)
+	c.Timeout = cmp.Or(c.Timeout, DefaultCommitTimeout)
 	if c.OnCommit == nil {
 		c.OnCommit = func(int) {}
 	}

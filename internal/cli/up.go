@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"strings"
@@ -72,9 +73,7 @@ func (o *upOptions) check() error {
 	if len(o.paths) == 0 {
 		o.paths = []string{"."}
 	}
-	if o.stateDir == "" {
-		o.stateDir = defaultStateDir
-	}
+	o.stateDir = cmp.Or(o.stateDir, defaultStateDir)
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -71,18 +72,10 @@ type batch struct {
 
 // NewWriter makes a writer. It publishes nothing until Run is called; up to MaxBuffered bytes of runs wait for it.
 func NewWriter(js jetstream.JetStream, cfg WriterConfig) *Writer {
-	if cfg.FlushInterval == 0 {
-		cfg.FlushInterval = DefaultFlushInterval
-	}
-	if cfg.FlushRuns == 0 {
-		cfg.FlushRuns = DefaultFlushRuns
-	}
-	if cfg.MaxBuffered == 0 {
-		cfg.MaxBuffered = DefaultMaxBuffered
-	}
-	if cfg.Logger == nil {
-		cfg.Logger = zap.NewNop()
-	}
+	cfg.FlushInterval = cmp.Or(cfg.FlushInterval, DefaultFlushInterval)
+	cfg.FlushRuns = cmp.Or(cfg.FlushRuns, DefaultFlushRuns)
+	cfg.MaxBuffered = cmp.Or(cfg.MaxBuffered, DefaultMaxBuffered)
+	cfg.Logger = cmp.Or(cfg.Logger, zap.NewNop())
 	return &Writer{
 		js: js, cfg: cfg, id: nuid.Next(),
 		wake: make(chan struct{}, 1), full: make(chan struct{}, 1), open: map[function.Key]*batch{},

@@ -12,6 +12,7 @@
 package wake
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -83,18 +84,10 @@ func New(nc *nats.Conn, cfg Config) (*Watcher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make JetStream context: %w", err)
 	}
-	if cfg.DepthInterval == 0 {
-		cfg.DepthInterval = DefaultDepthInterval
-	}
-	if cfg.PollInterval == 0 {
-		cfg.PollInterval = DefaultPollInterval
-	}
-	if cfg.ProbeExpires == 0 {
-		cfg.ProbeExpires = DefaultProbeExpires
-	}
-	if cfg.Logger == nil {
-		cfg.Logger = zap.NewNop()
-	}
+	cfg.DepthInterval = cmp.Or(cfg.DepthInterval, DefaultDepthInterval)
+	cfg.PollInterval = cmp.Or(cfg.PollInterval, DefaultPollInterval)
+	cfg.ProbeExpires = cmp.Or(cfg.ProbeExpires, DefaultProbeExpires)
+	cfg.Logger = cmp.Or(cfg.Logger, zap.NewNop())
 	return &Watcher{
 		request: probeRequest(cfg.ProbeExpires),
 		nc:      nc, js: js, cfg: cfg, log: cfg.Logger, inbox: nc.NewInbox() + ".",

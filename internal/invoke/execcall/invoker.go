@@ -7,6 +7,7 @@
 package execcall
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -57,9 +58,7 @@ func New(cfg Config) (*Invoker, error) {
 	if cfg.MaxResponse < 0 {
 		return nil, fmt.Errorf("configure exec invoker: max response %d: must not be negative", cfg.MaxResponse)
 	}
-	if cfg.MaxResponse == 0 {
-		cfg.MaxResponse = invoke.DefaultMaxResponse
-	}
+	cfg.MaxResponse = cmp.Or(cfg.MaxResponse, invoke.DefaultMaxResponse)
 	if cfg.Env == nil {
 		cfg.Env = os.Environ()
 	}

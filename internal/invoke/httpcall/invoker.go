@@ -8,6 +8,7 @@
 package httpcall
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,12 +38,8 @@ func (c *Config) setDefaults() {
 	if c.Network == "" {
 		c.Network = "tcp"
 	}
-	if c.MaxResponse == 0 {
-		c.MaxResponse = invoke.DefaultMaxResponse
-	}
-	if c.MaxIdle == 0 {
-		c.MaxIdle = DefaultMaxIdle
-	}
+	c.MaxResponse = cmp.Or(c.MaxResponse, invoke.DefaultMaxResponse)
+	c.MaxIdle = cmp.Or(c.MaxIdle, DefaultMaxIdle)
 }
 
 func (c *Config) validate() error {
