@@ -1,7 +1,7 @@
 package process
 
 import (
-	"bytes"
+	"cmp"
 	"fmt"
 	"sync"
 
@@ -26,70 +26,43 @@ type LineConfig struct {
 // rate are counted and dropped; the next line that passes is preceded by one that says how many. It never blocks longer than
 // the function does. Close flushes what is left.
 type LineWriter struct {
-	mu      sync.Mutex
-	fn      func(line string)
-	limit   *rate.Limiter
-	maxLine int
-	partial []byte
-	cut     bool   // the current line is longer than maxLine
-	missed  uint64 // dropped since the last line that passed
-	total   uint64
+	mu     sync.Mutex
+	fn     func(line string)
+	limit  *rate.Limiter
+	buffer lineBuffer
+	missed uint64 // dropped since the last line that passed
+	total  uint64
 }
 
 // NewLineWriter calls fn for each line, one call at a time.
 func NewLineWriter(cfg LineConfig, fn func(line string)) *LineWriter {
-	if cfg.MaxLine <= 0 {
-		cfg.MaxLine = DefaultMaxLine
-	}
-	if cfg.Rate <= 0 {
-		cfg.Rate = DefaultLineRate
-	}
-	if cfg.Burst <= 0 {
-		cfg.Burst = DefaultLineBurst
-	}
-	return &LineWriter{fn: fn, limit: rate.NewLimiter(rate.Limit(cfg.Rate), cfg.Burst), maxLine: cfg.MaxLine}
+	cfg.MaxLine = cmp.Or(cfg.MaxLine, DefaultMaxLine)
+	cfg.Rate = cmp.Or(cfg.Rate, DefaultLineRate)
+	cfg.Burst = cmp.Or(cfg.Burst, DefaultLineBurst)
+	return &LineWriter{fn: fn, limit: rate.NewLimiter(rate.Limit(cfg.Rate), cfg.Burst), buffer: lineBuffer{max: cfg.MaxLine}}
 }
 
 // Write never fails.
 func (w *LineWriter) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for rest := p; len(rest) > 0; {
-		i := bytes.IndexByte(rest, '\n')
-		if i < 0 {
-			w.extend(rest)
-			break
-		}
-		w.extend(rest[:i])
-		w.emit()
-		rest = rest[i+1:]
-	}
+	w.buffer.write(p, w.emit)
 	return len(p), nil
 }
 
-// extend appends to the current line as far as it may grow.
-func (w *LineWriter) extend(b []byte) {
-	room := max(0, w.maxLine-len(w.partial))
-	if len(b) > room {
-		b, w.cut = b[:room], true
-	}
-	w.partial = append(w.partial, b...)
-}
-
-// emit ends the current line.
+// emit hands the current line on, if the rate allows it.
 func (w *LineWriter) emit() {
 	if !w.limit.Allow() {
 		w.missed++
 		w.total++
-	} else {
-		w.reportMissed()
-		line := string(bytes.TrimSuffix(w.partial, []byte("\r")))
-		if w.cut {
-			line += " ..."
-		}
-		w.fn(line)
+		return
 	}
-	w.partial, w.cut = w.partial[:0], false
+	w.reportMissed()
+	line := w.buffer.line()
+	if w.buffer.cut {
+		line += " ..."
+	}
+	w.fn(line)
 }
 
 // reportMissed says how many lines are missing before the next one.
@@ -111,8 +84,8 @@ func (w *LineWriter) Dropped() uint64 {
 func (w *LineWriter) Close() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.partial) > 0 {
-		w.emit()
+	if len(w.buffer.text) > 0 {
+		w.buffer.write([]byte{'\n'}, w.emit)
 	}
 	w.reportMissed()
 	return nil

@@ -1,49 +1,30 @@
 package process
 
-import (
-	"bytes"
-	"sync"
-)
+import "sync"
 
 // Tail is an io.Writer that keeps the last lines written to it. It is safe for concurrent use.
 type Tail struct {
-	mu      sync.Mutex
-	lines   []string // a ring; next is the oldest once it is full
-	next    int
-	max     int
-	maxLine int
-	partial []byte // the line being written, cut at maxLine
+	mu     sync.Mutex
+	lines  []string // a ring; next is the oldest once it is full
+	next   int
+	max    int
+	buffer lineBuffer
 }
 
 // NewTail keeps the last lines, each cut at maxLine bytes.
-func NewTail(lines, maxLine int) *Tail { return &Tail{max: lines, maxLine: maxLine} }
+func NewTail(lines, maxLine int) *Tail { return &Tail{max: lines, buffer: lineBuffer{max: maxLine}} }
 
 // Write never fails.
 func (t *Tail) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for rest := p; len(rest) > 0; {
-		i := bytes.IndexByte(rest, '\n')
-		if i < 0 {
-			t.extend(rest)
-			break
-		}
-		t.extend(rest[:i])
-		t.keep(string(bytes.TrimSuffix(t.partial, []byte("\r"))))
-		t.partial = t.partial[:0]
-		rest = rest[i+1:]
-	}
+	t.buffer.write(p, t.keep)
 	return len(p), nil
 }
 
-// extend appends to the current line as far as it may grow.
-func (t *Tail) extend(b []byte) {
-	room := t.maxLine - len(t.partial)
-	t.partial = append(t.partial, b[:max(0, min(room, len(b)))]...)
-}
-
-// keep adds a line and forgets the oldest.
-func (t *Tail) keep(line string) {
+// keep adds the current line and forgets the oldest.
+func (t *Tail) keep() {
+	line := t.buffer.line()
 	if len(t.lines) < t.max {
 		t.lines = append(t.lines, line)
 		return
@@ -59,8 +40,8 @@ func (t *Tail) Lines() []string {
 	out := make([]string, 0, len(t.lines)+1)
 	out = append(out, t.lines[t.next:]...)
 	out = append(out, t.lines[:t.next]...)
-	if len(t.partial) > 0 {
-		out = append(out, string(t.partial))
+	if len(t.buffer.text) > 0 {
+		out = append(out, string(t.buffer.text))
 	}
 	return out[max(0, len(out)-t.max):]
 }
