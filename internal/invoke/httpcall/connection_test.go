@@ -3,17 +3,13 @@ package httpcall_test
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
-	"os"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
-	"github.com/pelton-dev/pelton/internal/event"
 	"github.com/pelton-dev/pelton/internal/invoke"
 	"github.com/pelton-dev/pelton/internal/invoke/httpcall"
 )
@@ -24,74 +20,6 @@ func mustDone(t *testing.T, inv *httpcall.Invoker, data string) {
 	t.Helper()
 	if o, err := inv.Invoke(t.Context(), newCall(data)); err != nil || o.Kind != invoke.Done {
 		t.Fatalf("got %+v, %v; want done", o, err)
-	}
-}
-
-func TestRequest(t *testing.T) {
-	t.Parallel()
-	type request struct {
-		*http.Request
-		body string
-	}
-	got := make(chan request, 1)
-	s := newRawServer(t, "tcp", func(_ int, c *rawConn) {
-		for {
-			r, body, err := c.request()
-			if err != nil {
-				return
-			}
-			got <- request{r, string(body)}
-			c.say(noContent)
-		}
-	})
-	call := &invoke.Call{
-		Event: &event.Event{
-			ID: "1", Source: "/s", Type: "t", Subject: "sub", DataContentType: "text/plain", Data: []byte("hei"),
-			Extensions: []event.Attribute{
-				{Name: "traceparent", Value: "00-a-b-01"}, {Name: "tracestate", Value: "x\r\nEvil: 1"}, {Name: "ext", Value: "ø"},
-			},
-		},
-		Function: "prod/f", Attempt: 2, Redeliveries: 1, Deadline: time.Now().Add(patience),
-	}
-	for _, plain := range []bool{false, true} {
-		inv := s.invoker(t, httpcall.Config{Plain: plain})
-		if _, err := inv.Invoke(t.Context(), call); err != nil {
-			t.Fatal(err)
-		}
-		r := <-got
-		want := map[string]string{
-			"Content-Type": "text/plain", "Ce-Id": "1", "Ce-Source": "/s", "Ce-Type": "t", "Ce-Specversion": "1.0",
-			"Ce-Subject": "sub", "Ce-Ext": "%C3%B8", "Traceparent": "00-a-b-01", "Tracestate": "", "Evil": "",
-			"Pelton-Function": "prod/f", "Pelton-Attempt": "2", "Pelton-Redeliveries": "1",
-			"Pelton-Deadline": call.Deadline.UTC().Format(time.RFC3339Nano), "User-Agent": "pelton",
-		}
-		if plain {
-			want["Ce-Subject"], want["Ce-Ext"] = "", ""
-		}
-		for name, value := range want {
-			if r.Header.Get(name) != value {
-				t.Errorf("plain %v: header %s is %q, want %q", plain, name, r.Header.Get(name), value)
-			}
-		}
-		if r.Method != "POST" || r.URL.Path != "/" || r.Host != s.ln.Addr().String() || r.body != "hei" {
-			t.Errorf("plain %v: got %s %s, host %s, body %q", plain, r.Method, r.URL, r.Host, r.body)
-		}
-	}
-}
-
-// No deadline and no redelivery are said by no header.
-func TestRequestWithoutDeadline(t *testing.T) {
-	t.Parallel()
-	s := newRawServer(t, "unix", func(_ int, c *rawConn) {
-		r, _, err := c.request()
-		if err == nil && r.Header["Pelton-Deadline"] == nil && r.Header["Pelton-Redeliveries"] == nil && r.Host == "localhost" {
-			c.say(noContent)
-		}
-	})
-	call := newCall("x")
-	call.Deadline = time.Time{}
-	if _, err := s.invoker(t, httpcall.Config{}).Invoke(t.Context(), call); err != nil {
-		t.Error(err)
 	}
 }
 
@@ -287,79 +215,6 @@ func TestMaxIdle(t *testing.T) {
 	for range calls - kept {
 		<-closed
 	}
-}
-
-// Refused connections and missing sockets mean that the handler saw nothing.
-func TestNobodyListens(t *testing.T) {
-	t.Parallel()
-	for _, network := range []string{"tcp", "unix"} {
-		inv, err := httpcall.New(httpcall.Config{Network: network, Address: freeAddress(t, network)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		o, err := inv.Invoke(t.Context(), newCall("x"))
-		if !errors.Is(err, invoke.ErrNotReady) {
-			t.Errorf("%s: got %+v, %v; want ErrNotReady", network, o, err)
-		}
-		_ = inv.Close()
-	}
-}
-
-// The socket file of a dead handler is as good as none.
-func TestStaleSocketFile(t *testing.T) {
-	t.Parallel()
-	address := freeAddress(t, "unix")
-	ln, err := net.Listen("unix", address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ln.(*net.UnixListener).SetUnlinkOnClose(false)
-	_ = ln.Close()
-	if _, err := os.Stat(address); err != nil {
-		t.Fatal(err)
-	}
-	inv, err := httpcall.New(httpcall.Config{Network: "unix", Address: address})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer inv.Close()
-	if o, err := inv.Invoke(t.Context(), newCall("x")); !errors.Is(err, invoke.ErrNotReady) {
-		t.Errorf("got %+v, %v; want ErrNotReady", o, err)
-	}
-}
-
-// Handlers with a short accept queue, as Python's servers have, do not fail calls that come all at once.
-func TestShortAcceptQueue(t *testing.T) {
-	t.Parallel()
-	address := freeAddress(t, "unix")
-	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(syscall.Bind(fd, &syscall.SockaddrUnix{Name: address}), syscall.Listen(fd, 1)); err != nil {
-		t.Fatal(err)
-	}
-	f := os.NewFile(uintptr(fd), address)
-	ln, err := net.FileListener(f)
-	_ = f.Close()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &rawServer{ln: ln}
-	inv := s.invoker(t, httpcall.Config{})
-	var calls sync.WaitGroup
-	for range 100 {
-		calls.Go(func() {
-			if _, err := inv.Invoke(t.Context(), newCall("x")); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	s.conns.Go(func() { s.accept(func(n int, c *rawConn) { always(noContent)(n, c) }) })
-	calls.Wait()
-	_ = ln.Close()
-	_ = inv.Close()
-	s.conns.Wait()
 }
 
 func TestConfig(t *testing.T) {
