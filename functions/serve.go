@@ -22,10 +22,20 @@ var errNoTransport = errors.New("this program is a Pelton function and was not t
 // It returns nil too when the sidecar is done with this process, and an error when it cannot serve or when the sidecar
 // goes away during a call. The program should exit then: whoever started it starts it again.
 func Serve(f Func) error {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	ctx, stop := untilSignal()
 	defer stop()
-	context.AfterFunc(ctx, stop)
 	return serve(ctx, f, environment())
+}
+
+// untilSignal returns a context that ends with the first signal. By then a second one ends the process.
+func untilSignal() (ctx context.Context, stop func()) {
+	signaled, unregister := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	ctx, cancel := context.WithCancel(context.Background())
+	context.AfterFunc(signaled, func() {
+		unregister()
+		cancel()
+	})
+	return ctx, unregister
 }
 
 // settings are what the environment says about serving.
