@@ -23,13 +23,19 @@ func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(200) // there is little to keep: collecting half as often costs a few MiB
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	go func() {
-		<-ctx.Done()
-		stop() // the next signal has its default effect
-	}()
-	if err := run(ctx, os.Getenv); err != nil {
+	if err := run(untilSignal(), os.Getenv); err != nil {
 		fmt.Fprintf(os.Stderr, "pelton-sidecar: %v\n", err)
 		os.Exit(1)
 	}
+}
+
+// untilSignal returns a context that ends with the first signal. By then the next one has its default effect.
+func untilSignal() context.Context {
+	signaled, unregister := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	ctx, cancel := context.WithCancel(context.Background())
+	context.AfterFunc(signaled, func() {
+		unregister()
+		cancel()
+	})
+	return ctx
 }
