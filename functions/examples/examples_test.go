@@ -15,6 +15,7 @@ import (
 	"github.com/pelton-dev/pelton/internal/event"
 	"github.com/pelton-dev/pelton/internal/filter"
 	"github.com/pelton-dev/pelton/internal/function"
+	"github.com/pelton-dev/pelton/internal/testenv"
 )
 
 func TestManifestsAreValid(t *testing.T) {
@@ -96,7 +97,7 @@ func TestOwnTests(t *testing.T) {
 	} {
 		t.Run(dir, func(t *testing.T) {
 			t.Parallel()
-			need(t, command[0])
+			testenv.Need(t, command[0])
 			cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
 			cmd.Dir = dir
 			if out, err := cmd.CombinedOutput(); err != nil {
@@ -154,16 +155,4 @@ func load(t *testing.T) map[string]*function.Function {
 		functions[f.Metadata.Name] = f
 	}
 	return functions
-}
-
-// need skips a test whose interpreter this machine lacks. Pelton itself needs only Go; CI has all of them.
-func need(t *testing.T, program string) {
-	t.Helper()
-	if _, err := exec.LookPath(program); err == nil {
-		return
-	}
-	if os.Getenv("CI") != "" {
-		t.Fatalf("%s is not installed, and CI must test everything", program)
-	}
-	t.Skipf("%s is not installed", program)
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/pelton-dev/pelton/functions/templates"
+	"github.com/pelton-dev/pelton/internal/testenv"
 )
 
 // TestReadmeSnippets puts each function of the README into the place of its template's, and has it read by its language.
@@ -27,7 +28,7 @@ func TestReadmeSnippets(t *testing.T) {
 	} {
 		t.Run(c.lang, func(t *testing.T) {
 			t.Parallel()
-			need(t, c.check[0])
+			testenv.Need(t, c.check[0])
 			found := regexp.MustCompile("(?s)```"+fence+"\n(.*?)```").FindAllSubmatch(readme, -1)
 			if len(found) != 1 {
 				t.Fatalf("README.md has %d blocks of %s, want one", len(found), fence)

@@ -20,6 +20,7 @@ import (
 	"github.com/pelton-dev/pelton/internal/invoke"
 	"github.com/pelton-dev/pelton/internal/invoke/httpcall"
 	"github.com/pelton-dev/pelton/internal/process"
+	"github.com/pelton-dev/pelton/internal/testenv"
 )
 
 // server is a template's HTTP plumbing around a handler that does what the event's type says.
@@ -70,7 +71,7 @@ func TestServers(t *testing.T) {
 		for _, network := range []string{"tcp", "unix"} {
 			t.Run(s.lang+"/"+network, func(t *testing.T) {
 				t.Parallel()
-				need(t, s.program)
+				testenv.Need(t, s.program)
 				inv, handler := s.start(t, network)
 				t.Run("outcomes", func(t *testing.T) { testOutcomes(t, inv) })
 				t.Run("echo", func(t *testing.T) { testEcho(t, inv) })

@@ -13,6 +13,7 @@ import (
 
 	"github.com/pelton-dev/pelton/functions/templates"
 	"github.com/pelton-dev/pelton/internal/function"
+	"github.com/pelton-dev/pelton/internal/testenv"
 )
 
 const name = "greet-people"
@@ -139,7 +140,7 @@ func TestOwnTests(t *testing.T) {
 		t.Run(tt.Lang, func(t *testing.T) {
 			t.Parallel()
 			command := strings.Fields(tt.Test)
-			need(t, command[0])
+			testenv.Need(t, command[0])
 			files := render(t, templates.Options{Lang: tt.Lang, Name: name})
 			if !strings.Contains(string(files["README.md"]), tt.Test) {
 				t.Errorf("the README does not name %q", tt.Test)
@@ -189,18 +190,6 @@ func run(t *testing.T, dir string, command ...string) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", strings.Join(command, " "), err, out)
 	}
-}
-
-// need skips a test whose interpreter this machine lacks. Pelton itself needs only Go; CI has all of them.
-func need(t *testing.T, program string) {
-	t.Helper()
-	if _, err := exec.LookPath(program); err == nil {
-		return
-	}
-	if os.Getenv("CI") != "" {
-		t.Fatalf("%s is not installed, and CI must test everything", program)
-	}
-	t.Skipf("%s is not installed", program)
 }
 
 func sourceDir(t *testing.T) string {

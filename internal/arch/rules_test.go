@@ -7,7 +7,8 @@ const module = "github.com/pelton-dev/pelton"
 // package and what lies under it), never sideways or up. "/..." takes in what lies under a package.
 var layers = []layer{
 	{"contracts and leaves", "they know nothing of Pelton and can be read alone", []string{
-		"internal/function", "internal/lifecycle", "internal/process", "internal/waittest", "proto/...",
+		"internal/function", "internal/lifecycle", "internal/process", "proto/...",
+		"internal/testenv", "internal/waittest",
 	}},
 	{"events", "one codec and one grammar of subjects for everybody", []string{"internal/event"}},
 	{"what is done with one event or one stream", "each does one thing; the layer above combines them", []string{
@@ -47,7 +48,7 @@ var rules = []rule{
 	},
 	{
 		of: "cmd/...", not: []string{
-			"testing", "internal/natstest", "internal/waittest", "internal/invoke/invoketest",
+			"testing", "internal/natstest", "internal/testenv", "internal/waittest", "internal/invoke/invoketest",
 			"internal/bench/...", "internal/arch",
 		},
 		why: "test helpers do not belong into programs; they would bring flags and a second server along",

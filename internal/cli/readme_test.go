@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/pelton-dev/pelton/internal/testenv"
 )
 
 // TestREADME executes the README: every line of every ```sh block, in order, in a copy of the repository's examples, with a
@@ -20,6 +22,7 @@ import (
 //
 // The test binary stands for pelton and for `nats pub`. Lines marked `# not in the test` are for people.
 func TestREADME(t *testing.T) {
+	testenv.Need(t, "git", "curl", "python3", "node")
 	root := copyTree(t, filepath.Join("..", ".."))
 	data, err := os.ReadFile(filepath.Join(root, "README.md"))
 	if err != nil {
@@ -58,7 +61,7 @@ func needPorts(t *testing.T, ports ...string) {
 		switch {
 		case err == nil:
 			_ = l.Close()
-		case os.Getenv("CI") != "":
+		case testenv.InCI():
 			t.Fatalf("port %s of the README is in use: %v", port, err)
 		default:
 			t.Skipf("port %s of the README is in use: %v", port, err)
