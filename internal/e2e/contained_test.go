@@ -53,7 +53,7 @@ func (b *bad) awaitLetter(attempts int, parts ...string) {
 	b.t.Helper()
 	await(b.t, "the event is a dead letter", func() error {
 		if b.client.count("PELTON_DEAD") == 0 {
-			return errors.Join(errors.New("there is none"), b.client.unsettled("default", "bad"))
+			return errors.Join(errors.New("there is none"), b.client.unacknowledged("bad"))
 		}
 		return nil
 	})

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -67,12 +68,26 @@ func (c *client) mustSend(subject, id, data string) {
 	}
 }
 
-// awaitSettled waits until the server has nothing left to deliver to a function, now or later.
+// awaitSettled waits until the server has nothing left of a function's events, neither now nor for later.
 func (c *client) awaitSettled(functions ...string) {
 	c.t.Helper()
-	await(c.t, "everything is settled", func() error {
+	c.awaitAcknowledged(functions...)
+	await(c.t, "nothing is left in "+stream.WorkStream, func() error {
 		for _, fn := range functions {
-			if err := c.unsettled("default", fn); err != nil {
+			if left := c.leftovers(fn); len(left) > 0 {
+				return fmt.Errorf("of %s: %v", fn, left)
+			}
+		}
+		return nil
+	})
+}
+
+// awaitAcknowledged waits until everything that is due was delivered and acknowledged, and no retry is parked.
+func (c *client) awaitAcknowledged(functions ...string) {
+	c.t.Helper()
+	await(c.t, "everything is acknowledged", func() error {
+		for _, fn := range functions {
+			if err := c.unacknowledged(fn); err != nil {
 				return err
 			}
 		}
@@ -80,35 +95,52 @@ func (c *client) awaitSettled(functions ...string) {
 	})
 }
 
-// unsettled is an error that says what the server still has for a function.
-func (c *client) unsettled(namespace, fn string) error {
+func (c *client) unacknowledged(fn string) error {
+	for _, l := range c.leftovers(fn) {
+		if strings.HasPrefix(l.subject, "pelton.park.") {
+			return fmt.Errorf("parked: %v", l)
+		}
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	for name, streamName := range map[string]string{"event0": stream.EventsStream, "work": stream.WorkStream} {
-		cons, err := c.js.Consumer(ctx, streamName, namespace+"_"+fn+"_"+name)
+		cons, err := c.js.Consumer(ctx, streamName, "default_"+fn+"_"+name)
 		if err != nil {
 			return err
 		}
-		info, err := cons.Info(ctx)
-		if err != nil {
-			return err
-		}
-		if info.NumPending > 0 || info.NumAckPending > 0 {
+		if info := cons.CachedInfo(); info.NumPending > 0 || info.NumAckPending > 0 {
 			return fmt.Errorf("%s on %s: %d pending, %d unacknowledged", info.Name, streamName, info.NumPending, info.NumAckPending)
 		}
 	}
+	return nil
+}
+
+// leftover is a message of a function in the work stream.
+type leftover struct {
+	subject, id string
+	sequence    uint64
+	stored      time.Time
+}
+
+func (c *client) leftovers(fn string) (left []leftover) {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
 	s, err := c.js.Stream(ctx, stream.WorkStream)
 	if err != nil {
-		return err
+		c.t.Fatal(err)
 	}
-	info, err := s.Info(ctx, jetstream.WithSubjectFilter("pelton.*."+namespace+"."+fn+".>"))
-	if err != nil {
-		return err
+	for seq := uint64(1); ; {
+		m, err := s.GetMsg(ctx, seq, jetstream.WithGetMsgSubject("pelton.*.default."+fn+".>"))
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			return left
+		}
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		left = append(left, leftover{m.Subject, m.Header.Get("ce-id"), m.Sequence, m.Time})
+		seq = m.Sequence + 1
 	}
-	if len(info.State.Subjects) > 0 {
-		return fmt.Errorf("in %s: %v", stream.WorkStream, info.State.Subjects)
-	}
-	return nil
 }
 
 // deadLetters returns the dead letters of a function.
