@@ -59,7 +59,7 @@ func readSettings(getenv func(string) string) (settings, error) {
 	if v := getenv("PELTON_DRAIN_TIMEOUT"); v != "" {
 		s.drain, err = time.ParseDuration(v)
 		if err != nil || s.drain <= 0 {
-			note(fmt.Errorf("PELTON_DRAIN_TIMEOUT: %q is not a duration above zero, write for example 25s", v))
+			note(fmt.Errorf("PELTON_DRAIN_TIMEOUT: %q is not a duration above zero, write for example 20s", v))
 		}
 	}
 	if v := getenv("PELTON_PROVISION"); v != "" {

@@ -53,13 +53,12 @@ func (a *acker) ack(reply string, now time.Time) {
 	}
 }
 
-// run sends until ctx ends, and then what is left.
+// run sends until ctx ends.
 func (a *acker) run(ctx context.Context) {
 	var batch []settled
 	for {
 		select {
 		case <-ctx.Done():
-			a.send(a.take(batch))
 			return
 		case <-a.kick:
 		}
@@ -68,12 +67,16 @@ func (a *acker) run(ctx context.Context) {
 		for rest := a.send(batch); len(rest) > 0; rest = a.send(rest) {
 			select {
 			case <-ctx.Done():
+				a.putBack(rest)
 				return
 			case <-time.After(ackRest):
 			}
 		}
 	}
 }
+
+// finish sends what is left, once run and everybody who settles have ended.
+func (a *acker) finish() { a.send(a.take(nil)) }
 
 // take exchanges what waits for an empty slice that is used again.
 func (a *acker) take(empty []settled) []settled {
@@ -82,6 +85,12 @@ func (a *acker) take(empty []settled) []settled {
 	batch := a.waiting
 	a.waiting = empty[:0]
 	return batch
+}
+
+func (a *acker) putBack(rest []settled) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.waiting = append(a.waiting, rest...)
 }
 
 // send acknowledges and returns what is left to be sent when the connection is back. What is too old is left out: it is

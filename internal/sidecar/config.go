@@ -12,7 +12,7 @@ import (
 
 // Defaults of Config.
 const (
-	DefaultDrainTimeout    = 25 * time.Second // within Kubernetes' 30 s grace period
+	DefaultDrainTimeout    = 20 * time.Second // with what follows it, within Kubernetes' grace period of 30 s
 	DefaultMaxRedeliveries = 16
 )
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -168,6 +169,95 @@ func TestHandlerThatIsNotReadyBurnsNoAttempt(t *testing.T) {
 	if n := f.handler.calls.Load(); n != 5 || len(f.letters()) != 0 {
 		t.Fatalf("%d calls, %d dead letters, want 5 and none", n, len(f.letters()))
 	}
+}
+
+func TestHandBacksAreNoCrashLoop(t *testing.T) {
+	t.Parallel()
+	var calls atomic.Int64
+	f := setup(t, func(s *function.Spec) { s.Concurrency = 1 }, func(_ context.Context, c *invoke.Call) (invoke.Outcome, error) {
+		if calls.Add(1) <= 11 { // it listens and takes nothing
+			return invoke.Outcome{}, fmt.Errorf("%w: cannot fork", invoke.ErrNotReady)
+		}
+		if c.Attempt != 1 {
+			return invoke.Outcome{Kind: invoke.Reject, Reason: "an attempt was burned"}, nil
+		}
+		return invoke.Outcome{}, nil
+	})
+	f.cfg.MaxRedeliveries = 8
+	f.start()
+	f.publish("events.hello", "raw", nil)
+	f.awaitSettled()
+	if l := f.letters(); len(l) != 0 {
+		t.Fatalf("dead letters: %+v", l)
+	}
+}
+
+func TestReconnectsLeaveNothingAskedForTwice(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	f := setup(t, func(s *function.Spec) { s.Concurrency = 1 }, func(ctx context.Context, _ *invoke.Call) (invoke.Outcome, error) {
+		select {
+		case <-release:
+		case <-ctx.Done():
+		}
+		return invoke.Outcome{}, nil
+	})
+	r := f.start()
+	<-r.Ready()
+	for range 6 {
+		if err := f.nc.ForceReconnect(); err != nil {
+			t.Fatal(err)
+		}
+		waittest.Eventually(t, func() error { return f.nc.FlushTimeout(time.Second) })
+	}
+	for i := range 20 {
+		f.publish("events.hello", "", ceHeader(strconv.Itoa(i)))
+	}
+	waittest.Eventually(t, func() error {
+		c, err := f.js.Consumer(t.Context(), "EVENTS", stream.ConsumersOf(f.fn)[0].Name)
+		if err != nil {
+			return err
+		}
+		if i := c.CachedInfo(); i.NumAckPending != 1 || i.NumPending+uint64(i.NumRedelivered) < 19 {
+			return fmt.Errorf("%d pending, %d unacknowledged: want 1 unacknowledged, as the handler takes one at a time", i.NumPending, i.NumAckPending)
+		}
+		return nil
+	})
+	close(release)
+	f.awaitSettled()
+}
+
+func TestNothingIsAskedForBeforeTheHandlerIsReady(t *testing.T) {
+	t.Parallel()
+	f := setup(t, nil, done)
+	f.handler.ready.Store(false)
+	f.start()
+	f.publish("events.hello", "", ceHeader("1"))
+	if m, err := f.take(20 * time.Second); err != nil {
+		t.Fatalf("another worker is not given the event: %v", err)
+	} else if err := m.Nak(); err != nil {
+		t.Fatal(err)
+	}
+	f.handler.ready.Store(true)
+	f.awaitOutcomes("done")
+}
+
+func TestCutEndsADrain(t *testing.T) {
+	t.Parallel()
+	entered := make(chan struct{}, 1)
+	f := setup(t, nil, func(ctx context.Context, _ *invoke.Call) (invoke.Outcome, error) {
+		entered <- struct{}{}
+		<-ctx.Done()
+		return invoke.Outcome{}, &invoke.Error{Code: invoke.CodeCanceled, Err: ctx.Err()}
+	})
+	f.cfg.DrainTimeout = time.Hour
+	r := f.start()
+	f.publish("events.hello", "", ceHeader("1"))
+	<-entered
+	r.cancel()
+	r.Cut()
+	r.stop(t)
+	f.awaitOutcomes("returned")
 }
 
 func TestSlowHandlerIsKeptAliveBeyondAckWait(t *testing.T) {

@@ -39,22 +39,22 @@ func (s *Sidecar) drain(p *phases) {
 	s.stopSources()
 	// Once the flush is answered, everything the server had sent is in the inbox.
 	s.flush()
-	s.returnWaiting()
+	s.returnWaiting(p.records)
 
 	finished := make(chan struct{})
 	go func() {
 		s.workers.Wait()
 		close(finished)
 	}()
-	if !waitFor(finished, s.cfg.DrainTimeout) {
+	if !waitFor(finished, s.cut, s.cfg.DrainTimeout) {
 		s.log.Warn("calls cut, drain timeout is over", zap.Int64("in_flight", s.held.Load()))
 		p.cutCalls()
-		if !waitFor(finished, settleGrace) {
+		if !waitFor(finished, nil, settleGrace) {
 			p.giveUp()
 		}
 		<-finished
 	}
-	s.returnWaiting()
+	s.returnWaiting(p.records)
 }
 
 // flush waits until the server has everything that was published, and we have everything it had sent by then.
@@ -70,12 +70,19 @@ func (s *Sidecar) stopSources() {
 	}
 }
 
-func waitFor(done <-chan struct{}, d time.Duration) bool {
+// Cut ends the patience of a drain: calls that run are cut now, and records that cannot be written are given up soon after.
+// It may be called at any time, and more than once.
+func (s *Sidecar) Cut() { s.cutOnce.Do(func() { close(s.cut) }) }
+
+// waitFor reports whether done comes before the time is over or cut ends the wait.
+func waitFor(done, cut <-chan struct{}, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-done:
 		return true
+	case <-cut:
+		return false
 	case <-timer.C:
 		return false
 	}

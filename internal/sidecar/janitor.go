@@ -22,7 +22,10 @@ type janitor struct {
 // wake costs one atomic load while the janitor is awake.
 func (j *janitor) wake() {
 	if !j.awake.Load() && j.awake.CompareAndSwap(false, true) {
-		j.kick <- struct{}{}
+		select {
+		case j.kick <- struct{}{}:
+		default: // one is there already, and the janitor will take it
+		}
 	}
 }
 
@@ -44,7 +47,7 @@ func (s *Sidecar) keepHouse(ctx context.Context) {
 			case <-ctx.Done():
 				return
 			case now := <-tick.C:
-				s.tidy(told, now)
+				s.tidy(ctx, told, now)
 			}
 		}
 	}
@@ -56,10 +59,10 @@ type progress struct {
 	at  time.Time
 }
 
-func (s *Sidecar) tidy(told []progress, now time.Time) {
+func (s *Sidecar) tidy(ctx context.Context, told []progress, now time.Time) {
 	busy := s.keepAlive(told, now)
 	if busy == len(s.slots) && s.allBusyFor(houseTick, now) {
-		s.yield()
+		s.yield(ctx)
 	}
 	if busy == 0 && len(s.inbox) == 0 {
 		s.janitor.awake.Store(false)
@@ -100,35 +103,41 @@ func (s *Sidecar) allBusyFor(d time.Duration, now time.Time) bool {
 	return true
 }
 
-// yield leaves the queue to other replicas while every slot is busy: what was asked for is taken back, and what waits is given
-// back. Both once, so that a message is not handed to and fro.
-func (s *Sidecar) yield() {
-	any := false
+// yield leaves the queue to other replicas while every slot is busy: what was asked for is taken back, and what waits is
+// given back. Both once, so that a message is not handed to and fro.
+func (s *Sidecar) yield(ctx context.Context) {
+	if s.withdraw() {
+		s.flush()
+	}
+	s.returnWaiting(ctx)
+}
+
+// withdraw takes back what every source has asked for and reports whether there was anything.
+func (s *Sidecar) withdraw() (some bool) {
 	for _, src := range s.sources {
-		withdrawn, err := src.withdraw(s.inbox)
+		withdrawn, err := src.withdraw()
 		if err != nil {
 			s.log.Debug("requests not withdrawn", zap.Error(err))
 		}
-		any = any || withdrawn
+		some = some || withdrawn
 	}
-	if any {
-		s.flush()
-	}
-	s.returnWaiting()
+	return some
 }
 
 // returnWaiting gives back what waits in the inbox.
-func (s *Sidecar) returnWaiting() {
+func (s *Sidecar) returnWaiting(ctx context.Context) {
+	var d delivery
 	for {
 		select {
 		case m := <-s.inbox:
-			src := s.sourceOf(m.Sub)
-			if m.Reply == "" {
+			switch src := s.sourceOf(m); {
+			case src == nil:
+			case m.Reply == "":
 				src.status(m, time.Now())
-				continue
+			default:
+				src.delivered(m, time.Now())
+				s.handBack(ctx, &d, src, m, 0)
 			}
-			src.delivered(time.Now())
-			s.returned(m, 0)
 		default:
 			return
 		}

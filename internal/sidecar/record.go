@@ -85,15 +85,15 @@ func completeReply(reply, in *event.Event, function, subject string) {
 	}
 }
 
-// parkMessage is the next attempt as a schedule on a subject of its own, by stream and sequence: storing it twice replaces
-// it. Its firing puts it into the function's own queue.
-func (s *Sidecar) parkMessage(d *delivery, due time.Time) (*nats.Msg, error) {
+// parkMessage is an attempt as a schedule on a subject of its own, by stream and sequence: storing it twice replaces it. Its
+// firing puts it into the function's own queue.
+func (s *Sidecar) parkMessage(d *delivery, attempt int, due time.Time) (*nats.Msg, error) {
 	subject, err := event.ParkSubject(s.key.Namespace, s.key.Name, d.stream, d.sequence)
 	if err != nil {
 		return nil, err
 	}
 	m := &nats.Msg{Subject: subject, Header: keptHeaders(d), Data: d.msg.Data}
-	m.Header.Set(headerAttempt, strconv.Itoa(d.attempt+1))
+	m.Header.Set(headerAttempt, strconv.Itoa(attempt))
 	m.Header.Set(headerStream, d.origin.Stream)
 	m.Header.Set(headerSeq, strconv.FormatUint(d.origin.Sequence, 10))
 	m.Header.Set(headerSubject, d.origin.Subject)

@@ -51,6 +51,10 @@ type Sidecar struct {
 	service  atomic.Int64 // smoothed nanoseconds inside the handler
 	paused   atomic.Bool  // the handler does not listen
 	draining atomic.Bool
+	open     atomic.Bool   // the handler has been ready: messages may be asked for
+	cut      chan struct{} // closed by Cut
+	cutOnce  sync.Once
+	turn     atomic.Uint32 // which source is asked first
 	ready    chan struct{} // closed when the handler first accepted calls
 	readyAt  time.Time     // written before ready is closed
 
@@ -83,7 +87,7 @@ func New(nc *nats.Conn, inv invoke.Invoker, cfg Config) (*Sidecar, error) {
 		log:          cfg.Logger.With(zap.String("function", fn.Key().String()), zap.String("replica", cfg.Replica)),
 		metrics:      cfg.Metrics.of(fn.Metadata.Namespace, fn.Metadata.Name),
 		retrySubject: retrySubject, concurrency: int64(max(1, fn.Spec.Concurrency)), timeout: time.Duration(fn.Spec.Timeout),
-		ready: make(chan struct{}),
+		ready: make(chan struct{}), cut: make(chan struct{}),
 	}
 	s.acker = newAcker(nc, cfg.AckWait, s.log)
 	s.slots = make([]slot, s.concurrency)
@@ -148,6 +152,7 @@ func (s *Sidecar) Run(ctx context.Context) error {
 	s.helpers.Go(func() { s.acker.run(p.records) })
 	s.helpers.Go(func() { s.watchConnection(p.records) })
 	s.helpers.Go(func() { s.keepHouse(p.records) })
+	s.open.Store(true)
 	s.ask()
 	close(s.ready)
 
@@ -155,7 +160,8 @@ func (s *Sidecar) Run(ctx context.Context) error {
 	s.drain(p)
 	p.end()
 	s.helpers.Wait()
-	s.flush() // the last acknowledgements
+	s.acker.finish()
+	s.flush()
 	return nil
 }
 
@@ -177,7 +183,7 @@ func (s *Sidecar) window() int64 {
 // and no slot has taken comes first: otherwise a busy source would keep the others from ever getting a slot.
 func (s *Sidecar) credit() int64 {
 	switch {
-	case s.paused.Load() || s.draining.Load():
+	case !s.open.Load() || s.paused.Load() || s.draining.Load():
 		return 0
 	case s.instantHandler():
 		return 2*s.concurrency - s.held.Load()
@@ -192,8 +198,10 @@ func (s *Sidecar) ask() {
 	if credit < 1 {
 		return
 	}
-	for _, src := range s.sources {
-		src.ask(credit, window)
+	// All may ask for the same free slot, and the first is often served first: each has its turn.
+	first := int(s.turn.Add(1))
+	for i := range s.sources {
+		s.sources[(first+i)%len(s.sources)].ask(credit, window)
 	}
 }
 
@@ -204,6 +212,7 @@ func (s *Sidecar) pause(p *phases) {
 		return
 	}
 	s.log.Info("handler does not listen, pulling rests")
+	s.withdraw()
 	s.workers.Add(1)
 	go func() {
 		defer s.workers.Done()
@@ -228,7 +237,7 @@ func (s *Sidecar) watchConnection(ctx context.Context) {
 				return
 			}
 			for _, src := range s.sources {
-				src.reset()
+				src.startOver()
 			}
 			s.ask()
 		}

@@ -2,6 +2,7 @@ package sidecar
 
 import (
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,24 +22,29 @@ const (
 )
 
 // source asks one consumer for messages by credit. The client library's own loops stall at small prefetch, so this one keeps
-// no state but a count: what was asked for and has not come. Messages of all sources meet in one inbox.
+// no state but a count: what was asked for and has not come. Messages of all sources meet in one channel.
 type source struct {
 	nc       *nats.Conn
 	consumer stream.Consumer
 	next     string      // subject of pull requests
 	filter   eventFilter // nil takes everything
 
-	outstanding atomic.Int64 // asked for and not yet taken; never below 0. It may be off after a lost connection, and heals
-	lastHeard   atomic.Int64 // unix nanoseconds
-
-	// Where replies go, and where they went before the last withdrawal.
-	sub, oldSub atomic.Pointer[nats.Subscription]
+	now       atomic.Pointer[generation]
+	lastHeard atomic.Int64 // unix nanoseconds
 
 	mu       sync.Mutex // held to ask, withdraw and stop
-	inbox    string     // prefix of reply subjects
+	messages chan *nats.Msg
 	stopped  bool
 	retry    *time.Timer // guards against silence, and asks again after a refusal
 	requests uint64
+}
+
+// generation is one inbox and what was asked for on it. When requests are taken back or forgotten, a new generation begins:
+// what still comes for an older one cannot be mistaken for an answer to a newer request.
+type generation struct {
+	sub         *nats.Subscription
+	inbox       string       // prefix of reply subjects
+	outstanding atomic.Int64 // asked for and not yet taken
 }
 
 func newSource(nc *nats.Conn, c stream.Consumer, filter eventFilter) *source {
@@ -48,70 +54,70 @@ func newSource(nc *nats.Conn, c stream.Consumer, filter eventFilter) *source {
 	}
 }
 
-// owns reports whether messages of a subscription are this source's.
-func (s *source) owns(sub *nats.Subscription) bool {
-	return sub == s.sub.Load() || sub == s.oldSub.Load()
+// owns reports whether a message is this source's: by its inbox, or, if that is an old one, by its consumer.
+func (s *source) owns(m *nats.Msg) bool {
+	return m.Sub == s.now.Load().sub || strings.Contains(m.Reply, "."+s.consumer.Name+".")
 }
 
 // start subscribes. Nothing is asked for yet.
 func (s *source) start(messages chan *nats.Msg, credit func() int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.subscribe(messages); err != nil {
+	s.messages = messages
+	if err := s.begin(); err != nil {
 		return err
 	}
 	s.retry = time.AfterFunc(pullSilence, func() { s.checkSilence(credit) })
 	return nil
 }
 
-// subscribe begins a fresh inbox. The caller holds mu.
-func (s *source) subscribe(messages chan *nats.Msg) error {
-	inbox := s.nc.NewInbox() + "."
-	sub, err := s.nc.ChanSubscribe(inbox+"*", messages)
+// begin starts a generation. The caller holds mu.
+func (s *source) begin() error {
+	g := &generation{inbox: s.nc.NewInbox() + "."}
+	sub, err := s.nc.ChanSubscribe(g.inbox+"*", s.messages)
 	if err != nil {
 		return err
 	}
-	s.inbox = inbox
-	s.oldSub.Store(s.sub.Load())
-	s.sub.Store(sub)
+	g.sub = sub
+	s.now.Store(g)
 	return nil
 }
 
 // withdraw takes back what was asked for and has not come, and reports whether there was anything: the server forgets
-// requests whose inbox nobody listens to. What it had sent before still comes, and is in messages once a flush of the
-// connection has returned.
-func (s *source) withdraw(messages chan *nats.Msg) (bool, error) {
+// requests whose inbox nobody listens to. What it had sent before still comes, and is there once a flush of the connection
+// has returned.
+func (s *source) withdraw() (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.stopped || s.outstanding.Load() == 0 {
+	old := s.now.Load()
+	if s.stopped || old.outstanding.Load() == 0 {
 		return false, nil
 	}
-	old := s.sub.Load()
-	if err := s.subscribe(messages); err != nil {
+	if err := s.begin(); err != nil {
 		return false, err
 	}
-	s.reset()
-	return true, old.Drain()
+	return true, old.sub.Drain()
 }
 
 // ask requests up to credit messages if enough of it is unasked for: a request for each message would cost a round trip
 // each.
 func (s *source) ask(credit, window int64) {
-	want := credit - s.outstanding.Load()
-	if want < 1 || (want < window/2 && s.outstanding.Load() > 0) {
+	out := s.now.Load().outstanding.Load()
+	if want := credit - out; want < 1 || (want < window/2 && out > 0) {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	want = credit - s.outstanding.Load()
+	g := s.now.Load()
+	want := credit - g.outstanding.Load()
 	if want < 1 || s.stopped || s.nc.IsReconnecting() {
 		return
 	}
 	s.requests++
-	s.outstanding.Add(want)
-	reply := s.inbox + strconv.FormatUint(s.requests, 36)
+	g.outstanding.Add(want)
+	reply := g.inbox + strconv.FormatUint(s.requests, 36)
 	if err := s.nc.PublishRequest(s.next, reply, pullRequest(want)); err != nil {
-		s.less(want)
+		g.outstanding.Add(-want)
 		s.retry.Reset(pullRetryWait)
 		return
 	}
@@ -133,35 +139,30 @@ func pullRequest(batch int64) []byte {
 }
 
 // delivered notes that one of the messages asked for has come.
-func (s *source) delivered(now time.Time) {
-	s.less(1)
-	s.lastHeard.Store(now.UnixNano())
-}
-
-// less lowers outstanding, but not below 0: after a reset, messages of forgotten requests still come.
-func (s *source) less(n int64) {
-	for {
-		have := s.outstanding.Load()
-		if s.outstanding.CompareAndSwap(have, max(0, have-n)) {
-			return
-		}
+func (s *source) delivered(m *nats.Msg, now time.Time) {
+	if g := s.now.Load(); m.Sub == g.sub {
+		g.outstanding.Add(-1)
 	}
+	s.lastHeard.Store(now.UnixNano())
 }
 
 // status handles what the server sends instead of a message: the end of a request, with what it did not deliver, or a sign
 // of life. It reports whether asking again at once makes sense.
 func (s *source) status(m *nats.Msg, now time.Time) (again bool) {
+	g := s.now.Load()
+	if m.Sub != g.sub {
+		return false // of a request that was taken back
+	}
 	s.lastHeard.Store(now.UnixNano())
-	code := m.Header.Get("Status")
-	if code == "100" {
+	if m.Header.Get("Status") == "100" {
 		return false
 	}
 	if pending, err := strconv.ParseInt(m.Header.Get("Nats-Pending-Messages"), 10, 64); err == nil {
-		s.less(pending)
+		g.outstanding.Add(-pending)
 		return true
 	}
 	// No count came with it: the consumer is gone, moved or refused the request. Whatever was asked for is void.
-	s.outstanding.Store(0)
+	s.startOver()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.stopped {
@@ -170,13 +171,16 @@ func (s *source) status(m *nats.Msg, now time.Time) (again bool) {
 	return false
 }
 
-// reset forgets what was asked for: after a reconnect the server does not remember it.
-func (s *source) reset() { s.outstanding.Store(0) }
+// startOver forgets what was asked for: the server has, or has to.
+func (s *source) startOver() {
+	if _, err := s.withdraw(); err != nil {
+		s.now.Load().outstanding.Store(0) // the connection is gone, and the requests with it
+	}
+}
 
 func (s *source) checkSilence(credit func() int64) {
-	silent := time.Since(time.Unix(0, s.lastHeard.Load())) >= pullSilence
-	if silent {
-		s.reset()
+	if time.Since(time.Unix(0, s.lastHeard.Load())) >= pullSilence {
+		s.startOver()
 	}
 	s.ask(credit(), 0)
 	s.mu.Lock()
@@ -186,18 +190,17 @@ func (s *source) checkSilence(credit func() int64) {
 	}
 }
 
-// stop withdraws the requests: the server forgets them when nobody listens to their replies. What it had sent before is in
-// the inbox once a flush of the connection has returned.
+// stop withdraws the requests for good.
 func (s *source) stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	sub := s.sub.Load()
-	if s.stopped || sub == nil {
+	g := s.now.Load()
+	if s.stopped || g == nil {
 		return
 	}
 	s.stopped = true
 	s.retry.Stop()
-	if err := sub.Drain(); err != nil {
-		_ = sub.Unsubscribe() // the connection is gone, and the requests with it
+	if err := g.sub.Drain(); err != nil {
+		_ = g.sub.Unsubscribe() // the connection is gone, and the requests with it
 	}
 }

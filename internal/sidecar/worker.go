@@ -39,7 +39,10 @@ func (s *Sidecar) work(p *phases, sl *slot) {
 
 func (s *Sidecar) take(p *phases, sl *slot, m *nats.Msg) {
 	now := time.Now()
-	src := s.sourceOf(m.Sub)
+	src := s.sourceOf(m)
+	if src == nil {
+		return
+	}
 	if m.Reply == "" {
 		if src.status(m, now) {
 			s.ask()
@@ -47,32 +50,27 @@ func (s *Sidecar) take(p *phases, sl *slot, m *nats.Msg) {
 		return
 	}
 	s.held.Add(1)
-	src.delivered(now)
-	if s.draining.Load() || s.paused.Load() {
-		delay := time.Duration(0)
-		if !s.draining.Load() {
-			delay = notReadyDelay
-		}
-		s.returned(m, delay)
-	} else {
+	src.delivered(m, now)
+	switch {
+	case s.draining.Load():
+		s.handBack(p.records, &sl.d, src, m, 0)
+	case s.paused.Load():
+		s.handBack(p.records, &sl.d, src, m, notReadyDelay)
+	default:
 		s.deliver(p, sl, src, m, now)
 	}
 	s.held.Add(-1)
 	s.ask()
 }
 
-func (s *Sidecar) sourceOf(sub *nats.Subscription) *source {
+// sourceOf returns whose message it is, nil for what concerns requests that were taken back.
+func (s *Sidecar) sourceOf(m *nats.Msg) *source {
 	for _, src := range s.sources {
-		if src.owns(sub) {
+		if src.owns(m) {
 			return src
 		}
 	}
-	return s.sources[len(s.sources)-1] // not reached: the inbox has no other writers
-}
-
-func (s *Sidecar) returned(m *nats.Msg, delay time.Duration) {
-	s.giveBack(m, delay)
-	s.metrics.returned.Inc()
+	return nil
 }
 
 // deliver takes one message from its decoding to its acknowledgement.
@@ -142,12 +140,18 @@ func (s *Sidecar) invoke(p *phases, sl *slot, now time.Time) settlement {
 // settle records the outcome and then acknowledges. When the record cannot be written before the sidecar has to go, the
 // message is left to be delivered again.
 func (s *Sidecar) settle(ctx context.Context, d *delivery, st *settlement, run *ledger.Run) {
-	if err := s.store(ctx, d, st, run); err != nil {
+	err := s.store(ctx, d, st, run)
+	if isTooLarge(err) {
+		s.log.Error("outcome is too large to be recorded anywhere, the event is kept in place", zap.String("event_id", d.event.ID), zap.Error(err))
+		s.giveBack(d.msg, tooLargeDelay)
+		return
+	}
+	if err != nil {
 		s.log.Error("outcome not recorded, the event will be delivered again", zap.String("event_id", d.event.ID), zap.Error(err))
 		return
 	}
 	if st.action == handBack {
-		s.returned(d.msg, st.delay)
+		s.returned(ctx, d, st.delay)
 	} else {
 		s.acker.ack(d.msg.Reply, time.Now())
 	}
@@ -183,7 +187,7 @@ func (s *Sidecar) storeReply(ctx context.Context, d *delivery, st *settlement, r
 
 func (s *Sidecar) storePark(ctx context.Context, d *delivery, st *settlement, run *ledger.Run) error {
 	due := time.Now().Add(st.delay)
-	m, err := s.parkMessage(d, due)
+	m, err := s.parkMessage(d, d.attempt+1, due)
 	if err != nil {
 		return err
 	}
