@@ -2,10 +2,13 @@ package wake
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
 )
 
 // readTimeout bounds one reading of a consumer.
@@ -18,27 +21,41 @@ type depth struct {
 	err           error
 }
 
+// readParallel is how many functions are read at once: one that cannot be read must not hold up the others.
+const readParallel = 8
+
 // readLoud reads every loud function once and returns when to read again, 0 for not at all.
 func (w *Watcher) readLoud(ctx context.Context) time.Duration {
-	var wait time.Duration
+	var loud atomic.Bool
+	var group errgroup.Group
+	group.SetLimit(readParallel)
 	for _, f := range w.loud() {
-		if ctx.Err() != nil {
-			return 0
-		}
-		depths := make([]depth, len(f.probes))
-		for i, p := range f.probes {
-			depths[i] = w.readDepth(ctx, p.consumer.Stream, p.consumer.Name)
-		}
-		if w.apply(f, depths) {
-			wait = w.cfg.DepthInterval
-		}
+		group.Go(func() error {
+			if ctx.Err() == nil && w.readFunction(ctx, f) {
+				loud.Store(true)
+			}
+			return nil
+		})
 	}
+	_ = group.Wait() // none returns an error
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.polling && len(w.functions) > 0 {
+	switch {
+	case w.polling && len(w.functions) > 0:
 		return w.cfg.PollInterval
+	case loud.Load():
+		return w.cfg.DepthInterval
+	default:
+		return 0
 	}
-	return wait
+}
+
+func (w *Watcher) readFunction(ctx context.Context, f *watched) (again bool) {
+	depths := make([]depth, len(f.probes))
+	for i, p := range f.probes {
+		depths[i] = w.readDepth(ctx, p.consumer.Stream, p.consumer.Name)
+	}
+	return w.apply(f, depths)
 }
 
 func (w *Watcher) loud() []*watched {
@@ -57,6 +74,9 @@ func (w *Watcher) readDepth(ctx context.Context, stream, name string) depth {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	c, err := w.js.Consumer(ctx, stream, name)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
+		return depth{err: fmt.Errorf("%w: %s on stream %s", ErrNoConsumer, name, stream)}
+	}
 	if err != nil {
 		return depth{err: fmt.Errorf("read consumer %s on stream %s: %w", name, stream, err)}
 	}
@@ -74,31 +94,17 @@ func (w *Watcher) apply(f *watched, depths []depth) (again bool) {
 		w.mu.Unlock()
 		return false // replaced or forgotten meanwhile
 	}
-	r := Reading{Known: true, At: time.Now()}
-	for i, d := range depths {
-		if d.err != nil {
-			r.Err = d.err
-			continue
-		}
-		p := f.probes[i]
-		due := d.due
-		// A message that is due again is neither pending nor told apart from those in work. The probe has seen it: it stands
-		// until a worker waits, who would have been given it, or nothing is unacknowledged.
-		if p.fired && due == 0 && d.inFlight > 0 && d.waiting == 0 {
-			due = 1
-		}
-		p.fired = p.fired && due > 0
-		r.Due += due
-		r.InFlight += d.inFlight
-	}
-	if r.Err != nil {
-		r.Due, r.InFlight, r.At, r.Known = f.reading.Due, f.reading.InFlight, f.reading.At, false
-	}
-	changed := r.Due != f.reading.Due || r.InFlight != f.reading.InFlight || r.Known != f.reading.Known
+	r := w.fold(f, depths)
+	changed := r.Due != f.reading.Due || r.InFlight != f.reading.InFlight || r.Known != f.reading.Known || r.Again != f.reading.Again ||
+		(r.Err == nil) != (f.reading.Err == nil)
 	f.reading = r
-	f.loud = r.Due > 0 || r.Err != nil
-	for _, p := range f.probes {
-		if !p.fired && p.number == "" {
+	f.loud = r.Due > 0 || r.Again || r.Err != nil && !errors.Is(r.Err, ErrNoConsumer)
+	for i, p := range f.probes {
+		switch {
+		case p.fired || p.number != "":
+		case errors.Is(depths[i].err, ErrNoConsumer):
+			p.timer.Reset(parkRetry)
+		default:
 			w.park(p)
 		}
 	}
@@ -108,4 +114,37 @@ func (w *Watcher) apply(f *watched, depths []depth) (again bool) {
 		notify()
 	}
 	return again
+}
+
+// fold makes one reading of those of a function's consumers. What cannot be read of one does not hide what is known of the
+// others; only when nothing could be read does the last reading stand, as unknown. The caller holds mu.
+func (w *Watcher) fold(f *watched, depths []depth) Reading {
+	r := Reading{At: time.Now()}
+	for i, d := range depths {
+		p := f.probes[i]
+		switch {
+		case errors.Is(d.err, ErrNoConsumer): // nothing can be due there
+			r.Err, p.fired = d.err, false
+		case d.err != nil:
+			r.Err = d.err
+			if p.fired { // it was seen, and nothing says that it is gone
+				r.Due, r.Known = r.Due+1, true
+			}
+		default:
+			r.Known = true
+			r.Due += d.due
+			r.InFlight += d.inFlight
+			// A message that is due again is neither pending nor told apart from those in work. It may be there until a worker
+			// waits, who would have been given it, or nothing is unacknowledged.
+			may := (p.fired || w.polling) && d.due == 0 && d.inFlight > 0 && d.waiting == 0
+			r.Again = r.Again || may
+			p.fired = p.fired && (d.due > 0 || may)
+		}
+	}
+	if !r.Known && r.Err != nil && !errors.Is(r.Err, ErrNoConsumer) {
+		r.Due, r.InFlight, r.Again, r.At = f.reading.Due, f.reading.InFlight, f.reading.Again, f.reading.At
+	} else {
+		r.Known = true
+	}
+	return r
 }

@@ -121,8 +121,13 @@ func (w *Watcher) answer(m *nats.Msg) {
 	case status == "409" && strings.HasPrefix(description, firedDescription):
 		notify = w.fire(p)
 	case status == "408":
+		p.of.reading.Err = nil
 		w.park(p)
-	default: // no such consumer, no JetStream, a change of leader
+	case status == "503" || description == "Consumer Deleted":
+		p.of.reading.Err = fmt.Errorf("%w: %s on stream %s", ErrNoConsumer, p.consumer.Name, p.consumer.Stream)
+		p.timer.Reset(parkRetry)
+		notify = p.of.onChange
+	default: // a change of leader, a server that stops
 		p.of.reading.Err = fmt.Errorf("consumer %s on stream %s: %s %s", p.consumer.Name, p.consumer.Stream, status, description)
 		p.timer.Reset(parkRetry)
 	}

@@ -14,6 +14,7 @@ package wake
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -32,6 +33,7 @@ const (
 	DefaultDepthInterval = time.Second
 	DefaultPollInterval  = 2 * time.Second
 	DefaultProbeExpires  = 5 * time.Minute
+	retestInterval       = time.Minute
 )
 
 // Config says how often the watcher looks.
@@ -42,13 +44,22 @@ type Config struct {
 	Logger        *zap.Logger
 }
 
+// ErrNoConsumer says that a consumer of the function, or its stream, does not exist: nothing can be due there, and no event
+// reaches the function until it is made again. A server that is starting gives the same answer for a moment.
+var ErrNoConsumer = errors.New("consumer does not exist")
+
 // Reading is what is known of one function's work.
 type Reading struct {
-	Due      uint64    // could be delivered now
-	InFlight uint64    // delivered and not acknowledged
-	Known    bool      // at least one reading worked, and the last one did
-	At       time.Time // of the last reading that worked
-	Err      error     // of the last reading, if it did not work
+	Due      uint64 // could be delivered now
+	InFlight uint64 // delivered and not acknowledged
+
+	// Again says that one of the messages in flight may be due once more, or all are in work: something was deliverable,
+	// nothing is pending, and no worker waits. Who knows what is in work can tell: it is due again if InFlight is more.
+	Again bool
+
+	Known bool      // at least one consumer could be read, or its probe has fired
+	At    time.Time // of the last reading that worked
+	Err   error     // what could not be read
 }
 
 // Watcher watches the consumers of many functions.
@@ -64,6 +75,7 @@ type Watcher struct {
 	probes    map[string]*probe // by number
 	next      uint64
 	request   []byte        // the body of a probe
+	tested    time.Time     // when probes were last found not to work
 	polling   bool          // probes do not work on this server
 	running   bool          // Run has begun: probes may be parked
 	changed   chan struct{} // one place: a function has become loud
@@ -161,7 +173,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 		w.log.Warn("probes do not work on this server, functions at zero are polled",
 			zap.Error(err), zap.Duration("interval", w.cfg.PollInterval))
 		w.mu.Lock()
-		w.polling = true
+		w.polling, w.tested = true, time.Now()
 		w.mu.Unlock()
 	}
 	answers, err := w.nc.Subscribe(w.inbox+"*", w.answer)
@@ -192,11 +204,30 @@ func (w *Watcher) loop(ctx context.Context, status <-chan nats.Status) error {
 			}
 			w.parkAll()
 		}
+		w.retest(ctx)
 		if wait := w.readLoud(ctx); wait > 0 {
 			timer.Reset(wait)
 		} else {
 			timer.Stop()
 		}
+	}
+}
+
+// retest gives up polling once probes work: the server may only have been slow.
+func (w *Watcher) retest(ctx context.Context) {
+	w.mu.Lock()
+	due := w.polling && time.Since(w.tested) >= retestInterval
+	w.mu.Unlock()
+	if !due {
+		return
+	}
+	err := w.selfTest(ctx)
+	w.mu.Lock()
+	w.tested, w.polling = time.Now(), err != nil
+	w.mu.Unlock()
+	if err == nil {
+		w.log.Info("probes work, polling ends")
+		w.begin()
 	}
 }
 

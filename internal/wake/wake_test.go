@@ -2,6 +2,7 @@ package wake_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -145,18 +146,36 @@ func TestProbeFiresForRedelivery(t *testing.T) {
 	if err := m.NakWithDelay(300 * time.Millisecond); err != nil {
 		t.Fatal(err)
 	}
-	f.awaitReading(t, "one due again", func(r wake.Reading) bool { return r.Due == 1 })
+	f.awaitReading(t, "one due again", func(r wake.Reading) bool { return r.Due == 1 || r.Again })
 	// It stays due for as long as nobody takes it, although the server counts it as unacknowledged.
 	for range 5 {
 		<-time.After(30 * time.Millisecond)
-		if r := f.watcher.Reading(f.key); r.Due != 1 {
-			t.Fatalf("reading is %+v, want one due", r)
+		if r := f.watcher.Reading(f.key); !r.Again && r.Due != 1 {
+			t.Fatalf("reading is %+v, want one due again", r)
 		}
 	}
 	if err := f.take(t, 0).DoubleAck(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	f.awaitReading(t, "nothing", func(r wake.Reading) bool { return r.Due == 0 && r.InFlight == 0 })
+	f.awaitReading(t, "nothing", func(r wake.Reading) bool { return r.Due == 0 && r.InFlight == 0 && !r.Again })
+}
+
+func TestMissingConsumerIsToldAndHidesNothing(t *testing.T) {
+	t.Parallel()
+	f := setup(t, wake.Config{DepthInterval: 20 * time.Millisecond})
+	f.awaitConsumerWaiting(t)
+	if err := f.js.DeleteConsumer(t.Context(), stream.WorkStream, f.cons[1].Name); err != nil {
+		t.Fatal(err)
+	}
+	f.awaitReading(t, "an error", func(r wake.Reading) bool { return errors.Is(r.Err, wake.ErrNoConsumer) })
+	f.publish(t, "events.hello")
+	f.awaitReading(t, "one due all the same", func(r wake.Reading) bool { return r.Due == 1 && r.Known })
+	if err := f.take(t, 0).DoubleAck(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.awaitReading(t, "nothing due", func(r wake.Reading) bool { return r.Due == 0 && r.Known && errors.Is(r.Err, wake.ErrNoConsumer) })
+	f.publish(t, "events.hello")
+	f.awaitReading(t, "one due again", func(r wake.Reading) bool { return r.Due == 1 })
 }
 
 func TestProbeFiresWhenAParkedRetryFallsDue(t *testing.T) {
