@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/pelton-dev/pelton/internal/deadletter"
+	"github.com/pelton-dev/pelton/internal/function"
 	"github.com/pelton-dev/pelton/internal/stream"
 )
 
@@ -103,8 +104,11 @@ func (c *client) unacknowledged(fn string) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	for name, streamName := range map[string]string{"event0": stream.EventsStream, "work": stream.WorkStream} {
-		cons, err := c.js.Consumer(ctx, streamName, "default_"+fn+"_"+name)
+	key := function.Key{Namespace: function.DefaultNamespace, Name: fn}
+	for name, streamName := range map[string]string{
+		stream.EventConsumer(key, "events."+fn): stream.EventsStream, "default_" + fn + "_work": stream.WorkStream,
+	} {
+		cons, err := c.js.Consumer(ctx, streamName, name)
 		if err != nil {
 			return err
 		}

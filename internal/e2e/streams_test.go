@@ -7,6 +7,9 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/pelton-dev/pelton/internal/function"
+	"github.com/pelton-dev/pelton/internal/stream"
 )
 
 // TestStreamsAreTidy looks at the server as `nats stream ls` and `nats consumer ls` do: four streams, and the consumers of
@@ -22,8 +25,13 @@ func TestStreamsAreTidy(t *testing.T) {
 	c.mustSend("events.two", "b", "x")
 	m.awaitEnds("one", 1)
 	m.awaitEnds("two", 1)
+	one, two := function.Key{Namespace: "default", Name: "one"}, function.Key{Namespace: "default", Name: "two"}
+	events := []string{
+		stream.EventConsumer(one, "events.one"), stream.EventConsumer(one, "events.other"), stream.EventConsumer(two, "events.two"),
+	}
+	slices.Sort(events)
 	want := map[string][]string{
-		"EVENTS":      {"default_one_event0", "default_one_event1", "default_two_event0"},
+		"EVENTS":      events,
 		"PELTON_WORK": {"default_one_work", "default_two_work"}, "PELTON_DEAD": nil, "PELTON_RUNS": nil,
 	}
 	c.awaitStreams(want)

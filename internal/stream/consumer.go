@@ -2,10 +2,11 @@ package stream
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -42,11 +43,20 @@ func ConsumersOf(fn *function.Function) []Consumer {
 	var cs []Consumer
 	for i, t := range fn.Spec.Triggers {
 		if t.Event != nil {
-			cs = append(cs, Consumer{t.Event.Stream, consumerName(key, "event"+strconv.Itoa(i)), t.Event.Subjects, i})
+			cs = append(cs, Consumer{t.Event.Stream, EventConsumer(key, t.Event.Subjects...), t.Event.Subjects, i})
 		}
 	}
 	return append(cs, Consumer{WorkStream, consumerName(key, "work"), []string{workSubjects(key)}, WorkTrigger})
 }
+
+// EventConsumer names the consumer of an event trigger, by what it selects and not by its place in the manifest: a trigger
+// that is moved there keeps its consumer, and with it what waits.
+func EventConsumer(key function.Key, subjects ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(slices.Sorted(slices.Values(subjects)), "\n")))
+	return consumerName(key, eventPrefix+hex.EncodeToString(sum[:4]))
+}
+
+const eventPrefix = "event-"
 
 // consumerName joins with underscores, which neither namespaces nor names may contain, so that no two functions meet.
 func consumerName(key function.Key, role string) string {
@@ -58,16 +68,27 @@ func workSubjects(key function.Key) string {
 }
 
 // EnsureFunction brings the consumers and schedules of a function to what its manifest asks for and returns the consumers.
-// A new event consumer begins with what is published from now on. Consumers of triggers that the manifest no longer has are
-// deleted; what they had not delivered stays in the stream.
+// A new event consumer begins with what is published from now on; one that takes the place of another, because the subjects
+// of its trigger have changed, begins with what the other had not finished. Consumers of triggers that the manifest no longer
+// has are deleted; what they had not delivered stays in the stream.
 func EnsureFunction(ctx context.Context, js jetstream.JetStream, fn *function.Function) ([]Consumer, error) {
+	return EnsureFunctionSince(ctx, js, fn, time.Time{})
+}
+
+// EnsureFunctionSince is EnsureFunction for a function whose consumers may have been lost: those that must be made anew begin
+// with what was stored at since. A zero time is now.
+func EnsureFunctionSince(ctx context.Context, js jetstream.JetStream, fn *function.Function, since time.Time) ([]Consumer, error) {
 	consumers := ConsumersOf(fn)
+	stale, err := staleConsumers(ctx, js, fn.Key(), consumers)
+	if err != nil {
+		return nil, err
+	}
 	for _, c := range consumers {
-		if err := ensureConsumer(ctx, js, fn, c); err != nil {
+		if err := ensureConsumer(ctx, js, fn, c, start{since, stale}); err != nil {
 			return nil, err
 		}
 	}
-	if err := deleteStale(ctx, js, fn.Key(), consumers); err != nil {
+	if err := deleteConsumers(ctx, js, stale); err != nil {
 		return nil, err
 	}
 	if err := ensureSchedules(ctx, js, fn); err != nil {
@@ -92,7 +113,7 @@ func checkReply(ctx context.Context, js jetstream.JetStream, fn *function.Functi
 	return nil
 }
 
-func ensureConsumer(ctx context.Context, js jetstream.JetStream, fn *function.Function, c Consumer) error {
+func ensureConsumer(ctx context.Context, js jetstream.JetStream, fn *function.Function, c Consumer, begin start) error {
 	s, err := js.Stream(ctx, c.Stream)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return fmt.Errorf("spec.triggers[%d].event.stream: stream %q does not exist (create it, or use %s)", c.Trigger,
@@ -111,6 +132,8 @@ func ensureConsumer(ctx context.Context, js jetstream.JetStream, fn *function.Fu
 			return nil
 		}
 		want.DeliverPolicy, want.OptStartSeq, want.OptStartTime = cfg.DeliverPolicy, cfg.OptStartSeq, cfg.OptStartTime
+	} else if c.Trigger != WorkTrigger {
+		begin.apply(&want, c)
 	}
 	if _, err := s.CreateOrUpdateConsumer(ctx, want); err != nil {
 		return fmt.Errorf("provision consumer %s on stream %s: %w", c.Name, c.Stream, err)
@@ -133,7 +156,7 @@ func checkCovered(fn *function.Function, c Consumer, stored []string) error {
 func consumerConfig(fn *function.Function, c Consumer) jetstream.ConsumerConfig {
 	cfg := jetstream.ConsumerConfig{
 		Durable: c.Name, Description: "Pelton: function " + fn.Key().String(),
-		FilterSubjects: c.Filters, AckPolicy: jetstream.AckExplicitPolicy, AckWait: AckWait,
+		FilterSubjects: slices.Sorted(slices.Values(c.Filters)), AckPolicy: jetstream.AckExplicitPolicy, AckWait: AckWait,
 		MaxDeliver:     -1, // a limit would make messages vanish: the sidecar decides, and keeps a dead letter
 		MaxAckPending:  maxAckPending(fn.Spec),
 		DeliverPolicy:  jetstream.DeliverNewPolicy,
@@ -152,37 +175,8 @@ func maxAckPending(spec function.Spec) int {
 }
 
 func sameConsumer(have, want jetstream.ConsumerConfig) bool {
-	filters := have.FilterSubjects
-	if have.FilterSubject != "" {
-		filters = []string{have.FilterSubject}
-	}
-	return slices.Equal(filters, want.FilterSubjects) && have.AckWait == want.AckWait &&
+	return slices.Equal(filtersOf(have), want.FilterSubjects) && have.AckWait == want.AckWait &&
 		have.MaxAckPending == want.MaxAckPending && have.Description == want.Description
-}
-
-// deleteStale removes consumers of this function that its manifest no longer asks for, on the streams it still uses.
-func deleteStale(ctx context.Context, js jetstream.JetStream, key function.Key, keep []Consumer) error {
-	prefix := consumerName(key, "event")
-	for _, name := range streamsOf(keep) {
-		s, err := js.Stream(ctx, name)
-		if err != nil {
-			return fmt.Errorf("look up stream %s: %w", name, err)
-		}
-		names := s.ConsumerNames(ctx)
-		for consumer := range names.Name() {
-			wanted := slices.ContainsFunc(keep, func(c Consumer) bool { return c.Stream == name && c.Name == consumer })
-			if wanted || !strings.HasPrefix(consumer, prefix) {
-				continue
-			}
-			if err := s.DeleteConsumer(ctx, consumer); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
-				return fmt.Errorf("delete consumer %s on stream %s: %w", consumer, name, err)
-			}
-		}
-		if err := names.Err(); err != nil {
-			return fmt.Errorf("list consumers of stream %s: %w", name, err)
-		}
-	}
-	return nil
 }
 
 func streamsOf(consumers []Consumer) []string {

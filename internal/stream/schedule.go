@@ -96,6 +96,15 @@ func PruneSchedules(ctx context.Context, js jetstream.JetStream, keep []function
 	})
 }
 
+// RemoveSchedules removes the schedules of one function.
+func RemoveSchedules(ctx context.Context, js jetstream.JetStream, key function.Key) error {
+	s, err := js.Stream(ctx, WorkStream)
+	if err != nil {
+		return fmt.Errorf("look up stream %s: %w", WorkStream, err)
+	}
+	return purgeSchedules(ctx, s, schedulePrefix(key)+">", func(string) bool { return false })
+}
+
 func purgeSchedules(ctx context.Context, s jetstream.Stream, filter string, keep func(subject string) bool) error {
 	info, err := s.Info(ctx, jetstream.WithSubjectFilter(filter))
 	if err != nil {

@@ -172,10 +172,92 @@ func TestEnsureFunctionMakesAndPrunesConsumers(t *testing.T) {
 	if _, err := js.Consumer(ctx, other[0].Stream, other[0].Name); err != nil {
 		t.Errorf("consumer of another function: %v", err)
 	}
-	if c, err = js.Consumer(ctx, cs[0].Stream, cs[0].Name); err != nil ||
-		c.CachedInfo().Config.FilterSubject != "events.z" &&
-			!slices.Equal(c.CachedInfo().Config.FilterSubjects, []string{"events.z"}) {
-		t.Errorf("consumer of a changed trigger: %v, %+v", err, c.CachedInfo().Config)
+	if _, err := js.Consumer(ctx, stream.EventsStream, stream.EventConsumer(newFunction("a").Key(), "events.z")); err != nil {
+		t.Errorf("consumer of a changed trigger: %v", err)
+	}
+}
+
+// pending is what waits in the consumers of a function.
+func pending(t *testing.T, js jetstream.JetStream, cs []stream.Consumer) (n uint64) {
+	t.Helper()
+	for _, c := range cs {
+		have, err := js.Consumer(t.Context(), c.Stream, c.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n += have.CachedInfo().NumPending
+	}
+	return n
+}
+
+func TestChangedTriggersKeepWhatWaits(t *testing.T) {
+	t.Parallel()
+	js := ensured(t)
+	ensure := func(triggers ...function.Trigger) []stream.Consumer {
+		t.Helper()
+		cs, err := stream.EnsureFunction(t.Context(), js, newFunction("a", triggers...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return cs
+	}
+	publish := func(subject string) {
+		t.Helper()
+		if _, err := js.Publish(t.Context(), subject, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	publish("events.a") // before the function: not for it
+	ensure(on("events.a"))
+	for range 5 {
+		publish("events.a")
+		publish("events.new")
+	}
+	if n := pending(t, js, ensure(on("events.new"), on("events.a"))); n != 5 {
+		t.Errorf("%d events wait after a trigger was put before another, want 5", n)
+	}
+	if n := pending(t, js, ensure(on("events.a"), on("events.new"))); n != 5 {
+		t.Errorf("%d events wait after two triggers changed places, want 5", n)
+	}
+	if n := pending(t, js, ensure(on("events.a", "events.more"))); n != 5 {
+		t.Errorf("%d events wait after a trigger got one more subject, want 5", n)
+	}
+	if n := pending(t, js, ensure(on("events.elsewhere"))); n != 0 {
+		t.Errorf("%d events wait for a trigger that is new, want none", n)
+	}
+}
+
+func TestLostConsumerBeginsWhereItWasLost(t *testing.T) {
+	t.Parallel()
+	js := ensured(t)
+	fn := newFunction("a", on("events.a"))
+	cs, err := stream.EnsureFunction(t.Context(), js, fn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ack, err := js.Publish(t.Context(), "events.a", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := js.Stream(t.Context(), stream.EventsStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, err := s.GetMsg(t.Context(), ack.Sequence)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := js.DeleteConsumer(t.Context(), cs[0].Stream, cs[0].Name); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.Publish(t.Context(), "events.a", nil); err != nil {
+		t.Fatal(err)
+	}
+	if cs, err = stream.EnsureFunctionSince(t.Context(), js, fn, before.Time.Add(1)); err != nil {
+		t.Fatal(err)
+	}
+	if n := pending(t, js, cs); n != 1 {
+		t.Errorf("%d events wait, want the one published while there was no consumer", n)
 	}
 }
 
