@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -156,11 +157,7 @@ func newInvoker(s settings) (invoke.Invoker, error) {
 			Function: s.function.Metadata.Name, Namespace: s.function.Metadata.Namespace,
 		})
 	case function.ProtocolExec:
-		env := os.Environ()
-		for _, v := range h.Env {
-			env = append(env, v.Name+"="+v.Value)
-		}
-		return execcall.New(execcall.Config{Command: h.Command, Env: env, Stderr: os.Stderr})
+		return execcall.New(execcall.Config{Command: h.Command, Env: handlerEnv(s), Stderr: os.Stderr})
 	case function.ProtocolCloudEvents, function.ProtocolHTTP:
 		return httpcall.New(httpcall.Config{
 			Network: s.network, Address: s.address, Plain: h.Protocol == function.ProtocolHTTP, MaxIdle: s.function.Spec.Concurrency,
@@ -178,4 +175,21 @@ func provision(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, fn *f
 	}
 	_, err := stream.EnsureFunction(ctx, js, fn)
 	return err
+}
+
+// handlerEnv is our own environment and the manifest's. What is ours in it is not for handlers: it says how to reach NATS.
+func handlerEnv(s settings) []string {
+	env := []string{
+		"PELTON_FUNCTION=" + s.function.Metadata.Name, "PELTON_NAMESPACE=" + s.function.Metadata.Namespace,
+		"PELTON_REPLICA=" + s.replica, "PELTON_PROTOCOL=" + string(s.function.Spec.Handler.Protocol),
+	}
+	for _, kv := range os.Environ() {
+		if !strings.HasPrefix(kv, "PELTON_") && !strings.HasPrefix(kv, "NATS_") {
+			env = append(env, kv)
+		}
+	}
+	for _, v := range s.function.Spec.Handler.Env {
+		env = append(env, v.Name+"="+v.Value)
+	}
+	return env
 }

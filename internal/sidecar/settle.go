@@ -2,6 +2,7 @@ package sidecar
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/pelton-dev/pelton/internal/deadletter"
@@ -38,6 +39,7 @@ type attemptFacts struct {
 	attempt int
 	stored  time.Time // when the event was first stored
 	now     time.Time
+	timeout time.Duration // what the attempt was given
 }
 
 // decide maps what an invocation came to onto what becomes of its message: the settlement table of the design. jitter is
@@ -63,6 +65,8 @@ func decideError(err error, f attemptFacts, r function.Retry, jitter float64) se
 		return settlement{action: handBack, reason: "not-ready", text: err.Error(), delay: notReadyDelay}
 	case errors.As(err, &failed) && failed.Code == invoke.CodeCanceled:
 		return settlement{action: handBack, reason: failed.Code, text: err.Error()}
+	case errors.As(err, &failed) && failed.Code == invoke.CodeTimeout:
+		return again(failed.Code, fmt.Sprintf("no answer within %v (spec.timeout)", f.timeout), 0, f, r, jitter)
 	case errors.As(err, &failed):
 		return again(failed.Code, failed.Err.Error(), 0, f, r, jitter)
 	default:

@@ -53,7 +53,7 @@ func TestDecideIsTheSettlementTable(t *testing.T) {
 		},
 		"timeout": {
 			err: fail("timeout"), attempt: 2,
-			want: settlement{action: park, reason: "timeout", text: "cause", delay: 2500 * time.Millisecond},
+			want: settlement{action: park, reason: "timeout", text: "no answer within 2s (spec.timeout)", delay: 2500 * time.Millisecond},
 		},
 		"crash": {
 			err: fail("crash"), attempt: 1,
@@ -87,7 +87,7 @@ func TestDecideIsTheSettlementTable(t *testing.T) {
 			if retry == (function.Retry{}) {
 				retry = policy
 			}
-			facts := attemptFacts{attempt: test.attempt, stored: now.Add(-test.age), now: now}
+			facts := attemptFacts{attempt: test.attempt, stored: now.Add(-test.age), now: now, timeout: 2 * time.Second}
 			got := decide(test.outcome, test.err, facts, retry, 0.5)
 			if d := cmp.Diff(test.want, got, cmp.AllowUnexported(settlement{})); d != "" {
 				t.Error(d)

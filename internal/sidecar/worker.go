@@ -133,7 +133,7 @@ func (s *Sidecar) invoke(p *phases, sl *slot, now time.Time) settlement {
 	if err != nil && errors.Is(err, invoke.ErrNotReady) {
 		s.pause(p)
 	}
-	facts := attemptFacts{attempt: d.attempt, stored: d.origin.Time, now: time.Now()}
+	facts := attemptFacts{attempt: d.attempt, stored: d.origin.Time, now: time.Now(), timeout: s.timeout}
 	return decide(outcome, err, facts, s.fn.Spec.Retry, rand.Float64())
 }
 
