@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -37,8 +38,8 @@ func (f *eventFlags) add(cmd *cobra.Command) {
 }
 
 // event makes the event; what was not given comes from the NATS subject.
-func (f *eventFlags) event(a *app, natsSubject string) (*event.Event, error) {
-	data, err := a.readData(f.data)
+func (f *eventFlags) event(ctx context.Context, a *app, natsSubject string) (*event.Event, error) {
+	data, err := a.readData(ctx, f.data)
 	if err != nil {
 		return nil, err
 	}
@@ -59,13 +60,29 @@ func (f *eventFlags) event(a *app, natsSubject string) (*event.Event, error) {
 		e.DataContentType = event.GuessContentType(data)
 	}
 	for _, attr := range f.attributes {
-		name, value, ok := strings.Cut(attr, "=")
-		if !ok {
-			return nil, usage("--attr tenant=acme", "--attr %q: want NAME=VALUE", attr)
+		name, value, err := parseAttribute(attr)
+		if err != nil {
+			return nil, err
 		}
 		e.Extensions = append(e.Extensions, event.Attribute{Name: name, Value: value})
 	}
 	return e, validEvent(e)
+}
+
+func parseAttribute(attr string) (name, value string, err error) {
+	name, value, ok := strings.Cut(attr, "=")
+	if !ok {
+		return "", "", usage("--attr tenant=acme", "--attr %q: want NAME=VALUE", attr)
+	}
+	flag := name
+	switch name {
+	case "datacontenttype":
+		flag = "content-type"
+		fallthrough
+	case "id", "source", "type", "subject":
+		return "", "", usage("--"+flag+" "+value, "--attr is for extensions; %s has a flag of its own", name)
+	}
+	return name, value, nil
 }
 
 func validEvent(e *event.Event) error {
@@ -81,26 +98,54 @@ func validEvent(e *event.Event) error {
 }
 
 // readData reads what --data names.
-func (a *app) readData(arg string) ([]byte, error) {
+func (a *app) readData(ctx context.Context, arg string) ([]byte, error) {
 	switch {
 	case arg == "-":
-		return readAll(a.stdin, "stdin")
+		return abandon(ctx, func() ([]byte, error) { return readAll(a.stdin, "stdin") })
 	case strings.HasPrefix(arg, "@"):
-		file, err := os.Open(arg[1:])
-		if err != nil {
-			exit := ExitFailed
-			if errors.Is(err, fs.ErrNotExist) {
-				exit = ExitNotFound
-			}
-			return nil, &Error{Exit: exit, Message: "cannot read the data", Cause: err}
-		}
-		defer func() { _ = file.Close() }()
-		return readAll(file, arg[1:])
+		return abandon(ctx, func() ([]byte, error) { return readFile(arg[1:]) })
 	case arg == "":
 		return nil, nil
 	default:
 		return []byte(arg), nil
 	}
+}
+
+// abandon returns what read returns, or the end of ctx. A read of a terminal or a pipe cannot be interrupted, nor can the
+// opening of a FIFO that nobody writes to: it is left behind, and ends with the process.
+func abandon[T any](ctx context.Context, read func() (T, error)) (T, error) {
+	type result struct {
+		value T
+		err   error
+	}
+	done := make(chan result, 1)
+	go func() {
+		v, err := read()
+		done <- result{v, err}
+	}()
+	select {
+	case r := <-done:
+		return r.value, r.err
+	case <-ctx.Done():
+		var none T
+		return none, ctx.Err()
+	}
+}
+
+func readFile(path string) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		exit := ExitFailed
+		if errors.Is(err, fs.ErrNotExist) {
+			exit = ExitNotFound
+		}
+		return nil, &Error{Exit: exit, Message: "cannot read the data", Cause: err}
+	}
+	defer func() { _ = file.Close() }()
+	if info, err := file.Stat(); err == nil && info.IsDir() {
+		return nil, &Error{Exit: ExitInvalid, Message: "cannot read the data: " + path + " is a folder", Hint: "--data @FILE"}
+	}
+	return readAll(file, path)
 }
 
 func readAll(r io.Reader, name string) ([]byte, error) {

@@ -98,7 +98,7 @@ func (o letterOp) choose(ctx context.Context, t *target, filter deadletter.Filte
 	if len(ids) == 0 || o.yes {
 		return ids, nil
 	}
-	return ids, o.app.confirm(fmt.Sprintf("%s %s?", o.verb, plural(len(ids), "dead letter")))
+	return ids, o.app.confirm(ctx, fmt.Sprintf("%s %s?", o.verb, plural(len(ids), "dead letter")))
 }
 
 // each does the work one letter at a time; one that fails does not stop the others.
@@ -146,13 +146,19 @@ func (o letterOp) show(r bulkResult) error {
 }
 
 // confirm asks on a terminal; elsewhere, and under -o json, it refuses instead of waiting for an answer that never comes.
-func (a *app) confirm(question string) error {
+func (a *app) confirm(ctx context.Context, question string) error {
 	in, ok := a.stdin.(*os.File)
 	if a.json() || !ok || !term.IsTerminal(int(in.Fd())) {
 		return usage("add --yes", "%s Not without --yes: there is nobody to ask", question)
 	}
 	fmt.Fprintf(a.stderr, "%s [y/N] ", question)
-	answer, _ := bufio.NewReader(in).ReadString('\n')
+	answer, err := abandon(ctx, func() (string, error) {
+		line, _ := bufio.NewReader(in).ReadString('\n') // no answer is no
+		return line, nil
+	})
+	if err != nil {
+		return err
+	}
 	if answer = strings.ToLower(strings.TrimSpace(answer)); answer == "y" || answer == "yes" {
 		return nil
 	}

@@ -40,7 +40,7 @@ func (a *app) invoke(ctx context.Context, name string, flags eventFlags, timeout
 	if timeout <= 0 {
 		return usage("--timeout 1m", "--timeout must be positive")
 	}
-	e, err := flags.event(a, "events."+key.Name)
+	e, err := flags.event(ctx, a, "events."+key.Name)
 	if err != nil {
 		return err
 	}

@@ -64,7 +64,7 @@ func (a *app) send(ctx context.Context, name string, o sendOptions) error {
 	if o.timeout <= 0 {
 		return usage("--timeout 30s", "--timeout must be positive")
 	}
-	e, err := o.event.event(a, subject)
+	e, err := o.event.event(ctx, a, subject)
 	if err != nil {
 		return err
 	}
