@@ -26,7 +26,7 @@ func (u *upRun) build(ctx context.Context) error {
 	}
 	u.sup, err = supervisor.New(core, watcher, supervisor.Config{
 		RuntimeDir: filepath.Join(u.runtime, "h"), Guard: u.guard, DrainTimeout: u.opts.grace,
-		Watch: u.opts.watch, Manifests: u.opts.paths, Reload: u.reload,
+		Watch: u.opts.watch, Manifests: u.opts.paths, Reload: u.reload, OwnServer: u.nats != nil,
 		OnEvent: u.onEvent, OnOutput: u.console.output,
 		Recorder: ledger.RecorderFunc(func(r ledger.Run) { writer.Record(r); u.console.Record(r) }),
 		Logger:   u.log.Named("supervisor"),
@@ -41,7 +41,7 @@ func (u *upRun) build(ctx context.Context) error {
 	if err := u.buildBridge(); err != nil {
 		return err
 	}
-	if u.control, err = listenControl(u.runtime, u.sup); err != nil {
+	if u.control, err = listenControl(u.runtime, u.sup, u.reloads); err != nil {
 		return err
 	}
 	u.state.ControlSocket = u.control.socket()
@@ -54,6 +54,7 @@ func (u *upRun) build(ctx context.Context) error {
 
 // onEvent shows what happens to functions, except that those of the start screen have come.
 func (u *upRun) onEvent(e supervisor.Event) {
+	u.reloads.event(e)
 	if e.Kind == supervisor.EventAdded {
 		if _, known := u.announced.LoadAndDelete(e.Function); known {
 			return
@@ -92,10 +93,11 @@ func (u *upRun) buildBridge() error {
 // reload reads the manifests again after a change.
 func (u *upRun) reload(context.Context) ([]*function.Function, error) {
 	fns, err := loadFunctions(u.opts.paths, function.CheckCommand)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = u.bridge.SetRoutes(routesOf(fns))
 	}
-	return fns, u.bridge.SetRoutes(routesOf(fns))
+	u.reloads.read(err)
+	return fns, err
 }
 
 func routesOf(fns []*function.Function) []bridge.Route {

@@ -16,7 +16,6 @@ import (
 	"github.com/pelton-dev/pelton/internal/function"
 	"github.com/pelton-dev/pelton/internal/ledger"
 	"github.com/pelton-dev/pelton/internal/stream"
-	"github.com/pelton-dev/pelton/internal/supervisor"
 )
 
 // whyFunction makes the lines of why for one function of a running `pelton up`.
@@ -28,7 +27,7 @@ type whyFunction struct {
 
 // all goes the way of an event.
 func (w *whyFunction) all(ctx context.Context, d *diagnosis) {
-	d.add(check{Name: "manifest", State: checkOK, Detail: w.view.File + ", " + strings.Join(w.view.Triggers, "; ")})
+	d.add(w.manifest())
 	d.add(w.handler())
 	for _, c := range stream.ConsumersOf(w.view.Manifest) {
 		if c.Trigger == stream.WorkTrigger {
@@ -50,21 +49,6 @@ func (w *whyFunction) all(ctx context.Context, d *diagnosis) {
 
 // recentRuns is how far back why looks.
 const recentRuns = 20
-
-// handler says whether the newest version can be started at all.
-func (w *whyFunction) handler() check {
-	s := w.view.Status
-	c := check{Name: "handler", State: checkOK, Detail: strings.Join(w.view.Command, " ")}
-	switch b := s.Build; {
-	case b != nil && b.State == supervisor.BuildFailed:
-		c.State, c.Detail, c.Lines = checkFail, "its build failed: "+b.Error, b.Output
-	case b != nil && (b.State == supervisor.BuildRunning || b.State == supervisor.BuildWaiting):
-		c.State, c.Detail = checkNote, "its build is "+b.State
-	case s.SetupError != "":
-		c.State, c.Detail = checkFail, s.SetupError
-	}
-	return c
-}
 
 // stream says whether the stream of a trigger exists and holds its subjects.
 func (w *whyFunction) stream(ctx context.Context, c stream.Consumer) check {
@@ -89,8 +73,7 @@ func (w *whyFunction) consumer(ctx context.Context, c stream.Consumer) check {
 	line := check{Name: "consumer", State: checkOK, Detail: c.Name}
 	cons, err := w.js.Consumer(ctx, c.Stream, c.Name)
 	if err != nil {
-		line.State, line.Detail = checkFail, fmt.Sprintf("%s: %v", c.Name, err)
-		line.Try = "touch " + w.view.File + " # pelton up makes it again"
+		line.State, line.Detail = checkFail, fmt.Sprintf("%s: %v; pelton up makes it again once its stream exists", c.Name, err)
 		return line
 	}
 	cfg := cons.CachedInfo().Config
@@ -223,28 +206,6 @@ func (w *whyFunction) scale() check {
 		return check{Name: "scale", State: checkNote, Detail: "nothing is decided yet"}
 	}
 	return check{Name: "scale", State: checkOK, Detail: fmt.Sprintf("wants %d of %s: %s", s.Wanted, w.view.Scale, s.Reason)}
-}
-
-// replicas says what became of the decision.
-func (w *whyFunction) replicas() check {
-	s := w.view.Status
-	c := check{Name: "replicas", State: checkOK}
-	c.Detail = fmt.Sprintf("%d ready, %d starting, %d on their way out", s.Ready, s.Starting, s.Draining)
-	paused := slices.IndexFunc(s.Replicas, func(r supervisor.ReplicaStatus) bool { return r.Paused })
-	switch e := s.LastExit; {
-	case e != nil && s.Ready == 0 && s.Wanted > 0:
-		c.State, c.Lines = checkFail, e.Stderr
-		c.Detail = fmt.Sprintf("none is ready; the last one ended %s: %s", ago(e.At, w.now), e.Reason)
-		if s.Backoff != "" {
-			c.Detail += "; the next start waits: " + s.Backoff
-		}
-	case paused >= 0:
-		c.State, c.Detail = checkFail, s.Replicas[paused].Name+" has stopped accepting calls"
-	case e != nil:
-		c.State, c.Lines = checkNote, e.Stderr
-		c.Detail += fmt.Sprintf("; one ended by itself %s: %s", ago(e.At, w.now), e.Reason)
-	}
-	return c
 }
 
 // outcomes says what the last events came to.

@@ -48,6 +48,10 @@ type Config struct {
 	OnEvent  func(Event)  // what happened to functions and replicas
 	OnOutput func(Output) // what handlers and builds write, line by line and bounded
 
+	// OwnServer says that nobody else hosts functions on this NATS server. Then Run begins by removing the schedules of
+	// functions that Apply was not given: they were removed while no supervisor ran.
+	OwnServer bool
+
 	Recorder ledger.Recorder  // of the sidecars
 	Metrics  *sidecar.Metrics // of the sidecars
 	Logger   *zap.Logger

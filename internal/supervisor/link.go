@@ -100,10 +100,12 @@ func (r *replica) environment() []string {
 	return append(env, r.link.env...)
 }
 
-// identity tells a replica's processes from all others of this run.
+// identity tells a replica's processes from all others of this run. The name alone does not: a function that was removed and
+// added again counts its replicas from 1, and one of before may still drain.
 func (r *replica) identity() []string {
 	return []string{
 		"PELTON_FUNCTION=" + r.fn.Metadata.Name, "PELTON_NAMESPACE=" + r.fn.Metadata.Namespace, "PELTON_REPLICA=" + r.name,
+		"PELTON_REPLICA_SERIAL=" + strconv.FormatUint(r.serial, 10),
 		"PELTON_PROTOCOL=" + string(r.fn.Spec.Handler.Protocol),
 	}
 }

@@ -83,6 +83,14 @@ func serveHTTP() int {
 			time.Sleep(200 * time.Millisecond)
 		case "deaf": // lives on without listening
 			go func() { _ = srv.Close() }()
+		case "leave": // stops listening, and goes on with the call until somebody makes a file
+			_ = l.Close()
+			for {
+				if _, err := os.Stat("return"); err == nil {
+					return
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
 		case "hang":
 			<-r.Context().Done()
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/pelton-dev/pelton/internal/demand"
 	"github.com/pelton-dev/pelton/internal/function"
+	"github.com/pelton-dev/pelton/internal/wake"
 )
 
 // How often a function is looked at while it has replicas that it may lose.
@@ -25,7 +26,7 @@ func (u *unit) pass(now time.Time) time.Duration {
 	u.mu.Lock()
 	defer u.release()
 	if u.fn == nil {
-		return until(now, u.setup.retry)
+		return u.setup.nextTry(now)
 	}
 	u.decide(now)
 	deaf := u.giveUpDeaf(now)
@@ -49,8 +50,8 @@ func (u *unit) pass(now time.Time) time.Duration {
 	return wait
 }
 
-// giveUpDeaf ends replicas whose handler lives but has accepted no calls for as long as a start may take, and reports
-// whether there are any that may come to that. The caller holds mu.
+// giveUpDeaf replaces replicas whose handler lives but has accepted no calls for as long as a start may take, and reports
+// whether there are any that may come to that. What they still have in work is not cut. The caller holds mu.
 func (u *unit) giveUpDeaf(now time.Time) (any bool) {
 	for _, r := range u.replicas {
 		switch {
@@ -100,8 +101,23 @@ func (u *unit) snapshot(now time.Time) demand.Snapshot {
 	}
 	u.inFlight = max(inFlight, u.load.sample(now, u.tick())) + u.direct
 	return demand.Snapshot{
-		Due: int(min(reading.Due, math.MaxInt32)), InFlight: u.inFlight, Replicas: u.decision.Replicas,
+		Due: dueOf(reading, inFlight), InFlight: u.inFlight, Replicas: u.decision.Replicas,
 		ServiceTime: u.service, Surplus: now.Sub(u.enough), Known: reading.Known || reading.Err == nil,
+	}
+}
+
+// dueOf is how many events could be delivered now. held is what our own sidecars have in work: the reading is older, so what
+// they hold beyond what it had in flight was taken from what was due. When it has more in flight than they hold, an event that
+// may be due again is.
+func dueOf(r wake.Reading, held int) int {
+	due, inFlight := int(min(r.Due, math.MaxInt32)), int(min(r.InFlight, math.MaxInt32))
+	switch {
+	case held > inFlight:
+		return max(0, due-(held-inFlight))
+	case r.Again && held < inFlight:
+		return due + 1
+	default:
+		return due
 	}
 }
 
@@ -134,7 +150,7 @@ func (u *unit) situation(now time.Time) situation {
 
 // nextLook returns when time alone may change the plan. The caller holds mu.
 func (u *unit) nextLook(now time.Time, s situation) time.Duration {
-	wait := until(now, u.setup.retry)
+	wait := u.setup.nextTry(now)
 	if u.resume.After(now) && s.want > 0 {
 		wait = sooner(wait, u.resume.Sub(now))
 	}

@@ -125,8 +125,7 @@ func (r *replica) deliver() (*delivery, error) {
 	return d, nil
 }
 
-// drainTimeout lets every call end by its own deadline. Shutdown does not wait that long: it cuts calls by closing the
-// invoker.
+// drainTimeout lets every call end by its own deadline. Shutdown does not wait that long: it cuts the sidecar's drain.
 func (r *replica) drainTimeout() time.Duration {
 	return max(time.Duration(r.fn.Spec.Timeout), r.unit.sup.cfg.DrainTimeout) + time.Second
 }
@@ -188,14 +187,15 @@ func (r *replica) lateError() error {
 	return fmt.Errorf("handler did not %s within %v", what, r.unit.sup.cfg.StartTimeout)
 }
 
-// finish ends the replica. A handler that lives is stopped after its calls; one that is gone lets its calls fail at once.
+// finish ends the replica. A handler that lives is stopped after its calls, also one that only stopped listening; one that is
+// gone lets its calls fail at once.
 func (r *replica) finish(d *delivery, cause error) {
 	gone := false
 	select {
 	case <-r.exited():
 		gone = true
 	default:
-		gone = !errors.Is(cause, errAsked)
+		gone = !errors.Is(cause, errAsked) && !errors.Is(cause, errDeaf)
 	}
 	if gone {
 		r.stopProcess()
@@ -204,7 +204,7 @@ func (r *replica) finish(d *delivery, cause error) {
 	select {
 	case <-d.done:
 	case <-r.unit.sup.cut.Done():
-		_ = r.link.inv.Close()
+		d.sidecar.Cut()
 		<-d.done
 	}
 	r.unit.awaitCalls(r)

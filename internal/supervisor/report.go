@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -48,7 +49,7 @@ func (s *Supervisor) AwaitSetup(ctx context.Context) error {
 func (u *unit) awaitSetup(ctx context.Context) error {
 	for {
 		u.mu.Lock()
-		settled, changed := u.setup.listens || u.setup.err != nil, u.changed
+		settled, changed := u.setup.provisioned != nil || u.setup.err != nil, u.changed
 		u.release()
 		if settled {
 			return nil
@@ -70,7 +71,7 @@ func (u *unit) status() Status {
 	s := Status{
 		Function: u.fn, Key: u.key,
 		Wanted: u.decision.Replicas, Reason: u.decision.Reason, DecidedAt: u.decided,
-		Due: int(reading.Due), ServiceTime: u.service, LastRun: u.load.last(),
+		ServiceTime: u.service, LastRun: u.load.last(),
 		Restarts: u.restarts, Muted: u.setup.changes.mutedPaths(),
 	}
 	if s.Function == nil {
@@ -79,14 +80,15 @@ func (u *unit) status() Status {
 	if reading.Err != nil {
 		s.QueueError = reading.Err.Error()
 	}
-	if u.setup.err != nil {
-		s.SetupError = u.setup.err.Error()
+	if err := cmp.Or(u.setup.err, u.setup.repair.err); err != nil {
+		s.SetupError = err.Error()
 	}
 	if u.resume.After(time.Now()) {
 		s.NextStart, s.Backoff = u.resume, u.backoff
 	}
 	s.LastExit, s.LastStart, s.Build = copyOf(u.lastExit), copyOf(u.times), copyOf(u.setup.build)
 	u.countReplicas(&s)
+	s.Due = dueOf(reading, s.InFlight)
 	s.InFlight += u.direct
 	s.Phase = u.phase(&s)
 	return s

@@ -39,7 +39,12 @@ type rig struct {
 // newRig starts a supervisor on functions. change may adjust its configuration.
 func newRig(t testing.TB, change func(*Config), functions ...*function.Function) *rig {
 	t.Helper()
-	srv := natstest.Start(t)
+	return newRigOn(t, natstest.Start(t), change, functions...)
+}
+
+// newRigOn is newRig on a server that may hold something already.
+func newRigOn(t testing.TB, srv *natstest.Server, change func(*Config), functions ...*function.Function) *rig {
+	t.Helper()
 	nc := srv.Conn(t)
 	r := &rig{t: t, js: srv.JetStream(t)}
 	if _, err := stream.Ensure(context.Background(), r.js, stream.Config{}); err != nil {
@@ -139,6 +144,43 @@ func (r *rig) publish(name, body string) {
 	}
 }
 
+// awaitPulls waits until a consumer of a function has pull requests: those of workers, and the probe. One that comes in while
+// the consumer is deleted is not answered.
+func (r *rig) awaitPulls(c stream.Consumer, n int) {
+	r.t.Helper()
+	waittest.Eventually(r.t, func() error {
+		have, err := r.js.Consumer(context.Background(), c.Stream, c.Name)
+		if err == nil && have.CachedInfo().NumWaiting != n {
+			err = fmt.Errorf("%d requests wait, want %d", have.CachedInfo().NumWaiting, n)
+		}
+		return err
+	})
+}
+
+// createStream makes a stream for triggers of its own.
+func (r *rig) createStream(name, subject string) {
+	r.t.Helper()
+	if _, err := r.js.CreateStream(context.Background(), streamConfig(name, subject)); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// schedules says how many schedules there are, unless there are n.
+func (r *rig) schedules(n int) error {
+	s, err := r.js.Stream(context.Background(), stream.WorkStream)
+	if err != nil {
+		return err
+	}
+	info, err := s.Info(context.Background(), jetstream.WithSubjectFilter("pelton.park.*.*.schedule.>"))
+	if err != nil {
+		return err
+	}
+	if have := info.State.Subjects; len(have) != n {
+		return fmt.Errorf("schedules %v, want %d", have, n)
+	}
+	return nil
+}
+
 // runsOf returns the runs of a function so far.
 func (r *rig) runsOf(name string) []ledger.Run {
 	r.mu.Lock()
@@ -157,15 +199,18 @@ func (r *rig) outcomes(name, outcome string) int {
 	return n
 }
 
+// outcome says how many runs with an outcome are missing, if any.
+func (r *rig) outcome(name, outcome string, n int) error {
+	if got := r.outcomes(name, outcome); got < n {
+		return fmt.Errorf("%d runs are %s, want %d; status %+v", got, outcome, n, r.statusOf(name))
+	}
+	return nil
+}
+
 // awaitDone waits until n runs are done.
 func (r *rig) awaitDone(name string, n int) {
 	r.t.Helper()
-	waittest.Eventually(r.t, func() error {
-		if got := r.outcomes(name, ledger.OutcomeDone); got < n {
-			return fmt.Errorf("%d runs done, want %d; status %+v", got, n, r.statusOf(name))
-		}
-		return nil
-	})
+	waittest.Eventually(r.t, func() error { return r.outcome(name, ledger.OutcomeDone, n) })
 }
 
 func (r *rig) statusOf(name string) Status {

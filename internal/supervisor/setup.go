@@ -25,13 +25,17 @@ type setup struct {
 	newest  *function.Function // the version that shall serve
 	spec    bool               // newest is not set up yet
 	files   bool               // files have changed since the last setup began
-	running bool
-	listens bool // its consumers exist: what is published from now on reaches it
+	running bool               // a setup or a repair
 	tries   int
 	retry   time.Time // no setup before; zero for none that waits
 	err     error     // of the last one
 	build   *BuildStatus
 	changes changes
+
+	// provisioned is the version whose consumers were made last: what is published from then on reaches it. Nil before the
+	// first.
+	provisioned *function.Function
+	repair      repair
 }
 
 func newSetup(fn *function.Function) setup {
@@ -55,27 +59,42 @@ func (u *unit) apply(fn *function.Function) {
 // job is one setup.
 type job struct {
 	fn    *function.Function
-	spec  bool // the manifest is new
-	files bool // files have changed
+	spec  bool      // the manifest is new
+	files bool      // files have changed
+	since time.Time // where consumers begin that must be made anew; zero is now
 }
 
-// beginSetup starts a setup if there is a reason and none runs.
-func (u *unit) beginSetup() {
+// beginSetup starts a setup or a repair if there is a reason and none runs.
+func (u *unit) beginSetup(now time.Time) {
 	u.mu.Lock()
 	defer u.release()
+	u.noteLoss()
 	s := &u.setup
-	if s.running || (!s.spec && !s.files) || s.retry.After(time.Now()) {
-		return
+	switch {
+	case s.running:
+	case (s.spec || s.files) && !s.retry.After(now):
+		j := job{s.newest, s.spec, s.files, s.repair.since()}
+		s.running, s.spec, s.files, s.retry = true, false, false, time.Time{}
+		u.work.Go(func() { u.setUp(j) })
+	case s.repair.lost && !s.repair.retry.After(now):
+		s.running = true
+		s.repair.begin(now)
+		fn, since := s.provisioned, s.repair.since()
+		u.work.Go(func() { u.repair(fn, since) })
 	}
-	j := job{s.newest, s.spec, s.files}
-	s.running, s.spec, s.files, s.retry = true, false, false, time.Time{}
-	u.work.Add(1)
-	go u.setUp(j)
+}
+
+// nextTry returns how long a setup or a repair waits; 0 if none does.
+func (s *setup) nextTry(now time.Time) time.Duration {
+	wait := until(now, s.retry)
+	if s.repair.lost && s.repair.retry.After(now) {
+		wait = sooner(wait, s.repair.retry.Sub(now))
+	}
+	return wait
 }
 
 // setUp makes a version ready to serve, or says why it cannot.
 func (u *unit) setUp(j job) {
-	defer u.work.Done()
 	path, retry, err := u.prepare(j)
 	u.mu.Lock()
 	defer u.release()
@@ -101,19 +120,23 @@ func (u *unit) setUp(j job) {
 // retryLater puts a setup off whose cause may pass by itself. The caller holds mu.
 func (u *unit) retryLater(j job) {
 	s := &u.setup
-	wait := provisionRetryMax
-	if s.tries < 5 {
-		wait = provisionRetry << s.tries
-	}
-	s.tries++
 	s.spec, s.files = s.spec || j.spec, s.files || j.files
-	s.retry = time.Now().Add(wait)
+	s.retry = time.Now().Add(provisionWait(s.tries))
+	s.tries++
+}
+
+// provisionWait is the wait after that many tries and one.
+func provisionWait(tries int) time.Duration {
+	if tries >= 5 {
+		return provisionRetryMax
+	}
+	return provisionRetry << tries
 }
 
 // prepare does the work of a setup. retry says that the same may work later.
 func (u *unit) prepare(j job) (path string, retry bool, err error) {
 	if j.spec {
-		if err := u.provision(j.fn); err != nil {
+		if err := u.provision(j.fn, j.since); err != nil {
 			return "", true, err
 		}
 	}
@@ -125,22 +148,26 @@ func (u *unit) prepare(j job) (path string, retry bool, err error) {
 	return u.resolve(j.fn), false, nil
 }
 
-// provision makes the consumers and begins to watch them.
-func (u *unit) provision(fn *function.Function) error {
+// provision makes the consumers and begins to watch them. Those that must be made anew begin with what was stored at since.
+func (u *unit) provision(fn *function.Function, since time.Time) error {
 	ctx, cancel := context.WithTimeout(u.ctx, provisionTimeout)
 	defer cancel()
 	if err := u.sup.provisions.Acquire(ctx, 1); err != nil {
 		return fmt.Errorf("provision consumers: %w", err)
 	}
 	defer u.sup.provisions.Release(1)
-	consumers, err := stream.EnsureFunction(ctx, u.sup.js, fn)
+	u.sup.schedules.RLock()
+	defer u.sup.schedules.RUnlock()
+	begun := time.Now()
+	consumers, err := stream.EnsureFunctionSince(ctx, u.sup.js, fn, since)
 	if err != nil {
 		return fmt.Errorf("provision consumers: %w", err)
 	}
 	u.sup.watchQueue(u, consumers)
 	u.mu.Lock()
 	defer u.release()
-	u.setup.listens = true
+	u.setup.provisioned = fn
+	u.setup.repair.made(begun)
 	u.broadcast()
 	return nil
 }

@@ -14,7 +14,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"go.uber.org/zap"
 	"golang.org/x/sync/semaphore"
 
 	"github.com/pelton-dev/pelton/internal/function"
@@ -45,6 +44,7 @@ type Supervisor struct {
 	provisions *semaphore.Weighted // consumers, and searches for programs
 	ports      ports
 	serial     atomic.Uint64 // of replicas
+	schedules  sync.RWMutex  // held to remove schedules; shared by those who make them
 	work       sync.WaitGroup
 
 	dir  string          // for sockets; written by Run before anything starts
@@ -96,6 +96,9 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	s.mu.Lock()
 	s.running = true
 	s.reconcile()
+	if s.cfg.OwnServer {
+		s.work.Go(s.pruneSchedules)
+	}
 	s.mu.Unlock()
 	close(s.begun)
 
@@ -150,18 +153,13 @@ func (s *Supervisor) reconcile() {
 		}
 		s.add(fn)
 	}
-	removed := false
 	for key, u := range s.units {
 		if !wanted[key] {
-			removed = true
 			s.remove(u)
 		}
 	}
 	if s.file != nil {
 		s.file.setRoots(s.functions)
-	}
-	if removed {
-		s.work.Go(s.pruneSchedules)
 	}
 }
 
@@ -178,6 +176,7 @@ func (s *Supervisor) remove(u *unit) {
 	delete(s.units, u.key)
 	s.watcher.Unwatch(u.key)
 	u.stop()
+	s.work.Go(func() { s.removeSchedules(u.key) })
 	s.tell(Event{Kind: EventRemoved, Function: u.key})
 }
 
@@ -193,21 +192,6 @@ func (s *Supervisor) watchQueue(u *unit, consumers []stream.Consumer) {
 	defer s.mu.Unlock()
 	if s.units[u.key] == u {
 		s.watcher.Watch(u.key, consumers, u.look)
-	}
-}
-
-// pruneSchedules removes the schedules of functions that are gone.
-func (s *Supervisor) pruneSchedules() {
-	s.mu.Lock()
-	keep := make([]function.Key, 0, len(s.units))
-	for key := range s.units {
-		keep = append(keep, key)
-	}
-	s.mu.Unlock()
-	ctx, cancel := context.WithTimeout(s.ctx, provisionTimeout)
-	defer cancel()
-	if err := stream.PruneSchedules(ctx, s.js, keep); err != nil && s.ctx.Err() == nil {
-		s.cfg.Logger.Warn("schedules of removed functions not removed", zap.Error(err))
 	}
 }
 

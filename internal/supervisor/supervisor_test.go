@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -12,6 +13,7 @@ import (
 	"github.com/pelton-dev/pelton/internal/function"
 	"github.com/pelton-dev/pelton/internal/invoke"
 	"github.com/pelton-dev/pelton/internal/ledger"
+	"github.com/pelton-dev/pelton/internal/stream"
 	"github.com/pelton-dev/pelton/internal/waittest"
 )
 
@@ -171,6 +173,40 @@ func TestDeafHandlerIsReplaced(t *testing.T) {
 	})
 }
 
+// TestDeafHandlerKeepsItsCalls has a handler that stops listening in the middle of a long call: it is replaced, and the call
+// is not cut.
+func TestDeafHandlerKeepsItsCalls(t *testing.T) {
+	t.Parallel()
+	fn := makeFunction(t, "leave", "serve", always, func(s *function.Spec) { s.Concurrency, s.Scale.MaxReplicas = 2, 1 })
+	r := newRig(t, func(c *Config) { c.StartTimeout = 500 * time.Millisecond }, fn)
+	r.publish("leave", "leave")
+	old := r.await("leave", "in the call", func(s Status) bool { return s.InFlight == 1 && s.Ready == 1 }).Replicas[0].Name
+	waittest.Eventually(t, func() error {
+		r.publish("leave", "x") // sooner or later one finds nobody
+		if r.statusOf("leave").Restarts == 0 {
+			return errors.New("not replaced")
+		}
+		return nil
+	})
+	r.await("leave", "replaced", func(s Status) bool { return s.Ready == 1 && s.Draining == 1 })
+	if err := os.WriteFile(filepath.Join(fn.Origin.Dir, "return"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	waittest.Eventually(t, func() error {
+		for _, run := range r.runsOf("leave") {
+			if run.Sequence != 1 {
+				continue
+			}
+			if run.Outcome != ledger.OutcomeDone || run.Replica != old {
+				t.Errorf("the long call: %+v", run)
+			}
+			return nil
+		}
+		return errors.New("the long call is not over")
+	})
+	r.await("leave", "rid of the old one", func(s Status) bool { return s.Draining == 0 })
+}
+
 // TestInvoke calls past the queue, from zero, and holds the replica while it lasts.
 func TestInvoke(t *testing.T) {
 	t.Parallel()
@@ -213,6 +249,25 @@ func TestShutdownCutsCalls(t *testing.T) {
 	}
 }
 
+// TestShutdownWhileRecordsCannotBeWritten stops while a dead letter finds no stream. The function's timeout does not hold it up.
+func TestShutdownWhileRecordsCannotBeWritten(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *Config) { c.DrainTimeout = time.Second }, makeFunction(t, "a", "serve", func(s *function.Spec) {
+		s.Timeout, s.Retry.MaxAttempts = function.Duration(time.Hour), 1
+	}))
+	if err := r.js.DeleteStream(t.Context(), stream.DeadStream); err != nil {
+		t.Fatal(err)
+	}
+	r.publish("a", "crash")
+	r.awaitEvent(EventExited)
+	stopped := make(chan struct{})
+	go func() {
+		r.stop()
+		close(stopped)
+	}()
+	waittest.Receive(t, stopped)
+}
+
 // TestRemove takes a function away while it serves.
 func TestRemove(t *testing.T) {
 	t.Parallel()
@@ -232,6 +287,34 @@ func TestRemove(t *testing.T) {
 	r.awaitEvent(EventRemoved)
 	r.publish("keep", "x")
 	r.awaitDone("keep", 1)
+}
+
+// TestRemoveAndAddAgain adds a function again while a replica of before still drains. Its end leaves the new replica alone,
+// which has the same name.
+func TestRemoveAndAddAgain(t *testing.T) {
+	t.Parallel()
+	fn := makeFunction(t, "a", "serve", always, func(s *function.Spec) {
+		s.Handler.Listen, s.Timeout = function.ListenUnix, function.Duration(3*time.Second)
+	})
+	r := newRig(t, nil, fn)
+	r.publish("a", "hang")
+	old := r.await("a", "busy", func(s Status) bool { return s.Ready == 1 && s.InFlight == 1 }).Replicas[0]
+	r.sup.Apply(nil)
+	r.awaitEvent(EventRemoved)
+	r.sup.Apply([]*function.Function{fn})
+	young := r.await("a", "ready again", func(s Status) bool { return s.Ready == 1 }).Replicas[0]
+	if young.Name != old.Name || young.PID == old.PID {
+		t.Fatalf("old %+v, new %+v", old, young)
+	}
+	waittest.Eventually(t, func() error { // the socket goes after the sweep for left processes
+		if _, err := os.Stat(old.Address); !os.IsNotExist(err) {
+			return fmt.Errorf("the old replica is still there: %v", err)
+		}
+		return nil
+	})
+	if s := r.statusOf("a"); s.Restarts != 0 || s.Ready != 1 || s.Replicas[0].PID != young.PID {
+		t.Errorf("the new replica did not survive: %+v, last exit %+v", s, s.LastExit)
+	}
 }
 
 // TestStartStop starts and stops at every stage of a start.

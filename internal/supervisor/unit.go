@@ -100,8 +100,9 @@ func (u *unit) run() {
 	timer.Stop()
 	defer timer.Stop()
 	for u.ctx.Err() == nil {
-		u.beginSetup()
-		if wait := u.pass(time.Now()); wait > 0 {
+		now := time.Now()
+		u.beginSetup(now)
+		if wait := u.pass(now); wait > 0 {
 			timer.Reset(wait)
 		} else {
 			timer.Stop()
