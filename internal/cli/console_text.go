@@ -25,7 +25,7 @@ func (v textView) run(r ledger.Run) { fmt.Fprintln(v.w, v.runs.line(r)) }
 func (v textView) note(at time.Time, key function.Key, text string) {
 	name := key.String()
 	v.runs.name = max(v.runs.name, len(name))
-	fmt.Fprintf(v.w, "%s  %-*s  %s\n", v.paint.dim(at.Local().Format("15:04:05")), v.runs.name, name, text)
+	fmt.Fprintf(v.w, "%s  %-*s  %s\n", v.paint.dim(clock(at)), v.runs.name, name, text)
 }
 
 func (v textView) event(e supervisor.Event) {

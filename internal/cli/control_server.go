@@ -39,6 +39,10 @@ type functionView struct {
 	Scale     string             `json:"scale"`    // in words
 	Status    supervisor.Status  `json:"status"`
 	Manifest  *function.Function `json:"manifest"` // with its defaults
+
+	ChangedAt time.Time `json:"changedAt,omitzero"`  // when it was given its newest version
+	ServesOld bool      `json:"servesOld,omitempty"` // a version serves, and a newer one could not be set up
+	Refused   *refusal  `json:"refused,omitempty"`   // the manifests on disk are wrong; those of before serve
 }
 
 func (v functionView) key() function.Key {
@@ -61,18 +65,19 @@ const outcomeError = "error"
 // control answers other pelton commands on a unix socket that only its owner can open. Run ends on its context.
 type control struct {
 	host     host
+	reloads  *reloads
 	listener net.Listener
 }
 
 // listenControl opens the socket in a folder that only its owner can enter.
-func listenControl(dir string, h host) (*control, error) {
+func listenControl(dir string, h host, r *reloads) (*control, error) {
 	path := filepath.Join(dir, "control.sock")
 	_ = os.Remove(path) // of a run that was killed; the folder belongs to this one
 	l, err := net.Listen("unix", path)
 	if err != nil {
 		return nil, fmt.Errorf("listen for other commands: %w", err)
 	}
-	return &control{host: h, listener: l}, nil
+	return &control{host: h, reloads: r, listener: l}, nil
 }
 
 func (c *control) socket() string { return c.listener.Addr().String() }
@@ -109,7 +114,9 @@ func (c *control) list(w http.ResponseWriter, _ *http.Request) {
 func (c *control) views() []functionView {
 	views := []functionView{}
 	for _, s := range c.host.List() {
-		views = append(views, viewOf(s))
+		v := viewOf(s)
+		c.reloads.fill(&v)
+		views = append(views, v)
 	}
 	slices.SortFunc(views, func(a, b functionView) int { return strings.Compare(a.key().String(), b.key().String()) })
 	return views
@@ -190,6 +197,7 @@ func invocationOf(out invoke.Outcome, err error, took time.Duration) invocation 
 // viewOf describes a function in the words of its manifest.
 func viewOf(s supervisor.Status) functionView {
 	v := functionView{Name: s.Key.Name, Namespace: s.Key.Namespace, Status: s, Triggers: []string{}}
+	v.ServesOld = s.SetupError != "" && s.Phase != supervisor.PhaseBroken && s.Phase != supervisor.PhaseSetup
 	fn := s.Function
 	if fn == nil {
 		return v

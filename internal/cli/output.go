@@ -115,6 +115,9 @@ func short(d time.Duration) string {
 	}
 }
 
+// clock writes the time of day.
+func clock(t time.Time) string { return t.Local().Format("15:04:05") }
+
 // ago says how long before now a time is.
 func ago(t, now time.Time) string {
 	if t.IsZero() {

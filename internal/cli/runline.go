@@ -19,7 +19,7 @@ func (p *runPrinter) line(r ledger.Run) string {
 	name := keyOf(r.Namespace, r.Function)
 	p.name = max(p.name, len(name))
 	var b strings.Builder
-	b.WriteString(p.paint.dim(r.Started.Add(r.Duration).Local().Format("15:04:05")))
+	b.WriteString(p.paint.dim(clock(r.Started.Add(r.Duration))))
 	fmt.Fprintf(&b, "  %-*s  %-*s  %s", p.name, name, shortID, lastPart(r.EventID), p.outcome(r.Outcome))
 	if r.Outcome == ledger.OutcomeFiltered {
 		return b.String()

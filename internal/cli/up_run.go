@@ -45,6 +45,7 @@ type upRun struct {
 	control  *control
 	actors   []lifecycle.Actor
 
+	reloads   *reloads
 	announced sync.Map    // function.Key: it is on the start screen, and did not come later
 	showing   *background // the console; nil before the start screen
 	cleanups  []func()
@@ -59,7 +60,7 @@ func (a *app) up(ctx context.Context, o upOptions) error {
 	if err != nil {
 		return err
 	}
-	u := &upRun{app: a, opts: o, log: log, started: time.Now(), problems: map[function.Key]string{}}
+	u := &upRun{app: a, opts: o, log: log, started: time.Now(), problems: map[function.Key]string{}, reloads: newReloads()}
 	if u.functions, err = loadFunctions(o.paths, function.CheckCommand); err != nil {
 		return err
 	}
