@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -20,11 +21,12 @@ func (a *app) newCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "new FUNCTION",
 		Short: "Write a small function, with its test and its manifest",
-		Long:  "Write a small function that runs at once, with its test and its manifest, into a new folder.",
+		Long: "Write a small function that runs at once, with its test and its manifest, into a new folder. A Go function that\n" +
+			"lies in no module gets its own, and `go mod tidy` is run in it.",
 		Example: "  # A Go function in ./greeter\n  pelton new greeter --lang go\n\n" +
 			"  # A Python function somewhere else\n  pelton new resize --lang python --dir functions/resize",
 		Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error { return a.newFunction(args[0], lang, dir) },
+		RunE: func(cmd *cobra.Command, args []string) error { return a.newFunction(cmd.Context(), args[0], lang, dir) },
 	}
 	cmd.Flags().StringVarP(&lang, "lang", "l", "go", "language: "+strings.Join(templates.Langs(), ", "))
 	cmd.Flags().StringVar(&dir, "dir", "", "folder to write to (default: ./FUNCTION)")
@@ -40,7 +42,7 @@ type created struct {
 	Next     []string `json:"next"`
 }
 
-func (a *app) newFunction(name, lang, dir string) error {
+func (a *app) newFunction(ctx context.Context, name, lang, dir string) error {
 	i := slices.IndexFunc(templates.List(), func(t templates.Template) bool { return t.Lang == lang })
 	if i < 0 {
 		return usage("--lang "+strings.Join(templates.Langs(), ", --lang "), "unknown language %q", lang)
@@ -63,11 +65,16 @@ func (a *app) newFunction(name, lang, dir string) error {
 	if err := writeNew(dir, files, result.Files); err != nil {
 		return err
 	}
-	result.Next = []string{
-		"pelton up " + dir,
-		"pelton send " + name + " --data '{\"name\":\"you\"}'",
-		"cd " + dir + " && " + templates.List()[i].Test,
+	if _, own := files["go.mod"]; own {
+		if err := a.tidy(ctx, &result); err != nil {
+			return err
+		}
 	}
+	result.Next = append(result.Next,
+		"pelton up "+dir,
+		"pelton send "+name+" --data '{\"name\":\"you\"}'",
+		"cd "+dir+" && "+templates.List()[i].Test,
+	)
 	return a.showCreated(result)
 }
 

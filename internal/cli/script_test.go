@@ -61,9 +61,21 @@ func TestScripts(t *testing.T) {
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", env.WorkDir)
-			return nil
+			return keepGoCaches(env)
 		},
 	})
+}
+
+// keepGoCaches lets the go command use what is already there: another HOME would have it fetch and compile everything again.
+func keepGoCaches(env *testscript.Env) error {
+	for _, name := range []string{"GOCACHE", "GOMODCACHE", "GOPROXY"} {
+		value, err := exec.Command("go", "env", name).Output()
+		if err != nil {
+			return err
+		}
+		env.Setenv(name, strings.TrimSpace(string(value)))
+	}
+	return nil
 }
 
 // patience bounds every wait of a script.
