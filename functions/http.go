@@ -64,7 +64,7 @@ func (h *httpHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), status)
 		return
 	}
-	ctx, cancel := requestContext(r)
+	ctx, cancel := context.WithCancel(r.Context()) // the sidecar closes the connection at the deadline
 	defer cancel()
 	done := make(chan invoke.Outcome, 1)
 	go handle(h.f, &call{Context: ctx, event: e, delivery: h.delivery(r.Header)}, func(o invoke.Outcome) { done <- o })
@@ -92,15 +92,6 @@ func readEvent(w http.ResponseWriter, r *http.Request) (*peltonevent.Event, int,
 		return nil, http.StatusUnsupportedMediaType, fmt.Errorf("the request holds %d events: want one", len(events))
 	}
 	return events[0], 0, nil
-}
-
-// requestContext ends with the request, and at the deadline the sidecar names.
-func requestContext(r *http.Request) (context.Context, context.CancelFunc) {
-	deadline, err := time.Parse(time.RFC3339Nano, r.Header.Get("Pelton-Deadline"))
-	if err != nil {
-		return context.WithCancel(r.Context())
-	}
-	return context.WithDeadline(r.Context(), deadline)
 }
 
 func (h *httpHandler) delivery(header http.Header) Delivery {

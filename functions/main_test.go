@@ -98,9 +98,11 @@ func delivery(ctx context.Context) (*event.Event, error) {
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
 	d := functions.FromContext(inner)
-	deadline, ok := ctx.Deadline()
-	return text(fmt.Sprintf("%s %s %s %d %d %v %d", d.Namespace, d.Function, d.Replica, d.Attempt, d.Redeliveries, ok,
-		deadline.UnixNano())), nil
+	reply := fmt.Sprintf("%s %s %s %d %d", d.Namespace, d.Function, d.Replica, d.Attempt, d.Redeliveries)
+	if deadline, ok := ctx.Deadline(); ok {
+		reply += fmt.Sprintf(" until %d", deadline.UnixNano())
+	}
+	return text(reply), nil
 }
 
 func waitForFile(ctx context.Context, path string) error {

@@ -114,8 +114,8 @@ func netHTTPClient(network, address string) func(context.Context, *invoke.Call) 
 		e := call.Event
 		for name, value := range map[string]string{
 			"ce-specversion": "1.0", "ce-id": e.ID, "ce-source": e.Source, "ce-type": e.Type, "ce-subject": e.Subject,
-			"ce-time": e.Time, "Content-Type": e.DataContentType, "Pelton-Function": call.Function,
-			"Pelton-Attempt": strconv.Itoa(call.Attempt), "Pelton-Deadline": call.Deadline.Format(time.RFC3339Nano),
+			"ce-time": e.Time, "Content-Type": e.DataContentType,
+			"Pelton-Attempt": strconv.Itoa(call.Attempt),
 		} {
 			req.Header.Set(name, value)
 		}

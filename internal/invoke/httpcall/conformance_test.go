@@ -14,7 +14,7 @@ func TestHTTPTCP(t *testing.T)         { invoketest.Run(t, protocol("tcp", true)
 func TestHTTPUnix(t *testing.T)        { invoketest.Run(t, protocol("unix", true)) }
 
 func protocol(network string, plain bool) invoketest.Protocol {
-	p := invoketest.Protocol{RetryAfter: true, New: func(t testing.TB, c invoketest.Config) invoketest.Harness {
+	p := invoketest.Protocol{RetryAfter: true, Brief: true, New: func(t testing.TB, c invoketest.Config) invoketest.Harness {
 		return newHarness(t, c, network, plain)
 	}}
 	if plain {

@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/pelton-dev/pelton/internal/event"
 	"github.com/pelton-dev/pelton/internal/invoke"
@@ -74,7 +73,7 @@ func serveConn(nc net.Conn) {
 }
 
 func received(h http.Header, body []byte) (*invoketest.Request, error) {
-	r := &invoketest.Request{Function: h.Get("Pelton-Function")}
+	r := &invoketest.Request{}
 	mode, events, problems := event.FromHTTP(h, body, event.Limits{})
 	if mode == event.ModeNone || len(events) != 1 {
 		return nil, fmt.Errorf("no event in the request: %v", problems)
@@ -92,8 +91,7 @@ func received(h http.Header, body []byte) (*invoketest.Request, error) {
 	if want, ok := r.Event.Extension("traceparent"); ok && h.Get("Traceparent") != want {
 		return nil, fmt.Errorf("header traceparent is %q, want %q", h.Get("Traceparent"), want)
 	}
-	r.Deadline, err = time.Parse(time.RFC3339Nano, h.Get("Pelton-Deadline"))
-	return r, err
+	return r, nil
 }
 
 // wire answers on a raw connection.

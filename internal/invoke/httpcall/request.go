@@ -2,7 +2,6 @@ package httpcall
 
 import (
 	"strconv"
-	"time"
 
 	"github.com/pelton-dev/pelton/internal/event"
 	"github.com/pelton-dev/pelton/internal/invoke"
@@ -14,7 +13,7 @@ func requestStart(cfg Config) []byte {
 	if cfg.Network == "unix" {
 		host = "localhost"
 	}
-	return []byte("POST / HTTP/1.1\r\nHost: " + host + "\r\nUser-Agent: pelton\r\n")
+	return []byte("POST / HTTP/1.1\r\nHost: " + host + "\r\n")
 }
 
 // appendRequest appends the head of the request for a call, with the empty line that ends it.
@@ -34,18 +33,14 @@ func (i *Invoker) appendRequest(b []byte, call *invoke.Call) []byte {
 	return append(b, "\r\n\r\n"...)
 }
 
+// appendMetadata says only what differs from call to call: each header costs a handler more than it costs us, and the
+// function and its time limit are known where the handler was started.
 func appendMetadata(b []byte, call *invoke.Call) []byte {
-	b = append(b, "Pelton-Function: "...)
-	b = append(b, call.Function...)
-	b = append(b, "\r\nPelton-Attempt: "...)
+	b = append(b, "Pelton-Attempt: "...)
 	b = strconv.AppendInt(b, int64(call.Attempt), 10)
 	if call.Redeliveries > 0 {
 		b = append(b, "\r\nPelton-Redeliveries: "...)
 		b = strconv.AppendInt(b, int64(call.Redeliveries), 10)
-	}
-	if !call.Deadline.IsZero() {
-		b = append(b, "\r\nPelton-Deadline: "...)
-		b = call.Deadline.UTC().AppendFormat(b, time.RFC3339Nano)
 	}
 	return append(b, "\r\n"...)
 }

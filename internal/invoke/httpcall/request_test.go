@@ -45,8 +45,7 @@ func TestRequest(t *testing.T) {
 		want := map[string]string{
 			"Content-Type": "text/plain", "Ce-Id": "1", "Ce-Source": "/s", "Ce-Type": "t", "Ce-Specversion": "1.0",
 			"Ce-Subject": "sub", "Ce-Ext": "%C3%B8", "Traceparent": "00-a-b-01", "Tracestate": "", "Evil": "",
-			"Pelton-Function": "prod/f", "Pelton-Attempt": "2", "Pelton-Redeliveries": "1",
-			"Pelton-Deadline": call.Deadline.UTC().Format(time.RFC3339Nano), "User-Agent": "pelton",
+			"Pelton-Attempt": "2", "Pelton-Redeliveries": "1",
 		}
 		if plain {
 			want["Ce-Subject"], want["Ce-Ext"] = "", ""
@@ -62,17 +61,16 @@ func TestRequest(t *testing.T) {
 	}
 }
 
-// No deadline and no redelivery are said by no header.
-func TestRequestWithoutDeadline(t *testing.T) {
+// No redelivery is said by no header.
+func TestRequestWithoutRedelivery(t *testing.T) {
 	t.Parallel()
 	s := newRawServer(t, "unix", func(_ int, c *rawConn) {
 		r, _, err := c.request()
-		if err == nil && r.Header["Pelton-Deadline"] == nil && r.Header["Pelton-Redeliveries"] == nil && r.Host == "localhost" {
+		if err == nil && r.Header["Pelton-Redeliveries"] == nil && r.Host == "localhost" {
 			c.say(noContent)
 		}
 	})
 	call := newCall("x")
-	call.Deadline = time.Time{}
 	if _, err := s.invoker(t, httpcall.Config{}).Invoke(t.Context(), call); err != nil {
 		t.Error(err)
 	}

@@ -15,6 +15,9 @@ type Protocol struct {
 	// RetryAfter says that the protocol can carry the delay of a Retry.
 	RetryAfter bool
 
+	// Brief says that the protocol tells the handler neither the function nor the deadline of a call.
+	Brief bool
+
 	// Carries returns what of an event reaches the handler. Nil means all of it.
 	Carries func(e event.Event) event.Event
 
