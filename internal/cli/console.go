@@ -10,21 +10,27 @@ import (
 	"github.com/pelton-dev/pelton/internal/supervisor"
 )
 
+// What one function may show in a second; the rest is summed up. Failures are what a person looks for, so they are summed up
+// only when nobody could read them.
 const (
-	consoleQueue  = 4096 // what the terminal may lag behind
-	linesASecond  = 50   // more runs than this are summed up
-	consoleWindow = time.Second
+	outputASecond   = 50   // lines of its handler
+	runsASecond     = 50   // runs that are done or filtered out
+	failuresASecond = 1000 // retries and dead letters
+	consoleWindow   = time.Second
+	consoleQueue    = 8192 // things that the terminal may lag behind
 )
 
 // console shows what `pelton up` does while it does it: runs, scale decisions, crashes, output of handlers. Whoever reports
-// something never waits: what a slow terminal cannot take is counted and left out.
+// something never waits, and no function takes the place of another: what is too much is counted and summed up.
 type console struct {
-	view  view
-	queue chan any // ledger.Run, supervisor.Event or supervisor.Output
+	view view
+	news chan struct{} // one place: something is queued
+	sums chan struct{} // one place: a second has passed since something was summed up
 
 	mu     sync.Mutex // guards what follows
+	queue  []func(view)
+	shares map[function.Key]*share
 	totals map[string]int
-	lost   int
 }
 
 // view is how things look: text or JSON.
@@ -33,11 +39,13 @@ type view interface {
 	event(supervisor.Event)
 	output(supervisor.Output)
 	summary(function.Key, *tally)
-	lost(n int)
 }
 
 func newConsole(v view) *console {
-	return &console{view: v, queue: make(chan any, consoleQueue), totals: map[string]int{}}
+	return &console{
+		view: v, news: make(chan struct{}, 1), sums: make(chan struct{}, 1),
+		shares: map[function.Key]*share{}, totals: map[string]int{},
+	}
 }
 
 var _ ledger.Recorder = (*console)(nil)
@@ -45,21 +53,66 @@ var _ ledger.Recorder = (*console)(nil)
 // Record shows a run.
 func (c *console) Record(r ledger.Run) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.totals[r.Outcome]++
-	c.mu.Unlock()
-	c.put(r)
+	s := c.share(function.Key{Namespace: r.Namespace, Name: r.Function})
+	if !s.takesRun(r) || !c.put(func(v view) { v.run(r) }) {
+		c.leaveOut(s).addRun(r)
+	}
 }
 
-func (c *console) event(e supervisor.Event)   { c.put(e) }
-func (c *console) output(o supervisor.Output) { c.put(o) }
+func (c *console) event(e supervisor.Event) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.put(func(v view) { v.event(e) }) {
+		c.leaveOut(c.share(e.Function)).lines++
+	}
+}
 
-func (c *console) put(item any) {
+func (c *console) output(o supervisor.Output) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.share(o.Function)
+	if !s.takesOutput() || !c.put(func(v view) { v.output(o) }) {
+		c.leaveOut(s).lines++
+	}
+}
+
+// put queues one thing, if the terminal is not too far behind. The caller holds mu.
+func (c *console) put(show func(view)) bool {
+	if len(c.queue) >= consoleQueue {
+		return false
+	}
+	c.queue = append(c.queue, show)
+	nudge(c.news)
+	return true
+}
+
+// leaveOut returns where to count what is not shown. The caller holds mu.
+func (c *console) leaveOut(s *share) *tally {
+	if s.left == nil {
+		s.left = &tally{}
+		time.AfterFunc(consoleWindow, func() { nudge(c.sums) })
+	}
+	return s.left
+}
+
+// share returns a function's share of this second. The caller holds mu.
+func (c *console) share(key function.Key) *share {
+	s := c.shares[key]
+	if s == nil {
+		s = &share{}
+		c.shares[key] = s
+	}
+	s.renew(time.Now())
+	return s
+}
+
+// nudge never waits: one who looks sees everything that has come.
+func nudge(ch chan struct{}) {
 	select {
-	case c.queue <- item:
+	case ch <- struct{}{}:
 	default:
-		c.mu.Lock()
-		c.lost++
-		c.mu.Unlock()
 	}
 }
 
@@ -72,103 +125,42 @@ func (c *console) total(outcome string) int {
 
 // run shows things until ctx ends, and then what is left.
 func (c *console) run(ctx context.Context) {
-	w := window{view: c.view}
 	for {
 		select {
-		case item := <-c.queue:
-			w.show(item, time.Now())
-		case <-w.due:
-			w.close()
-			c.tellLost()
+		case <-c.news:
+			c.showQueue()
+		case <-c.sums:
+			c.showQueue()
+			c.showSums()
 		case <-ctx.Done():
-			for len(c.queue) > 0 {
-				w.show(<-c.queue, time.Now())
-			}
-			w.close()
-			c.tellLost()
+			c.showQueue()
+			c.showSums()
 			return
 		}
 	}
 }
 
-func (c *console) tellLost() {
+func (c *console) showQueue() {
 	c.mu.Lock()
-	n := c.lost
-	c.lost = 0
+	queue := c.queue
+	c.queue = nil
 	c.mu.Unlock()
-	if n > 0 {
-		c.view.lost(n)
+	for _, show := range queue {
+		show(c.view)
 	}
 }
 
-// window is one second of the terminal. The first lines are shown as they come, further runs summed up at its end.
-type window struct {
-	view    view
-	due     <-chan time.Time // nil while nothing is summed up
-	started time.Time
-	lines   int
-	tallies map[function.Key]*tally
-	dropped int // lines of output
-}
-
-// tally sums up the runs of one function.
-type tally struct {
-	runs     int
-	outcomes map[string]int
-	duration time.Duration
-	slowest  time.Duration
-}
-
-func (w *window) show(item any, now time.Time) {
-	if now.Sub(w.started) > consoleWindow && w.due == nil {
-		w.started, w.lines = now, 0
-	}
-	w.lines++
-	full := w.lines > linesASecond
-	if full && w.due == nil {
-		w.due = time.After(consoleWindow - min(consoleWindow, now.Sub(w.started)))
-	}
-	switch item := item.(type) {
-	case supervisor.Event:
-		w.view.event(item)
-	case supervisor.Output:
-		if full {
-			w.dropped++
-			return
+// showSums shows one line for each function of which something was left out.
+func (c *console) showSums() {
+	left := map[function.Key]*tally{}
+	c.mu.Lock()
+	for key, s := range c.shares {
+		if s.left != nil {
+			left[key], s.left = s.left, nil
 		}
-		w.view.output(item)
-	case ledger.Run:
-		if full {
-			w.add(item)
-			return
-		}
-		w.view.run(item)
 	}
-}
-
-func (w *window) add(r ledger.Run) {
-	if w.tallies == nil {
-		w.tallies = map[function.Key]*tally{}
+	c.mu.Unlock()
+	for key, t := range left {
+		c.view.summary(key, t)
 	}
-	key := function.Key{Namespace: r.Namespace, Name: r.Function}
-	t := w.tallies[key]
-	if t == nil {
-		t = &tally{outcomes: map[string]int{}}
-		w.tallies[key] = t
-	}
-	t.runs++
-	t.outcomes[r.Outcome]++
-	t.duration += r.Duration
-	t.slowest = max(t.slowest, r.Duration)
-}
-
-// close shows the sums of the window and begins a new one.
-func (w *window) close() {
-	for key, t := range w.tallies {
-		w.view.summary(key, t)
-	}
-	if w.dropped > 0 {
-		w.view.lost(w.dropped)
-	}
-	*w = window{view: w.view}
 }

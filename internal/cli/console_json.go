@@ -51,17 +51,20 @@ func (j jsonView) output(o supervisor.Output) {
 }
 
 func (j jsonView) summary(key function.Key, t *tally) {
-	j.line("runs", time.Now(), struct {
-		Function string         `json:"function"`
-		Runs     int            `json:"runs"`
-		Outcomes map[string]int `json:"outcomes"`
-		Mean     time.Duration  `json:"meanNs"`
-		Slowest  time.Duration  `json:"slowestNs"`
-	}{key.String(), t.runs, t.outcomes, t.duration / time.Duration(t.runs), t.slowest})
-}
-
-func (j jsonView) lost(n int) {
-	j.line("lost", time.Now(), struct {
-		Lines int `json:"lines"`
-	}{n})
+	if t.runs > 0 {
+		j.line("runs", time.Now(), struct {
+			Function string         `json:"function"`
+			Runs     int            `json:"runs"`
+			Outcomes map[string]int `json:"outcomes"`
+			Reasons  map[string]int `json:"reasons,omitempty"`
+			Mean     time.Duration  `json:"meanNs"`
+			Slowest  time.Duration  `json:"slowestNs"`
+		}{keyOf(key.Namespace, key.Name), t.runs, t.outcomes, t.reasons, t.mean(), t.slowest})
+	}
+	if t.lines > 0 {
+		j.line("lost", time.Now(), struct {
+			Function string `json:"function"`
+			Lines    int    `json:"lines"`
+		}{keyOf(key.Namespace, key.Name), t.lines})
+	}
 }

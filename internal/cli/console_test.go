@@ -70,39 +70,82 @@ func show(t *testing.T, put func(*console), view func(*bytes.Buffer) view) (*con
 func asText(out *bytes.Buffer) view { return newTextView(out, paint{}) }
 func asJSON(out *bytes.Buffer) view { return jsonView{out} }
 
+func doneRun() ledger.Run {
+	r := someRun()
+	r.Outcome, r.Reason, r.Error = ledger.OutcomeDone, "", ""
+	return r
+}
+
 func TestManyRunsAreSummedUp(t *testing.T) {
 	t.Parallel()
 	for name, v := range map[string]func(*bytes.Buffer) view{"text": asText, "json": asJSON} {
 		c, out := show(t, func(c *console) {
 			for range 1000 {
-				c.Record(someRun())
+				c.Record(doneRun())
 			}
 		}, v)
-		if n := strings.Count(out, "\n"); n < linesASecond || n > 3*linesASecond {
+		if n := strings.Count(out, "\n"); n <= runsASecond || n > 3*runsASecond {
 			t.Errorf("%s: 1000 runs are %d lines", name, n)
 		}
-		if c.total(ledger.OutcomeRetry) != 1000 {
-			t.Errorf("%s: total %d", name, c.total(ledger.OutcomeRetry))
+		if c.total(ledger.OutcomeDone) != 1000 {
+			t.Errorf("%s: total %d", name, c.total(ledger.OutcomeDone))
 		}
-	}
-	_, out := show(t, func(c *console) {
-		for range 1000 {
-			c.Record(someRun())
-		}
-	}, asText)
-	if !strings.Contains(out, "950 more runs  retry 950  run 1.0s on average") {
-		t.Errorf("no sum in %q", out)
 	}
 }
 
-func TestAFloodIsCountedAndNeverBlocks(t *testing.T) {
+func TestASumOfRunsSaysWhatTheyCameTo(t *testing.T) {
 	t.Parallel()
+	var one, failures tally
+	one.addRun(doneRun())
+	for range 3 {
+		failures.addRun(someRun())
+	}
+	failures.lines = 7
+	var out bytes.Buffer
+	key := function.Key{Namespace: "default", Name: "hello"}
+	asText(&out).summary(key, &one)
+	asText(&out).summary(key, &failures)
+	for _, want := range []string{
+		"1 more run  done 1  run 1.0s on average, 1.0s at most\n", "3 more runs  retry 3  reasons:  timeout 3  run",
+		"; 7 lines not shown",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in %q", want, out.String())
+		}
+	}
+}
+
+func TestANoisyFunctionHidesNothingOfAnother(t *testing.T) {
+	t.Parallel()
+	dead := someRun()
+	dead.Function, dead.Outcome = "other", ledger.OutcomeDead
 	_, out := show(t, func(c *console) {
-		for range consoleQueue + 100 {
-			c.output(supervisor.Output{Function: function.Key{Name: "hello"}, Line: "x"})
+		for range 10 * consoleQueue {
+			c.output(supervisor.Output{Function: function.Key{Namespace: "default", Name: "hello"}, Line: "noise"})
+			c.Record(doneRun())
+		}
+		for range 3 * runsASecond {
+			c.Record(dead)
 		}
 	}, asText)
-	if !strings.Contains(out, "lines not shown") {
+	if n := strings.Count(out, "other  "); n != 3*runsASecond {
+		t.Errorf("%d dead letters of the other are shown, want %d", n, 3*runsASecond)
+	}
+	if n := strings.Count(out, "not shown"); n != 1 {
+		t.Errorf("%d lines say what is not shown, want one: %q", n, out[max(0, len(out)-300):])
+	}
+}
+
+func TestALateTerminalLosesNoCounts(t *testing.T) {
+	t.Parallel()
+	_, out := show(t, func(c *console) {
+		for range consoleQueue {
+			c.event(supervisor.Event{Kind: supervisor.EventRemoved})
+		}
+		c.event(supervisor.Event{Kind: supervisor.EventRemoved})
+		c.Record(someRun())
+	}, asText)
+	if !strings.Contains(out, "1 line not shown") || !strings.Contains(out, "1 more run  retry 1  reasons:  timeout 1") {
 		t.Errorf("%q", out[max(0, len(out)-300):])
 	}
 }
@@ -130,8 +173,9 @@ func TestEventsAreShown(t *testing.T) {
 func TestDurationsAreShort(t *testing.T) {
 	t.Parallel()
 	for d, want := range map[time.Duration]string{
-		0: "0s", -time.Second: "0s", 5 * time.Nanosecond: "5ns", 250 * time.Microsecond: "250µs", 3210 * time.Microsecond: "3.2ms",
-		212 * time.Millisecond: "212ms", 1500 * time.Millisecond: "1.5s", 90 * time.Second: "1m30s", 3 * time.Hour: "3h0m0s",
+		0: "0s", -time.Second: "0s", 5 * time.Nanosecond: "5ns", 250 * time.Microsecond: "250µs",
+		3210 * time.Microsecond: "3.2ms",
+		212 * time.Millisecond:  "212ms", 1500 * time.Millisecond: "1.5s", 90 * time.Second: "1m30s", 3 * time.Hour: "3h0m0s",
 	} {
 		if got := short(d); got != want {
 			t.Errorf("short(%d) = %q, want %q", d, got, want)

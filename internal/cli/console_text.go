@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/pelton-dev/pelton/internal/function"
@@ -23,7 +24,10 @@ func (v textView) run(r ledger.Run) { fmt.Fprintln(v.w, v.runs.line(r)) }
 
 // note writes a line that is about a function but not about a run.
 func (v textView) note(at time.Time, key function.Key, text string) {
-	name := key.String()
+	name := ""
+	if key.Name != "" {
+		name = key.String()
+	}
 	v.runs.name = max(v.runs.name, len(name))
 	fmt.Fprintf(v.w, "%s  %-*s  %s\n", v.paint.dim(clock(at)), v.runs.name, name, text)
 }
@@ -48,10 +52,17 @@ func (v textView) eventText(e supervisor.Event) string {
 		return v.paint.dim("built in " + short(e.Took))
 	case supervisor.EventExited, supervisor.EventStartFailed, supervisor.EventSetupFailed,
 		supervisor.EventReloadError, supervisor.EventWatchError:
-		return v.paint.red(string(e.Kind)) + " " + text
+		return withText(v.paint.red(string(e.Kind)), text)
 	default:
-		return v.paint.yellow(string(e.Kind)) + " " + text
+		return withText(v.paint.yellow(string(e.Kind)), text)
 	}
+}
+
+func withText(kind, text string) string {
+	if text == "" {
+		return kind
+	}
+	return kind + ": " + text
 }
 
 func (v textView) output(o supervisor.Output) {
@@ -59,14 +70,25 @@ func (v textView) output(o supervisor.Output) {
 }
 
 func (v textView) summary(key function.Key, t *tally) {
-	text := fmt.Sprintf("%d more runs", t.runs)
-	for _, outcome := range sortedKeys(t.outcomes) {
-		text += fmt.Sprintf("  %s %d", outcome, t.outcomes[outcome])
+	var parts []string
+	if t.runs > 0 {
+		text := plural(t.runs, "more run") + counts(t.outcomes)
+		if len(t.reasons) > 0 {
+			text += "  reasons:" + counts(t.reasons)
+		}
+		parts = append(parts, fmt.Sprintf("%s  run %s on average, %s at most", text, short(t.mean()), short(t.slowest)))
 	}
-	mean := t.duration / time.Duration(t.runs)
-	v.note(time.Now(), key, fmt.Sprintf("%s  run %s on average, %s at most", text, short(mean), short(t.slowest)))
+	if t.lines > 0 {
+		parts = append(parts, v.paint.dim(plural(t.lines, "line")+" not shown"))
+	}
+	v.note(time.Now(), key, strings.Join(parts, "; "))
 }
 
-func (v textView) lost(n int) {
-	fmt.Fprintln(v.w, v.paint.dim(fmt.Sprintf("          %s not shown", plural(n, "line"))))
+// counts writes how often each of some words has come.
+func counts(words map[string]int) string {
+	text := ""
+	for _, word := range sortedKeys(words) {
+		text += fmt.Sprintf("  %s %d", word, words[word])
+	}
+	return text
 }

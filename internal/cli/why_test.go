@@ -13,7 +13,9 @@ import (
 func TestASlowStartIsAReason(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	start := supervisor.ReplicaStatus{State: replicaStarting, PID: 7, Address: "127.0.0.1:4000", StartedAt: now.Add(-50 * time.Second)}
+	start := supervisor.ReplicaStatus{
+		State: replicaStarting, PID: 7, Address: "127.0.0.1:4000", StartedAt: now.Add(-50 * time.Second),
+	}
 	w := whyFunction{now: now, view: functionView{Protocol: "cloudevents", Status: supervisor.Status{
 		Due: 1, Wanted: 1, Starting: 1, Replicas: []supervisor.ReplicaStatus{start},
 	}}}

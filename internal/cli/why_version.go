@@ -18,7 +18,8 @@ func (w *whyFunction) manifest() check {
 	if r.concerns(w.view.File) {
 		c.State = checkFail
 	}
-	c.Detail = fmt.Sprintf("the files changed at %s and the manifests are refused; the old ones serve: %s", clock(r.At), r.Error)
+	c.Detail = fmt.Sprintf("the files changed at %s and the manifests are refused; the old ones serve: %s",
+		clock(r.At), r.Error)
 	c.Try = "mend them: pelton up looks again when they are saved"
 	return c
 }
