@@ -132,14 +132,23 @@ func groupHelp(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return cmd.Help()
 	}
-	if cmd.SuggestionsMinimumDistance <= 0 {
-		cmd.SuggestionsMinimumDistance = 2
-	}
 	hint := cmd.CommandPath() + " --help"
-	if close := cmd.SuggestionsFor(args[0]); len(close) > 0 {
-		hint = cmd.CommandPath() + " " + close[0]
+	if near := nearestCommand(cmd, args[0]); near != "" {
+		hint = cmd.CommandPath() + " " + near
 	}
 	return usage(hint, "unknown command %q for %q", args[0], cmd.CommandPath())
+}
+
+// nearestCommand is the subcommand that begins with what was typed, or is close to it.
+func nearestCommand(cmd *cobra.Command, typed string) string {
+	var names []string
+	for _, c := range cmd.Commands() {
+		if strings.HasPrefix(c.Name(), typed) {
+			return c.Name()
+		}
+		names = append(names, c.Name())
+	}
+	return closest(typed, names)
 }
 
 // say writes a line for people to stderr, unless the output is JSON.

@@ -169,6 +169,28 @@ func TestMatching(t *testing.T) {
 	}
 }
 
+func TestOnlyWhatIsCloseIsSuggested(t *testing.T) {
+	t.Parallel()
+	commands := []string{"up", "new", "send", "invoke", "functions", "dlq", "why", "validate", "version"}
+	for typed, want := range map[string]string{
+		"sned": "send", "snd": "send", "functoins": "functions", "whhy": "why",
+		"frobnicate": "", "x": "", "delete": "", "helo": "",
+	} {
+		if got := closest(typed, commands); got != want {
+			t.Errorf("closest to %q is %q, want %q", typed, got, want)
+		}
+	}
+	subs := []subscription{{function.Key{Namespace: "default", Name: "a"}, []string{"events.abc", "events.orders.>"}}}
+	for subject, want := range map[string]string{
+		"events.abd": "closest: a listens on events.abc", "events.xyz": "",
+		"events.ordres.eu.created": "closest: a listens on events.orders.>",
+	} {
+		if got := nearest(subs, subject); got != want {
+			t.Errorf("nearest to %q is %q, want %q", subject, got, want)
+		}
+	}
+}
+
 func TestOwnerOf(t *testing.T) {
 	t.Parallel()
 	if key, ok := ownerOf("default_thumb-nail_event0"); !ok || key != (function.Key{Namespace: "default", Name: "thumb-nail"}) {

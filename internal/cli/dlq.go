@@ -28,32 +28,6 @@ func (a *app) dlqCommand() *cobra.Command {
 	return cmd
 }
 
-// dlqSelection are the flags that select letters.
-type dlqSelection struct {
-	function string
-	reason   string
-	limit    int
-	after    uint64
-}
-
-func (s *dlqSelection) addFlags(cmd *cobra.Command) {
-	cmd.Flags().StringVarP(&s.function, "function", "f", "", "only letters of this function")
-	cmd.Flags().StringVar(&s.reason, "reason", "",
-		"only letters with this reason: rejected, attempts, expired, undecodable, crash-loop, too-large")
-}
-
-func (s *dlqSelection) filter() (deadletter.Filter, error) {
-	f := deadletter.Filter{Reason: s.reason, Limit: s.limit, After: s.after}
-	if s.function != "" {
-		key, err := parseKey(s.function)
-		if err != nil {
-			return f, err
-		}
-		f.Namespace, f.Function = key.Namespace, key.Name
-	}
-	return f, nil
-}
-
 func (a *app) dlqListCommand() *cobra.Command {
 	var s dlqSelection
 	cmd := &cobra.Command{
@@ -80,9 +54,9 @@ func (a *app) dlqList(ctx context.Context, s dlqSelection) error {
 		return err
 	}
 	defer t.close()
-	letters, err := deadletter.List(ctx, t.js, f)
+	letters, err := s.letters(ctx, t, f)
 	if err != nil {
-		return explain("cannot list dead letters", err)
+		return err
 	}
 	if a.json() {
 		return a.writeJSON(listOf(letters))

@@ -87,9 +87,9 @@ func parseIDs(args []string) ([]uint64, error) {
 
 // choose lists the letters that are selected and asks whether all of them are meant.
 func (o letterOp) choose(ctx context.Context, t *target, filter deadletter.Filter) ([]uint64, error) {
-	letters, err := deadletter.List(ctx, t.js, filter)
+	letters, err := o.selection.letters(ctx, t, filter)
 	if err != nil {
-		return nil, explain("cannot list dead letters", err)
+		return nil, err
 	}
 	ids := make([]uint64, len(letters))
 	for i, l := range letters {

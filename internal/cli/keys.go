@@ -19,34 +19,38 @@ func parseKey(s string) (function.Key, error) {
 	return function.Key{Namespace: namespace, Name: name}, nil
 }
 
-// closest returns the candidate that is fewest edits away from s, or "" if none is near.
+// closest returns the candidate that is fewest edits away from s, or "" if none is so near that it may have been meant.
 func closest(s string, candidates []string) string {
-	best, bestDistance := "", len(s)/2+2
+	best, bestDistance := "", max(2, len(s)/3)+1
 	for _, c := range candidates {
-		if d := distance(s, c); d < bestDistance {
+		if d := distance(s, c); d < bestDistance && d < len(c) {
 			best, bestDistance = c, d
 		}
 	}
 	return best
 }
 
-// distance is the Levenshtein distance of a and b.
+// distance is how many letters have to be put in, taken out, replaced, or swapped with the next one, to make b of a.
 func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
+	rows := make([][]int, len(a)+1)
+	for i := range rows {
+		rows[i] = make([]int, len(b)+1)
+		rows[i][0] = i
+	}
+	for j := range rows[0] {
+		rows[0][j] = j
 	}
 	for i := 1; i <= len(a); i++ {
-		diagonal := row[0]
-		row[0] = i
 		for j := 1; j <= len(b); j++ {
-			cost := diagonal
+			replace := rows[i-1][j-1]
 			if a[i-1] != b[j-1] {
-				cost++
+				replace++
 			}
-			diagonal = row[j]
-			row[j] = min(cost, row[j]+1, row[j-1]+1)
+			rows[i][j] = min(replace, rows[i-1][j]+1, rows[i][j-1]+1)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				rows[i][j] = min(rows[i][j], rows[i-2][j-2]+1)
+			}
 		}
 	}
-	return row[len(b)]
+	return rows[len(a)][len(b)]
 }

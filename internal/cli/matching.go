@@ -68,26 +68,46 @@ func matching(subs []subscription, subject string) []function.Key {
 	return keys
 }
 
-// nearest describes the subject closest to one that nobody listens on.
+// nearest describes the subject closest to one that nobody listens on, or "" if none is close.
 func nearest(subs []subscription, subject string) string {
-	owners := map[string]function.Key{}
+	listened := map[string]string{} // what could have been meant: who listens on it
 	for _, s := range subs {
 		for _, f := range s.filters {
-			owners[f] = s.key
+			listened[eventName(fillIn(f, subject))] = fmt.Sprintf("%s listens on %s", s.key, f)
 		}
 	}
-	best := closest(subject, sortedKeys(owners))
+	best := closest(eventName(subject), sortedKeys(listened))
 	if best == "" {
 		return ""
 	}
-	return fmt.Sprintf("closest: %s listens on %s", owners[best], best)
+	return "closest: " + listened[best]
 }
+
+// eventName is a subject without the beginning that all events have.
+func eventName(subject string) string { return strings.TrimPrefix(subject, eventsPrefix) }
+
+// fillIn puts the tokens of a subject into the places of a pattern's wildcards.
+func fillIn(pattern, subject string) string {
+	tokens, given := strings.Split(pattern, "."), strings.Split(subject, ".")
+	for i, token := range tokens {
+		switch {
+		case i >= len(given):
+		case token == "*":
+			tokens[i] = given[i]
+		case token == ">":
+			tokens = append(tokens[:i:i], given[i:]...)
+		}
+	}
+	return strings.Join(tokens, ".")
+}
+
+const eventsPrefix = "events."
 
 // eventsSubject is the NATS subject that a name on the command line means: "hello" is events.hello.
 func eventsSubject(name string) (string, error) {
 	subject := name
-	if !strings.HasPrefix(name, "events.") {
-		subject = "events." + name
+	if !strings.HasPrefix(name, eventsPrefix) {
+		subject = eventsPrefix + name
 	}
 	if err := function.ValidPublishSubject(subject); err != nil {
 		return "", usage("a subject such as orders.created", "%q cannot be published to: %s", name, err)

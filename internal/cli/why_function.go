@@ -81,7 +81,7 @@ func (w *whyFunction) consumer(ctx context.Context, c stream.Consumer) check {
 	if cfg.FilterSubject != "" {
 		have = []string{cfg.FilterSubject}
 	}
-	if !slices.Equal(have, c.Filters) {
+	if !slices.Equal(slices.Sorted(slices.Values(have)), slices.Sorted(slices.Values(c.Filters))) {
 		line.State, line.Detail = checkFail, fmt.Sprintf("%s asks for %v, and the manifest for %v", c.Name, have, c.Filters)
 	}
 	return line

@@ -20,6 +20,11 @@ const (
 	ReasonTooLarge    = "too-large"   // the event leaves no room to park it for another attempt
 )
 
+// Reasons returns all of them.
+func Reasons() []string {
+	return []string{ReasonRejected, ReasonAttempts, ReasonExpired, ReasonUndecodable, ReasonCrashLoop, ReasonTooLarge}
+}
+
 // MaxError bounds Letter.Error in bytes; what is longer is cut.
 const MaxError = 4 << 10
 
