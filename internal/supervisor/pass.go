@@ -99,22 +99,22 @@ func (u *unit) snapshot(now time.Time) demand.Snapshot {
 	if measured > 0 {
 		u.service = service / time.Duration(measured)
 	}
-	u.inFlight = max(inFlight, u.load.sample(now, u.tick())) + u.direct
+	u.busy = max(inFlight, u.load.sample(now, u.tick()))
 	return demand.Snapshot{
-		Due: dueOf(reading, inFlight), InFlight: u.inFlight, Replicas: u.decision.Replicas,
+		Due: dueOf(reading, u.busy), InFlight: u.busy + u.direct, Replicas: u.decision.Replicas,
 		ServiceTime: u.service, Surplus: now.Sub(u.enough), Known: reading.Known || reading.Err == nil,
 	}
 }
 
-// dueOf is how many events could be delivered now. held is what our own sidecars have in work: the reading is older, so what
-// they hold beyond what it had in flight was taken from what was due. When it has more in flight than they hold, an event that
-// may be due again is.
-func dueOf(r wake.Reading, held int) int {
+// dueOf is how many events could be delivered now. busy is what our own sidecars have in work: the reading is older, so what
+// they have beyond what it had in flight was taken from what was due. When it has more in flight than they have, an event
+// that may be due again is. So no event is counted twice.
+func dueOf(r wake.Reading, busy int) int {
 	due, inFlight := int(min(r.Due, math.MaxInt32)), int(min(r.InFlight, math.MaxInt32))
 	switch {
-	case held > inFlight:
-		return max(0, due-(held-inFlight))
-	case r.Again && held < inFlight:
+	case busy > inFlight:
+		return max(0, due-(busy-inFlight))
+	case r.Again && busy < inFlight:
 		return due + 1
 	default:
 		return due
@@ -154,7 +154,7 @@ func (u *unit) nextLook(now time.Time, s situation) time.Duration {
 	if u.resume.After(now) && s.want > 0 {
 		wait = sooner(wait, u.resume.Sub(now))
 	}
-	if u.decision.Replicas > u.policy.Min || u.inFlight > 0 {
+	if u.decision.Replicas > u.policy.Min || u.busy+u.direct > 0 {
 		wait = sooner(wait, u.tick())
 	}
 	return wait

@@ -14,7 +14,7 @@ func TestDueOf(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		reading wake.Reading
-		held    int
+		busy    int
 		want    int
 	}{
 		"nothing":                        {wake.Reading{}, 0, 0},
@@ -27,7 +27,7 @@ func TestDueOf(t *testing.T) {
 		"taken since the reading":        {wake.Reading{Due: 3, InFlight: 1}, 3, 1},
 		"all taken since the reading":    {wake.Reading{Due: 1}, 2, 0},
 	} {
-		if got := dueOf(c.reading, c.held); got != c.want {
+		if got := dueOf(c.reading, c.busy); got != c.want {
 			t.Errorf("%s: %d, want %d", name, got, c.want)
 		}
 	}

@@ -88,7 +88,7 @@ func (u *unit) status() Status {
 	}
 	s.LastExit, s.LastStart, s.Build = copyOf(u.lastExit), copyOf(u.times), copyOf(u.setup.build)
 	u.countReplicas(&s)
-	s.Due = dueOf(reading, s.InFlight)
+	s.Due = dueOf(reading, max(s.InFlight, u.busy))
 	s.InFlight += u.direct
 	s.Phase = u.phase(&s)
 	return s

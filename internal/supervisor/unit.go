@@ -45,8 +45,8 @@ type unit struct {
 
 	decision demand.Decision
 	decided  time.Time
-	enough   time.Time // when all wanted replicas were needed last
-	inFlight int
+	enough   time.Time     // when all wanted replicas were needed last
+	busy     int           // events in work, now or on average since the last look
 	service  time.Duration // last measured
 	direct   int           // direct calls that wait or run
 }
