@@ -307,10 +307,15 @@ func TestRemoveAndAddAgain(t *testing.T) {
 		t.Fatalf("old %+v, new %+v", old, young)
 	}
 	waittest.Eventually(t, func() error { // the socket goes after the sweep for left processes
-		if _, err := os.Stat(old.Address); !os.IsNotExist(err) {
-			return fmt.Errorf("the old replica is still there: %v", err)
+		_, err := os.Stat(old.Address)
+		switch {
+		case errors.Is(err, os.ErrNotExist):
+			return nil
+		case err == nil:
+			return errors.New("the old replica is still there")
+		default:
+			return err
 		}
-		return nil
 	})
 	if s := r.statusOf("a"); s.Restarts != 0 || s.Ready != 1 || s.Replicas[0].PID != young.PID {
 		t.Errorf("the new replica did not survive: %+v, last exit %+v", s, s.LastExit)
