@@ -15,9 +15,79 @@ import (
 // A bare frame is a length, the number of the call, and the bytes: the least that many calls on one connection need.
 const frameHeader = 8
 
-// loopFrames is the bare loop over bare frames: one goroutine writes and one reads, and both gather what they can. As over HTTP
-// the handler is given no more calls at once than its concurrency.
+// loopFrames is the bare loop over bare frames, in the shape of the others: a goroutine for each call that runs.
 func loopFrames() error {
+	p, err := newPuller()
+	if err != nil {
+		return err
+	}
+	conn, err := net.Dial("unix", os.Getenv("PELTON_SOCKET"))
+	if err != nil {
+		return err
+	}
+	calls := make(chan frameCall, concurrency)
+	var mu sync.Mutex
+	running := map[uint32]chan<- struct{}{}
+	errs := make(chan error, 3)
+	go func() { errs <- writeEach(conn, calls, &mu, running) }()
+	go func() { errs <- answerEach(conn, &mu, running) }()
+	go func() {
+		errs <- p.work(func() func(*nats.Msg) error {
+			answered := make(chan struct{}, 1)
+			return func(m *nats.Msg) error {
+				calls <- frameCall{m, answered}
+				<-answered
+				return nil
+			}
+		})
+	}()
+	return <-errs
+}
+
+// frameCall is a call and where its answer is told.
+type frameCall struct {
+	m        *nats.Msg
+	answered chan<- struct{}
+}
+
+func writeEach(conn net.Conn, calls <-chan frameCall, mu *sync.Mutex, running map[uint32]chan<- struct{}) error {
+	w, number := bufio.NewWriterSize(conn, 64<<10), uint32(0)
+	for c := range calls {
+		number++
+		mu.Lock()
+		running[number] = c.answered
+		mu.Unlock()
+		if err := writeFrame(w, number, c.m); err != nil {
+			return err
+		}
+		if len(calls) == 0 {
+			if err := w.Flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func answerEach(conn net.Conn, mu *sync.Mutex, running map[uint32]chan<- struct{}) error {
+	r := bufio.NewReaderSize(conn, 64<<10)
+	var head [frameHeader]byte
+	for {
+		if _, err := io.ReadFull(r, head[:]); err != nil {
+			return err
+		}
+		number := binary.LittleEndian.Uint32(head[4:])
+		mu.Lock()
+		answered := running[number]
+		delete(running, number)
+		mu.Unlock()
+		answered <- struct{}{}
+	}
+}
+
+// loopFramesLean is the leanest loop there can be: one goroutine writes and one reads for all calls, and both gather what they
+// can. Nothing in it could wait for a single call. The handler is given no more calls at once than its concurrency.
+func loopFramesLean() error {
 	p, err := newPuller()
 	if err != nil {
 		return err

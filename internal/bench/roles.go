@@ -28,7 +28,7 @@ func runRole(role string) {
 			return functions.Serve(func(context.Context, event.Event) (*event.Event, error) { return nil, nil })
 		},
 		"latency-http": noteHTTP, "latency-sdk": noteSDK, "latency-frames": noteFrames,
-		"loop-http": loopHTTP, "loop-raw": loopRaw, "loop-frames": loopFrames,
+		"loop-http": loopHTTP, "loop-raw": loopRaw, "loop-frames": loopFrames, "loop-frames-lean": loopFramesLean,
 	}
 	run, ok := roles[role]
 	if !ok {

@@ -18,17 +18,21 @@ type transport struct {
 	handler string // role of Pelton's handler
 	loop    string // role of the bare loop
 	bare    string // role of the bare loop's handler
+	lean    string // role of a loop that is leaner than the bare one; "" where there is none
 	spec    function.Handler
 }
 
 func transports() []transport {
 	return []transport{
-		{"http tcp", "handler-http", "loop-http", "handler-http", function.Handler{Protocol: function.ProtocolCloudEvents}},
+		{"http tcp", "handler-http", "loop-http", "handler-http", "", function.Handler{Protocol: function.ProtocolCloudEvents}},
 		{
-			"http unix", "handler-http", "loop-raw", "handler-http",
+			"http unix", "handler-http", "loop-raw", "handler-http", "",
 			function.Handler{Protocol: function.ProtocolCloudEvents, Listen: function.ListenUnix},
 		},
-		{"stream", "handler-sdk", "loop-frames", "handler-frames", function.Handler{Protocol: function.ProtocolStream}},
+		{
+			"stream", "handler-sdk", "loop-frames", "handler-frames", "loop-frames-lean",
+			function.Handler{Protocol: function.ProtocolStream},
+		},
 	}
 }
 
@@ -120,7 +124,7 @@ func (r *rig) place(t transport) (env []string, ready func() error, err error) {
 	}
 	ready = func() error {
 		return await(context.Background(), "handler at "+address, waitStart, func() (bool, error) {
-			if t.loop == "loop-frames" { // a connection would be taken for the loop
+			if t.bare == "handler-frames" { // a connection would be taken for the loop
 				return exec.Command("test", "-S", address).Run() == nil, nil
 			}
 			c, err := net.Dial(network, address)
