@@ -12,7 +12,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/pelton-dev/pelton/internal/deadletter"
-	"github.com/pelton-dev/pelton/internal/function"
 	"github.com/pelton-dev/pelton/internal/stream"
 )
 
@@ -104,17 +103,36 @@ func (c *client) unacknowledged(fn string) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	key := function.Key{Namespace: function.DefaultNamespace, Name: fn}
-	for name, streamName := range map[string]string{
-		stream.EventConsumer(key, "events."+fn): stream.EventsStream, "default_" + fn + "_work": stream.WorkStream,
-	} {
-		cons, err := c.js.Consumer(ctx, streamName, name)
-		if err != nil {
+	for _, streamName := range []string{stream.EventsStream, stream.WorkStream} {
+		if err := c.unacknowledgedOn(ctx, streamName, fn); err != nil {
 			return err
 		}
-		if info := cons.CachedInfo(); info.NumPending > 0 || info.NumAckPending > 0 {
+	}
+	return nil
+}
+
+// unacknowledgedOn looks at every consumer that a function has on a stream, and there is at least one.
+func (c *client) unacknowledgedOn(ctx context.Context, streamName, fn string) error {
+	s, err := c.js.Stream(ctx, streamName)
+	if err != nil {
+		return err
+	}
+	found := 0
+	list := s.ListConsumers(ctx)
+	for info := range list.Info() {
+		if !strings.HasPrefix(info.Name, "default_"+fn+"_") {
+			continue
+		}
+		found++
+		if info.NumPending > 0 || info.NumAckPending > 0 {
 			return fmt.Errorf("%s on %s: %d pending, %d unacknowledged", info.Name, streamName, info.NumPending, info.NumAckPending)
 		}
+	}
+	if err := list.Err(); err != nil {
+		return err
+	}
+	if found == 0 {
+		return fmt.Errorf("%s has no consumer on %s", fn, streamName)
 	}
 	return nil
 }
