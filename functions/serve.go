@@ -10,8 +10,8 @@ import (
 	"github.com/cloudevents/sdk-go/v2/event"
 )
 
-// Func handles one event. The context ends when nobody waits for the result any more: at the call's deadline, or before. Over
-// the protocol stream it names the deadline.
+// Func handles one event. The context ends when nobody waits for the result any more: at the call's deadline, or before.
+// Over the protocol stream it names the deadline.
 type Func func(ctx context.Context, e event.Event) (*event.Event, error)
 
 var errNoTransport = errors.New("this program is a Pelton function and was not told how to serve: run it with " +

@@ -10,8 +10,8 @@ import (
 )
 
 // releaseStartCode unmaps the pages of our own code that starting has touched: most of it never runs again. What does run is
-// mapped again by a soft fault, from the page cache. It lowers the resident size of an idle sidecar, of which a node has many.
-// Failing does no harm.
+// mapped again by a soft fault, from the page cache. It lowers the resident size of an idle sidecar, of which a node has
+// many. Failing does no harm.
 func releaseStartCode() {
 	self, err := os.Executable()
 	if err != nil {

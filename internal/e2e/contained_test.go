@@ -59,7 +59,8 @@ func (b *bad) awaitLetter(attempts int, parts ...string) {
 	})
 	l := b.client.deadLetters("bad")[0]
 	if l.Reason != deadletter.ReasonAttempts || l.Attempts != attempts {
-		b.t.Errorf("dead letter: reason %q after %d attempts, want %q after %d", l.Reason, l.Attempts, deadletter.ReasonAttempts, attempts)
+		b.t.Errorf("dead letter: reason %q after %d attempts, want %q after %d", l.Reason, l.Attempts,
+			deadletter.ReasonAttempts, attempts)
 	}
 	contains(b.t, "dead letter", l.Error, parts...)
 }

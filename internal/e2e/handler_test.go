@@ -95,7 +95,10 @@ func runOnce() int {
 		return report(err)
 	}
 	attempt, _ := strconv.Atoi(os.Getenv("PELTON_ATTEMPT"))
-	c := newCall(record{ID: os.Getenv("CE_ID"), Source: os.Getenv("CE_SOURCE"), Type: os.Getenv("CE_TYPE"), Attempt: attempt}, data)
+	c := newCall(record{
+		ID: os.Getenv("CE_ID"), Source: os.Getenv("CE_SOURCE"), Type: os.Getenv("CE_TYPE"),
+		Attempt: attempt,
+	}, data)
 	if status, _ := c.handle(); status != http.StatusOK {
 		return 75
 	}

@@ -101,14 +101,15 @@ func (m *machine) checkHandled(fn string, accepted []sent, concurrency int) {
 		m.t.Errorf("%s: lost %d of %d accepted events: %v", fn, len(lost), len(ids), lost[:min(len(lost), 20)])
 	}
 	bound := (kills + earlyKills) * 2 * concurrency // what was in the handlers, and what had been settled just before
-	m.t.Logf("%s: %d events, %d handled twice (bound %d), by %d processes", fn, len(ids), duplicates, bound, len(l.of(recordStart)))
+	m.t.Logf("%s: %d events, %d handled twice (bound %d), by %d processes", fn, len(ids), duplicates, bound,
+		len(l.of(recordStart)))
 	if duplicates > bound {
 		m.t.Errorf("%s: %d events handled twice, at most %d may be", fn, duplicates, bound)
 	}
 }
 
-// checkLeftovers looks at what is in the work stream though its consumer is done with it. The server may forget in a kill that
-// it had removed an acknowledged message. Such a message is never delivered again: it must have been handled.
+// checkLeftovers looks at what is in the work stream though its consumer is done with it. The server may forget in a kill
+// that it had removed an acknowledged message. Such a message is never delivered again: it must have been handled.
 func (m *machine) checkLeftovers(fn string, left []leftover) {
 	m.t.Helper()
 	handled := m.ledger(fn).of(recordEnd).ids()

@@ -27,7 +27,10 @@ type machine struct {
 func newMachine(t *testing.T) *machine {
 	t.Helper()
 	base := t.TempDir()
-	m := &machine{t: t, manifests: filepath.Join(base, "functions"), state: filepath.Join(base, "state"), ledgers: filepath.Join(base, "ledgers")}
+	m := &machine{
+		t: t, manifests: filepath.Join(base, "functions"), state: filepath.Join(base, "state"),
+		ledgers: filepath.Join(base, "ledgers"),
+	}
 	for _, dir := range []string{m.manifests, m.ledgers} {
 		if err := os.Mkdir(dir, 0o700); err != nil {
 			t.Fatal(err)
@@ -57,7 +60,8 @@ func (m *machine) function(name, mode string, change ...func(*function.Spec)) {
 	}
 	s.Timeout = function.Duration(time.Minute)
 	s.Retry = function.Retry{
-		MaxAttempts: 100, MinBackoff: function.Duration(100 * time.Millisecond), MaxBackoff: function.Duration(500 * time.Millisecond),
+		MaxAttempts: 100, MinBackoff: function.Duration(100 * time.Millisecond),
+		MaxBackoff: function.Duration(500 * time.Millisecond),
 	}
 	s.Scale = function.Scale{MaxReplicas: 1, Cooldown: function.Duration(500 * time.Millisecond)}
 	for _, c := range change {
@@ -239,7 +243,8 @@ func processesWith(variable string) []string {
 			continue
 		}
 		command, _ := os.ReadFile(filepath.Join(filepath.Dir(file), "cmdline"))
-		found = append(found, fmt.Sprintf("%s (%s)", filepath.Base(filepath.Dir(file)), strings.ReplaceAll(string(command), "\x00", " ")))
+		found = append(found, fmt.Sprintf("%s (%s)", filepath.Base(filepath.Dir(file)),
+			strings.ReplaceAll(string(command), "\x00", " ")))
 	}
 	return found
 }

@@ -61,14 +61,23 @@ func ce(change ...string) nats.Header {
 var messages = []message{
 	{name: "N01 plain text", data: "hello there", with: "hello there"},
 	{name: "N02 JSON that is no CloudEvent", data: `{"a":[1,2`, with: `{"a":[1,2`},
-	{name: "N03 structured, broken JSON", header: nats.Header{"Content-Type": {"application/cloudevents+json"}}, data: `{"id":`, dead: "JSON"},
+	{
+		name: "N03 structured, broken JSON", header: nats.Header{"Content-Type": {"application/cloudevents+json"}},
+		data: `{"id":`, dead: "JSON",
+	},
 	{
 		name: "N03 structured, no source", header: nats.Header{"content-type": {"application/cloudevents+json; charset=utf-8"}},
 		data: `{"specversion":"1.0","id":"1","type":"t"}`, dead: "source",
 	},
-	{name: "N03 structured, batch", header: nats.Header{"Content-Type": {"application/cloudevents-batch+json"}}, data: `[]`, dead: "content-type"},
+	{
+		name: "N03 structured, batch", header: nats.Header{"Content-Type": {"application/cloudevents-batch+json"}},
+		data: `[]`, dead: "content-type",
+	},
 	{name: "N04 Ce-Id", header: ce("ce-id", "", "Ce-Id", "n04-a"), data: "x", with: "n04-a"},
-	{name: "N04 CE-ID", header: ce("ce-id", "", "CE-ID", "n04-b", "ce-type", "", "cE-tYPE", "e2e.test"), data: "x", with: "n04-b"},
+	{
+		name: "N04 CE-ID", header: ce("ce-id", "", "CE-ID", "n04-b", "ce-type", "", "cE-tYPE", "e2e.test"), data: "x",
+		with: "n04-b",
+	},
 	{name: "N05 no type", header: ce("ce-type", ""), data: "x", dead: "type"},
 	{name: "N05 no id", header: ce("ce-id", ""), data: "x", dead: "id"},
 	{name: "N05 no specversion", header: ce("ce-specversion", ""), data: "x", dead: "specversion"},
@@ -76,11 +85,18 @@ var messages = []message{
 	{name: "N05 time", header: ce("ce-time", "yesterday"), data: "x", dead: "time"},
 	{name: "N05 percent", header: ce("ce-subject", "100%"), data: "x", dead: "subject"},
 	{name: "N05 extension name", header: ce("ce-bad_name", "x"), data: "x", dead: "bad_name"},
-	{name: "N05 id twice", header: nats.Header{"ce-specversion": {"1.0"}, "ce-id": {"a", "b"}, "ce-source": {"//e2e"}, "ce-type": {"t"}}, data: "x", dead: "id"},
+	{
+		name:   "N05 id twice",
+		header: nats.Header{"ce-specversion": {"1.0"}, "ce-id": {"a", "b"}, "ce-source": {"//e2e"}, "ce-type": {"t"}},
+		data:   "x", dead: "id",
+	},
 	{name: "N06 nothing at all", data: "", with: "EVENTS-"},
 	{name: "N07 1 MiB", data: strings.Repeat("m", 1<<20), with: "mmmm"},
 	{name: "N08 60 KiB of headers", header: ce("ce-id", "n08", "X-Long", strings.Repeat("h", 60<<10)), data: "x", with: "n08"},
-	{name: "N08 60 KiB of broken headers", header: ce("ce-id", "", "X-Long", strings.Repeat("h", 60<<10)), data: "x", dead: "id"},
+	{
+		name: "N08 60 KiB of broken headers", header: ce("ce-id", "", "X-Long", strings.Repeat("h", 60<<10)), data: "x",
+		dead: "id",
+	},
 	{name: "N12 reply subject", data: "reply", with: "reply"},
 }
 
@@ -98,7 +114,8 @@ func TestForeignMessages(t *testing.T) {
 		if strings.Contains(msg.name, "reply") {
 			reply = c.nc.NewInbox()
 		}
-		if err := c.nc.PublishMsg(&nats.Msg{Subject: "events.raw", Reply: reply, Header: msg.header, Data: []byte(msg.data)}); err != nil {
+		m := &nats.Msg{Subject: "events.raw", Reply: reply, Header: msg.header, Data: []byte(msg.data)}
+		if err := c.nc.PublishMsg(m); err != nil {
 			t.Fatalf("%s: %v", msg.name, err)
 		}
 		if msg.dead == "" {

@@ -27,7 +27,8 @@ func TestStreamsAreTidy(t *testing.T) {
 	m.awaitEnds("two", 1)
 	one, two := function.Key{Namespace: "default", Name: "one"}, function.Key{Namespace: "default", Name: "two"}
 	events := []string{
-		stream.EventConsumer(one, "events.one"), stream.EventConsumer(one, "events.other"), stream.EventConsumer(two, "events.two"),
+		stream.EventConsumer(one, "events.one"), stream.EventConsumer(one, "events.other"),
+		stream.EventConsumer(two, "events.two"),
 	}
 	slices.Sort(events)
 	want := map[string][]string{
@@ -41,8 +42,8 @@ func TestStreamsAreTidy(t *testing.T) {
 	u.client().awaitStreams(want)
 }
 
-// awaitStreams waits until the server has those streams with those consumers, and nothing else. The start's own check of what
-// the server can do needs a stream for a moment.
+// awaitStreams waits until the server has those streams with those consumers, and nothing else. The start's own check of
+// what the server can do needs a stream for a moment.
 func (c *client) awaitStreams(want map[string][]string) {
 	c.t.Helper()
 	await(c.t, "the streams are tidy", func() error {

@@ -8,9 +8,9 @@ import (
 	"go.uber.org/zap"
 )
 
-// maxHandBacks is how often a message goes back by a nak. The server counts a nak like a death of the one who held the message,
-// and too many deaths make a crash loop; so a message that has come back that often is parked at the same attempt instead,
-// and its count begins anew. One that kills whoever touches it never gets here.
+// maxHandBacks is how often a message goes back by a nak. The server counts a nak like a death of the one who held the
+// message, and too many deaths make a crash loop; so a message that has come back that often is parked at the same attempt
+// instead, and its count begins anew. One that kills whoever touches it never gets here.
 const maxHandBacks = 8
 
 // tooLargeDelay is how long an event rests of which no outcome can be stored.

@@ -35,7 +35,8 @@ func NewMetrics(r prometheus.Registerer) (*Metrics, error) {
 			Name: "pelton_filter_errors_total", Help: "Events for which a filter could not be evaluated; they count as no match.",
 		}, labels),
 		wait: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "pelton_wait_seconds", Help: "Time from an event being stored or due until its handler was called.", Buckets: buckets,
+			Name: "pelton_wait_seconds", Help: "Time from an event being stored or due until its handler was called.",
+			Buckets: buckets,
 		}, labels),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "pelton_handler_seconds", Help: "Time inside the handler.", Buckets: buckets,

@@ -53,7 +53,10 @@ func TestDecideIsTheSettlementTable(t *testing.T) {
 		},
 		"timeout": {
 			err: fail("timeout"), attempt: 2,
-			want: settlement{action: park, reason: "timeout", text: "no answer within 2s (spec.timeout)", delay: 2500 * time.Millisecond},
+			want: settlement{
+				action: park, reason: "timeout", text: "no answer within 2s (spec.timeout)",
+				delay: 2500 * time.Millisecond,
+			},
 		},
 		"crash": {
 			err: fail("crash"), attempt: 1,

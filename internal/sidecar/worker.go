@@ -142,7 +142,8 @@ func (s *Sidecar) invoke(p *phases, sl *slot, now time.Time) settlement {
 func (s *Sidecar) settle(ctx context.Context, d *delivery, st *settlement, run *ledger.Run) {
 	err := s.store(ctx, d, st, run)
 	if isTooLarge(err) {
-		s.log.Error("outcome is too large to be recorded anywhere, the event is kept in place", zap.String("event_id", d.event.ID), zap.Error(err))
+		s.log.Error("outcome is too large to be recorded anywhere, the event is kept in place",
+			zap.String("event_id", d.event.ID), zap.Error(err))
 		s.giveBack(d.msg, tooLargeDelay)
 		return
 	}

@@ -69,15 +69,17 @@ func workSubjects(key function.Key) string {
 
 // EnsureFunction brings the consumers and schedules of a function to what its manifest asks for and returns the consumers.
 // A new event consumer begins with what is published from now on; one that takes the place of another, because the subjects
-// of its trigger have changed, begins with what the other had not finished. Consumers of triggers that the manifest no longer
-// has are deleted; what they had not delivered stays in the stream.
+// of its trigger have changed, begins with what the other had not finished. Consumers of triggers that the manifest no
+// longer has are deleted; what they had not delivered stays in the stream.
 func EnsureFunction(ctx context.Context, js jetstream.JetStream, fn *function.Function) ([]Consumer, error) {
 	return EnsureFunctionSince(ctx, js, fn, time.Time{})
 }
 
-// EnsureFunctionSince is EnsureFunction for a function whose consumers may have been lost: those that must be made anew begin
-// with what was stored at since. A zero time is now.
-func EnsureFunctionSince(ctx context.Context, js jetstream.JetStream, fn *function.Function, since time.Time) ([]Consumer, error) {
+// EnsureFunctionSince is EnsureFunction for a function whose consumers may have been lost: those that must be made anew
+// begin with what was stored at since. A zero time is now.
+func EnsureFunctionSince(ctx context.Context, js jetstream.JetStream, fn *function.Function,
+	since time.Time,
+) ([]Consumer, error) {
 	consumers := ConsumersOf(fn)
 	stale, err := staleConsumers(ctx, js, fn.Key(), consumers)
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 // that was delivered. Beyond it the messages come back by themselves, after AckWait.
 const maxReclaim = 100_000
 
-// Reclaim makes messages that were delivered and never settled deliverable again at once, and returns how many those are. They
-// would rest until AckWait is over, even if they were handed back: the server forgets that when it stops.
+// Reclaim makes messages that were delivered and never settled deliverable again at once, and returns how many those are.
+// They would rest until AckWait is over, even if they were handed back: the server forgets that when it stops.
 //
 // It is for a host that has just started its own server: nobody holds these messages any more. Where anybody may, a message
 // would be handled twice.

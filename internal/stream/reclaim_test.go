@@ -13,8 +13,8 @@ import (
 	"github.com/pelton-dev/pelton/internal/waittest"
 )
 
-// TestReclaim restarts the server with messages delivered, handed back and acknowledged. What was not acknowledged can be had
-// again long before AckWait is over, and nothing else.
+// TestReclaim restarts the server with messages delivered, handed back and acknowledged. What was not acknowledged can be
+// had again long before AckWait is over, and nothing else.
 func TestReclaim(t *testing.T) {
 	t.Parallel()
 	srv := natstest.Start(t)
@@ -22,7 +22,10 @@ func TestReclaim(t *testing.T) {
 	if _, err := stream.Ensure(t.Context(), js, stream.Config{}); err != nil {
 		t.Fatal(err)
 	}
-	cfg := jetstream.ConsumerConfig{Durable: "c", AckPolicy: jetstream.AckExplicitPolicy, AckWait: time.Hour, FilterSubject: "events.mine"}
+	cfg := jetstream.ConsumerConfig{
+		Durable: "c", AckPolicy: jetstream.AckExplicitPolicy, AckWait: time.Hour,
+		FilterSubject: "events.mine",
+	}
 	cons, err := js.CreateConsumer(t.Context(), stream.EventsStream, cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -50,7 +53,11 @@ func TestReclaim(t *testing.T) {
 		}
 	}
 	srv.Restart(t)
-	consumers := []stream.Consumer{{Stream: stream.EventsStream, Name: "c"}, {Stream: stream.EventsStream, Name: "none"}, {Stream: "NONE", Name: "c"}}
+	consumers := []stream.Consumer{
+		{Stream: stream.EventsStream, Name: "c"},
+		{Stream: stream.EventsStream, Name: "none"},
+		{Stream: "NONE", Name: "c"},
+	}
 	waittest.Eventually(t, func() error {
 		n, err := stream.Reclaim(t.Context(), js, consumers)
 		if err == nil && n != 3 {

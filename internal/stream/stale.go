@@ -56,7 +56,9 @@ func filtersOf(cfg jetstream.ConsumerConfig) []string {
 }
 
 // staleConsumers finds the event consumers of a function that its manifest no longer asks for, on the streams it still uses.
-func staleConsumers(ctx context.Context, js jetstream.JetStream, key function.Key, keep []Consumer) ([]*jetstream.ConsumerInfo, error) {
+func staleConsumers(ctx context.Context, js jetstream.JetStream, key function.Key,
+	keep []Consumer,
+) ([]*jetstream.ConsumerInfo, error) {
 	prefix := consumerName(key, eventPrefix)
 	var stale []*jetstream.ConsumerInfo
 	for _, name := range streamsOf(keep) {

@@ -16,8 +16,8 @@
 //
 // What was last set up well keeps serving while a change is set up, and for good if the change cannot be.
 //
-// Consumers that somebody deletes, alone or with their stream, are made again, and begin where all were seen last. What serves
-// goes on serving meanwhile.
+// Consumers that somebody deletes, alone or with their stream, are made again, and begin where all were seen last. What
+// serves goes on serving meanwhile.
 //
 // A replica:
 //
@@ -27,13 +27,14 @@
 //	     +---------------------------------------+----------------------> [over] <--- calls done, process stopped +
 //
 // A replica whose process ends is over: its sidecar settles what it holds and a new replica takes its place. The sidecar
-// pulls nothing before the handler accepts calls, so a handler that never gets ready costs no event an attempt. A handler that
-// lives but stops listening for long is replaced too, and drains.
+// pulls nothing before the handler accepts calls, so a handler that never gets ready costs no event an attempt. A handler
+// that lives but stops listening for long is replaced too, and drains.
 //
 // Delivery guarantee: the supervisor adds nothing to and takes nothing from the sidecar's. It stops a process only after its
 // sidecar has settled or handed back everything, or when the shutdown's time is over; then the calls are cut and handed
 // back.
 //
-// Run ends on its context: all replicas drain side by side, at most for DrainTimeout, then calls are cut, records that cannot
-// be written are given up, every process is stopped, and every goroutine awaited. No process, socket or watch is left.
+// Run ends on its context: all replicas drain side by side, at most for DrainTimeout, then calls are cut, records that
+// cannot be written are given up, every process is stopped, and every goroutine awaited. No process, socket or watch is
+// left.
 package supervisor

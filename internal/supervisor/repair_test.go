@@ -10,8 +10,8 @@ import (
 	"github.com/pelton-dev/pelton/internal/waittest"
 )
 
-// TestLostConsumerComesBack deletes a function's consumer: at zero, and while a replica waits. What is published before it is
-// made again is not skipped.
+// TestLostConsumerComesBack deletes a function's consumer: at zero, and while a replica waits. What is published before it
+// is made again is not skipped.
 func TestLostConsumerComesBack(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*function.Spec){"zero": func(*function.Spec) {}, "warm": always} {

@@ -187,8 +187,8 @@ func (r *replica) lateError() error {
 	return fmt.Errorf("handler did not %s within %v", what, r.unit.sup.cfg.StartTimeout)
 }
 
-// finish ends the replica. A handler that lives is stopped after its calls, also one that only stopped listening; one that is
-// gone lets its calls fail at once.
+// finish ends the replica. A handler that lives is stopped after its calls, also one that only stopped listening; one that
+// is gone lets its calls fail at once.
 func (r *replica) finish(d *delivery, cause error) {
 	gone := false
 	select {

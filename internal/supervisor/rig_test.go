@@ -144,8 +144,8 @@ func (r *rig) publish(name, body string) {
 	}
 }
 
-// awaitPulls waits until a consumer of a function has pull requests: those of workers, and the probe. One that comes in while
-// the consumer is deleted is not answered.
+// awaitPulls waits until a consumer of a function has pull requests: those of workers, and the probe. One that comes in
+// while the consumer is deleted is not answered.
 func (r *rig) awaitPulls(c stream.Consumer, n int) {
 	r.t.Helper()
 	waittest.Eventually(r.t, func() error {

@@ -2,7 +2,6 @@ package supervisor
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -249,7 +248,8 @@ func TestShutdownCutsCalls(t *testing.T) {
 	}
 }
 
-// TestShutdownWhileRecordsCannotBeWritten stops while a dead letter finds no stream. The function's timeout does not hold it up.
+// TestShutdownWhileRecordsCannotBeWritten stops while a dead letter finds no stream. The function's timeout does not hold it
+// up.
 func TestShutdownWhileRecordsCannotBeWritten(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *Config) { c.DrainTimeout = time.Second }, makeFunction(t, "a", "serve", func(s *function.Spec) {

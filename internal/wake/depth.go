@@ -95,7 +95,8 @@ func (w *Watcher) apply(f *watched, depths []depth) (again bool) {
 		return false // replaced or forgotten meanwhile
 	}
 	r := w.fold(f, depths)
-	changed := r.Due != f.reading.Due || r.InFlight != f.reading.InFlight || r.Known != f.reading.Known || r.Again != f.reading.Again ||
+	changed := r.Due != f.reading.Due || r.InFlight != f.reading.InFlight || r.Known != f.reading.Known ||
+		r.Again != f.reading.Again ||
 		(r.Err == nil) != (f.reading.Err == nil)
 	f.reading = r
 	f.loud = r.Due > 0 || r.Again || r.Err != nil && !errors.Is(r.Err, ErrNoConsumer)

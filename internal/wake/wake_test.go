@@ -173,7 +173,8 @@ func TestMissingConsumerIsToldAndHidesNothing(t *testing.T) {
 	if err := f.take(t, 0).DoubleAck(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	f.awaitReading(t, "nothing due", func(r wake.Reading) bool { return r.Due == 0 && r.Known && errors.Is(r.Err, wake.ErrNoConsumer) })
+	f.awaitReading(t, "nothing due",
+		func(r wake.Reading) bool { return r.Due == 0 && r.Known && errors.Is(r.Err, wake.ErrNoConsumer) })
 	f.publish(t, "events.hello")
 	f.awaitReading(t, "one due again", func(r wake.Reading) bool { return r.Due == 1 })
 }
