@@ -80,6 +80,9 @@ func EnsureFunction(ctx context.Context, js jetstream.JetStream, fn *function.Fu
 func EnsureFunctionSince(ctx context.Context, js jetstream.JetStream, fn *function.Function,
 	since time.Time,
 ) ([]Consumer, error) {
+	if err := checkReply(ctx, js, fn); err != nil {
+		return nil, err
+	}
 	consumers := ConsumersOf(fn)
 	stale, err := staleConsumers(ctx, js, fn.Key(), consumers)
 	if err != nil {
@@ -93,10 +96,7 @@ func EnsureFunctionSince(ctx context.Context, js jetstream.JetStream, fn *functi
 	if err := deleteConsumers(ctx, js, stale); err != nil {
 		return nil, err
 	}
-	if err := ensureSchedules(ctx, js, fn); err != nil {
-		return nil, err
-	}
-	return consumers, checkReply(ctx, js, fn)
+	return consumers, ensureSchedules(ctx, js, fn)
 }
 
 // checkReply makes sure that replies can be stored: an outcome whose reply no stream takes would never be acknowledged.

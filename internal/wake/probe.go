@@ -120,8 +120,10 @@ func (w *Watcher) answer(m *nats.Msg) {
 	switch status, description := m.Header.Get("Status"), m.Header.Get("Description"); {
 	case status == "409" && strings.HasPrefix(description, firedDescription):
 		notify = w.fire(p)
-	case status == "408":
-		p.of.reading.Err = nil
+	case status == "408": // nothing came while it was parked
+		if !errors.Is(p.of.reading.Err, ErrNoConsumer) {
+			p.of.reading.Err, p.of.reading.At = nil, time.Now()
+		}
 		w.park(p)
 	case status == "503" || description == "Consumer Deleted":
 		p.of.reading.Err = fmt.Errorf("%w: %s on stream %s", ErrNoConsumer, p.consumer.Name, p.consumer.Stream)
