@@ -7,11 +7,8 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
-	"github.com/pelton-dev/pelton/internal/event"
 	"github.com/pelton-dev/pelton/internal/function"
 	"github.com/pelton-dev/pelton/internal/ledger"
 	"github.com/pelton-dev/pelton/internal/stream"
@@ -86,7 +83,7 @@ func (a *app) send(ctx context.Context, name string, o sendOptions) error {
 		}
 		defer w.stop()
 	}
-	result, err := publish(ctx, t.js, subject, e)
+	result, err := publish(ctx, t, subject, e)
 	if err != nil {
 		return err
 	}
@@ -95,25 +92,6 @@ func (a *app) send(ctx context.Context, name string, o sendOptions) error {
 	}
 	a.sayNobody(functions, nearest(subs, subject), subject)
 	return a.finishSend(ctx, result, w, o.timeout)
-}
-
-// publish stores the event. Its message id comes from source and id: the same event again is stored once.
-func publish(ctx context.Context, js jetstream.JetStream, subject string, e *event.Event) (*sent, error) {
-	header, data := event.Encode(e)
-	msg := &nats.Msg{Subject: subject, Header: header, Data: data}
-	ack, err := js.PublishMsg(ctx, msg, jetstream.WithMsgID(event.MessageID(e.Source, e.ID)))
-	if errors.Is(err, nats.ErrMaxPayload) {
-		return nil, &Error{
-			Exit: ExitInvalid, Message: "the event is too large for the server", Cause: err,
-			Hint: "keep large data elsewhere and send a reference to it",
-		}
-	}
-	if err != nil {
-		return nil, explain("cannot publish to "+subject, err)
-	}
-	return &sent{
-		ID: e.ID, Subject: subject, Stream: ack.Stream, Sequence: ack.Sequence, Duplicate: ack.Duplicate, Functions: []string{},
-	}, nil
 }
 
 func (a *app) sayNobody(functions []function.Key, near, subject string) {
