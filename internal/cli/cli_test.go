@@ -119,6 +119,7 @@ func TestClassify(t *testing.T) {
 		"with a code":           {t.Context(), failed{&Error{Exit: ExitNotFound}}, ExitNotFound},
 		"interrupted":           {stopped(syscall.SIGINT), failed{context.Canceled}, ExitInterrupted},
 		"terminated":            {stopped(syscall.SIGTERM), failed{context.Canceled}, ExitTerminated},
+		"the terminal is gone":  {stopped(syscall.SIGHUP), failed{context.Canceled}, ExitTerminated},
 		"failed while stopping": {stopped(syscall.SIGTERM), failed{errors.New("disk")}, ExitFailed},
 	} {
 		if got := classify(c.ctx, c.err).Exit; got != c.want {

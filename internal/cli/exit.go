@@ -24,7 +24,7 @@ const (
 	ExitHandler     = 8   // the handler did not do the event: invoke, send --wait
 	ExitPartly      = 9   // some of many failed
 	ExitInterrupted = 130 // SIGINT
-	ExitTerminated  = 143 // SIGTERM
+	ExitTerminated  = 143 // SIGTERM, SIGHUP
 )
 
 // exitHelp is shown in the help of the root command.
@@ -66,6 +66,14 @@ type SignalError struct{ Signal os.Signal }
 // Error names the signal.
 func (e *SignalError) Error() string { return "stopped by " + e.Signal.String() }
 
+// exit is the exit code of a command that the signal has ended. A closed terminal is a request to end like any other.
+func (e *SignalError) exit() int {
+	if e.Signal == syscall.SIGINT {
+		return ExitInterrupted
+	}
+	return ExitTerminated
+}
+
 // codeNames are the codes of errors under -o json.
 var codeNames = map[int]string{
 	ExitFailed: "failed", ExitUsage: "usage", ExitNotFound: "not-found", ExitConflict: "conflict",
@@ -77,11 +85,7 @@ var codeNames = map[int]string{
 func classify(ctx context.Context, err error) *Error {
 	var sig *SignalError
 	if errors.As(context.Cause(ctx), &sig) && errors.Is(err, context.Canceled) {
-		exit := ExitInterrupted
-		if sig.Signal == syscall.SIGTERM {
-			exit = ExitTerminated
-		}
-		return &Error{Exit: exit, Message: sig.Error()}
+		return &Error{Exit: sig.exit(), Message: sig.Error()}
 	}
 	var e *Error
 	if errors.As(err, &e) {

@@ -25,11 +25,14 @@ func Main() int {
 // terminal has sent us as well.
 const doubled = 250 * time.Millisecond
 
-// signalContext ends with the first SIGINT or SIGTERM. A second one ends the process at once.
+// signalContext ends with the first SIGINT, SIGTERM or SIGHUP. A second one ends the process at once.
 func signalContext() context.Context {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // it is under nohup
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	go func() {
 		cancel(&SignalError{<-signals})
 		first := time.Now()
@@ -37,10 +40,7 @@ func signalContext() context.Context {
 			if time.Since(first) < doubled {
 				continue
 			}
-			if sig == syscall.SIGTERM {
-				os.Exit(ExitTerminated)
-			}
-			os.Exit(ExitInterrupted)
+			os.Exit((&SignalError{sig}).exit())
 		}
 	}()
 	return ctx

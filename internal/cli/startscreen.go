@@ -31,9 +31,9 @@ type readyFunction struct {
 // view is how this run shows what happens.
 func (u *upRun) view() view {
 	if u.app.json() {
-		return jsonView{u.app.stdout}
+		return jsonView{u.out}
 	}
-	v := newTextView(u.app.stdout, u.app.painter(u.app.stdout))
+	v := newTextView(u.out, u.app.painter(u.app.stdout))
 	for _, fn := range u.functions {
 		v.runs.name = max(v.runs.name, len(fn.Key().String())) // aligned from the first line
 	}
@@ -50,7 +50,7 @@ func (u *upRun) startScreen() {
 		r.Functions = append(r.Functions, readyFunction{fn.Key().String(), triggersText(fn), scaleText(fn), u.problemOf(fn)})
 	}
 	if u.app.json() {
-		jsonView{u.app.stdout}.line("up.ready", time.Now(), r)
+		jsonView{u.out}.line("up.ready", time.Now(), r)
 		return
 	}
 	u.printScreen(r)
@@ -76,7 +76,7 @@ func (u *upRun) problemOf(fn *function.Function) string {
 }
 
 func (u *upRun) printScreen(r ready) {
-	w, p := u.app.stdout, u.app.painter(u.app.stdout)
+	w, p := u.out, u.app.painter(u.app.stdout)
 	fmt.Fprintf(w, "%s %s   %s\n\n", p.bold("pelton"), r.Version, plural(len(r.Functions), "function"))
 	_ = writeTable(w, u.addresses(r))
 	fmt.Fprintln(w)
@@ -114,11 +114,11 @@ func (u *upRun) addresses(r ready) [][]string {
 func (u *upRun) farewell() {
 	took := time.Since(u.started)
 	if u.app.json() {
-		jsonView{u.app.stdout}.line("up.stopped", time.Now(), struct {
+		jsonView{u.out}.line("up.stopped", time.Now(), struct {
 			Outcomes map[string]int `json:"outcomes"`
 			Uptime   time.Duration  `json:"uptimeNs"`
 		}{u.console.totals, took})
 		return
 	}
-	fmt.Fprintf(u.app.stdout, "\nstopped after %s: %s\n", short(took), upTotals(u.console))
+	fmt.Fprintf(u.out, "\nstopped after %s: %s\n", short(took), upTotals(u.console))
 }

@@ -24,6 +24,7 @@ import (
 // supervisor drains, then run records are flushed, connections closed, and the NATS server goes last.
 type upRun struct {
 	app     *app
+	out     *upOutput
 	opts    upOptions
 	log     *zap.Logger
 	started time.Time
@@ -65,6 +66,9 @@ func (a *app) up(ctx context.Context, o upOptions) error {
 		return err
 	}
 	defer u.close()
+	var stopOutput func()
+	u.out, stopOutput = newUpOutput(a.stdout)
+	u.later(stopOutput)
 	for _, step := range []func(context.Context) error{
 		u.takeState, u.takePorts, u.takeRuntime, u.startNATS, u.ensureStreams, u.build,
 	} {
@@ -197,7 +201,9 @@ func (u *upRun) store() (dir string, limit int64, err error) {
 
 // run starts everything, says so, and waits for the end.
 func (u *upRun) run(ctx context.Context) error {
-	err := lifecycle.Run(ctx, u.ending, append(u.actors, lifecycle.Actor{Name: "start", Run: u.announce})...)
+	u.actors = append(u.actors, lifecycle.Actor{Name: "output", Run: u.out.run},
+		lifecycle.Actor{Name: "start", Run: u.announce})
+	err := lifecycle.Run(ctx, u.ending, u.actors...)
 	if u.showing != nil {
 		u.showing.stop()
 		u.farewell()
