@@ -40,7 +40,7 @@ func (a *app) upCommand() *cobra.Command {
 			"  # With a NATS server that runs already\n  pelton up --nats nats://127.0.0.1:4222 functions/\n\n" +
 			"  # For a program: one JSON object per line\n  pelton up -o json functions/",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.paths, o.natsURL, o.stateDir = args, a.natsURL, a.stateDir
+			o.paths, o.natsURL, o.stateDir = pathsOr(args), a.natsURL, a.stateDir
 			return a.up(cmd.Context(), o)
 		},
 	}
@@ -69,9 +69,6 @@ func (o *upOptions) check() error {
 	}
 	if o.grace <= 0 {
 		return usage("--grace 20s", "--grace must be positive")
-	}
-	if len(o.paths) == 0 {
-		o.paths = []string{"."}
 	}
 	o.stateDir = cmp.Or(o.stateDir, defaultStateDir)
 	return nil

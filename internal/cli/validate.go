@@ -11,15 +11,22 @@ import (
 
 func (a *app) validateCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "validate PATH...",
+		Use:   "validate [PATH...]",
 		Short: "Check manifests and list every problem",
-		Long: "Check Function manifests, files or folders, and list every problem of every file with its line. Exit 7 if there\n" +
-			"is one.",
+		Long: "Check Function manifests, files or folders (default: this folder), and list every problem of every file with its\n" +
+			"line. Exit 7 if there is one.",
 		Example: "  # A folder with everything below it\n  pelton validate functions/examples\n\n" +
 			"  # For a program: problems as JSON on stdout\n  pelton validate function.yaml -o json",
-		Args: cobra.MinimumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error { return a.validate(args) },
+		RunE: func(_ *cobra.Command, args []string) error { return a.validate(pathsOr(args)) },
 	}
+}
+
+// pathsOr is what was named, or this folder.
+func pathsOr(args []string) []string {
+	if len(args) == 0 {
+		return []string{"."}
+	}
+	return args
 }
 
 // validation is the result of validate under -o json.
