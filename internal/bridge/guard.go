@@ -45,12 +45,12 @@ func (g *guard) admit(r *http.Request) *problem {
 		return kindVersion.refuse("Use HTTP/1.1.") // net/http hands on the preface of HTTP/2
 	}
 	if !g.anyHost && !g.hosts[hostName(r.Host)] {
-		return kindMisdirected.refuse("This server answers to localhost and to the host names it was configured with. " +
-			"Call it by one of them, or add this name to its hosts.")
+		return kindMisdirected.refuse("Web pages could point a name of their own at this address, so the Host header must name " +
+			"it by a name that it knows: localhost or 127.0.0.1 for one on this machine.")
 	}
 	if err := g.origins.Check(r); err != nil {
 		return kindCrossOrigin.refuse("A page of another site must not send events from a user's browser. " +
-			"Add its origin to the trusted origins if it may.").because(err)
+			"Send them from a page of this same origin, or from a program that sends no Origin header.").because(err)
 	}
 	if n := countFields(r.Header); n > maxHeaderFields {
 		return kindTooManyFields.refuse("The request has %d header fields: at most %d are allowed.", n, maxHeaderFields)

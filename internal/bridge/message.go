@@ -31,7 +31,7 @@ func (s *Server) message(t target, e *event.Event) (*nats.Msg, *problem) {
 	subject := t.subject
 	if subject == "" {
 		ok := false
-		if subject, ok = subjectOf(e.Type); !ok {
+		if subject, ok = subjectOfType(e.Type); !ok {
 			return nil, kindTypeNotSubject.refuse("%s publishes an event under its type, and this one is not %s. "+
 				"Post it to %s/SUBJECT.", eventsPath, subjectRule, eventsPath)
 		}

@@ -27,6 +27,12 @@ func subjectOf(name string) (string, bool) {
 	return subjectPrefix + name, true
 }
 
+// subjectOfType makes the subject of an event's type. A type that is a subject already stays what it is: that of an event
+// which was published to NATS as a plain message is one.
+func subjectOfType(kind string) (string, bool) {
+	return subjectOf(strings.TrimPrefix(kind, subjectPrefix))
+}
+
 func validToken(s string) bool {
 	for i := range len(s) {
 		c := s[i]

@@ -30,3 +30,15 @@ func FuzzSubjectOfPath(f *testing.F) {
 		}
 	})
 }
+
+func TestSubjectOfType(t *testing.T) {
+	t.Parallel()
+	for kind, want := range map[string]string{
+		"ex": "events.ex", "events.ex": "events.ex", "com.example.order": "events.com.example.order", "events": "events.events",
+		"events.": "", "": "", "a..b": "", "events.*": "",
+	} {
+		if got, ok := subjectOfType(kind); got != want || ok != (want != "") {
+			t.Errorf("type %q becomes %q (%t), want %q", kind, got, ok, want)
+		}
+	}
+}
