@@ -41,6 +41,9 @@ func (a *app) upCommand() *cobra.Command {
 			"  # For a program: one JSON object per line\n  pelton up -o json functions/",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.paths, o.natsURL, o.stateDir = pathsOr(args), a.natsURL, a.stateDir
+			if err := excludes(cmd, "nats", "nats-port", "ephemeral"); err != nil {
+				return err
+			}
 			return a.up(cmd.Context(), o)
 		},
 	}
@@ -54,6 +57,19 @@ func (a *app) upCommand() *cobra.Command {
 	flags.StringVar(&o.logLevel, "log-level", "warn", "log to stderr: debug, info, warn or error")
 	bindEnv(flags, "port", "nats-port", "ephemeral", "watch", "token-file", "grace", "log-level")
 	return cmd
+}
+
+// excludes refuses flags that mean nothing beside another one.
+func excludes(cmd *cobra.Command, flag string, others ...string) error {
+	if !cmd.Flags().Changed(flag) {
+		return nil
+	}
+	for _, other := range others {
+		if cmd.Flags().Changed(other) {
+			return usage("one or the other", "--%s and --%s exclude each other", flag, other)
+		}
+	}
+	return nil
 }
 
 // check finds mistakes in the flags before anything is touched.
