@@ -92,7 +92,7 @@ func (u *upRun) buildBridge() error {
 
 // reload reads the manifests again after a change.
 func (u *upRun) reload(context.Context) ([]*function.Function, error) {
-	fns, err := loadFunctions(u.opts.paths, function.CheckCommand)
+	fns, err := loadFunctions(u.opts.paths, u.opts.checks()...)
 	if err == nil {
 		err = u.bridge.SetRoutes(routesOf(fns))
 	}

@@ -62,7 +62,7 @@ func (a *app) up(ctx context.Context, o upOptions) error {
 		return err
 	}
 	u := &upRun{app: a, opts: o, log: log, started: time.Now(), problems: map[function.Key]string{}, reloads: newReloads()}
-	if u.functions, err = loadFunctions(o.paths, function.CheckCommand); err != nil {
+	if u.functions, err = loadFunctions(o.paths, o.checks()...); err != nil {
 		return err
 	}
 	defer u.close()

@@ -37,7 +37,7 @@ type validation struct {
 }
 
 func (a *app) validate(paths []string) error {
-	fns, err := loadFunctions(paths)
+	fns, err := loadFunctions(paths, checkEventSubjects)
 	result := validation{Valid: err == nil, Functions: []string{}, Problems: []function.Problem{}}
 	var invalid *function.Invalid
 	if errors.As(err, &invalid) {

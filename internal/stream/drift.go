@@ -19,7 +19,7 @@ func drift(have, want jetstream.StreamConfig) []Drift {
 		want.Subjects)
 	add(have.Discard != want.Discard, "discards %v messages when full, not %v", have.Discard, want.Discard)
 	add(have.MaxAge != want.MaxAge, "keeps messages for %v, not %v", have.MaxAge, want.MaxAge)
-	add(normal(have.MaxBytes) != normal(want.MaxBytes), "holds at most %d bytes, not %d", have.MaxBytes, want.MaxBytes)
+	add(normal(have.MaxBytes) != normal(want.MaxBytes), "holds %s, Pelton would choose %s", limit(have.MaxBytes), limit(want.MaxBytes))
 	add(have.MaxConsumers > 0 && have.MaxConsumers < want.MaxConsumers, "allows %d consumers, not %d", have.MaxConsumers,
 		want.MaxConsumers)
 	add(want.AllowAtomicPublish && !have.AllowAtomicPublish, "does not allow atomic batches: events are stored one by one")
@@ -39,3 +39,11 @@ func covers(have, want []string) bool {
 
 // normal folds the two ways of saying "no limit".
 func normal(n int64) int64 { return max(n, 0) }
+
+// limit says how much a stream may hold.
+func limit(bytes int64) string {
+	if normal(bytes) == 0 {
+		return "any number of bytes"
+	}
+	return fmt.Sprintf("at most %d MiB", bytes>>20)
+}
