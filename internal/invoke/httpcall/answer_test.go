@@ -169,6 +169,10 @@ func TestBadAnswers(t *testing.T) {
 		{"length over 63 bits", ok + "Content-Length: 99999999999999999999\r\n\r\nok", invoke.CodeBadResponse},
 		{"length and chunks", ok + "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", invoke.CodeBadResponse},
 		{"chunks and length", ok + "Transfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n0\r\n\r\n", invoke.CodeBadResponse},
+		{
+			"chunks in HTTP/1.0", "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+			invoke.CodeBadResponse,
+		},
 		{"other encoding", ok + "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", invoke.CodeBadResponse},
 		{
 			"chunked twice",

@@ -20,6 +20,7 @@ func FuzzAnswer(f *testing.F) {
 		ok + "ce-id: 1\r\nContent-Length: 2\r\n\r\nok",
 		ok + "ce-id: 1\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b\r\nok\r\n0\r\nA: b\r\n\r\n",
 		"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 503 No\nRetry-After: 5\n\nbusy",
+		"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
 		"HTTP/1.1 204\r\nKeep-Alive: timeout=5\r\nConnection: close\r\n\r\n",
 	} {
 		f.Add([]byte(seed))

@@ -119,8 +119,11 @@ func parseHead(raw []byte) (head, error) {
 			return head{}, err
 		}
 	}
-	if h.chunked && h.length >= 0 {
+	switch {
+	case h.chunked && h.length >= 0:
 		return head{}, bad("the answer states both a length and chunks")
+	case h.chunked && isOld(raw): // others would take the chunks' sizes for data
+		return head{}, bad("an answer in HTTP/1.0 has no chunks")
 	}
 	return h, nil
 }
@@ -137,9 +140,12 @@ func (h *head) parseStatus(line []byte) error {
 	}
 	h.status = status
 	// A handler that speaks HTTP/1.0 closes the connection unless both sides say otherwise. We do not.
-	h.close = line[7] == '0'
+	h.close = isOld(line)
 	return nil
 }
+
+// isOld reports whether a status line is of HTTP/1.0.
+func isOld(line []byte) bool { return line[7] == '0' }
 
 func (h *head) parseField(line []byte) error {
 	name, value, err := cutField(line)
