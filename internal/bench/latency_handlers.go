@@ -102,11 +102,16 @@ func noteFrames() error {
 	}
 	errs := make(chan error, 2)
 	go func() {
-		conn, err := l.Accept()
-		if err == nil {
-			err = n.serveFrames(conn)
+		for { // whoever only looks whether somebody listens is a connection too
+			conn, err := l.Accept()
+			if err == nil {
+				err = n.serveFrames(conn)
+			}
+			if err != nil {
+				errs <- err
+				return
+			}
 		}
-		errs <- err
 	}()
 	go func() {
 		stopped()
