@@ -85,8 +85,8 @@ func answerEach(conn net.Conn, mu *sync.Mutex, running map[uint32]chan<- struct{
 	}
 }
 
-// loopFramesLean is the leanest loop there can be: one goroutine writes and one reads for all calls, and both gather what they
-// can. Nothing in it could wait for a single call. The handler is given no more calls at once than its concurrency.
+// loopFramesLean is the leanest loop there can be: one goroutine writes and one reads for all calls, and both gather what
+// they can. Nothing in it could wait for a single call. The handler is given no more calls at once than its concurrency.
 func loopFramesLean() error {
 	p, err := newPuller()
 	if err != nil {

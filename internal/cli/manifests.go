@@ -40,8 +40,8 @@ func checkFilters(fn *function.Function) []function.Problem {
 	return problems
 }
 
-// checkEventSubjects refuses triggers on the stream of events that could never match: it stores what is below events. A stream
-// of the user's own is named in the trigger and looked at when functions start.
+// checkEventSubjects refuses triggers on the stream of events that could never match: it stores what is below events. A
+// stream of the user's own is named in the trigger and looked at when functions start.
 func checkEventSubjects(fn *function.Function) []function.Problem {
 	var problems []function.Problem
 	for i, t := range fn.Spec.Triggers {

@@ -19,7 +19,8 @@ func drift(have, want jetstream.StreamConfig) []Drift {
 		want.Subjects)
 	add(have.Discard != want.Discard, "discards %v messages when full, not %v", have.Discard, want.Discard)
 	add(have.MaxAge != want.MaxAge, "keeps messages for %v, not %v", have.MaxAge, want.MaxAge)
-	add(normal(have.MaxBytes) != normal(want.MaxBytes), "holds %s, Pelton would choose %s", limit(have.MaxBytes), limit(want.MaxBytes))
+	add(normal(have.MaxBytes) != normal(want.MaxBytes), "holds %s, Pelton would choose %s", limit(have.MaxBytes),
+		limit(want.MaxBytes))
 	add(have.MaxConsumers > 0 && have.MaxConsumers < want.MaxConsumers, "allows %d consumers, not %d", have.MaxConsumers,
 		want.MaxConsumers)
 	add(want.AllowAtomicPublish && !have.AllowAtomicPublish, "does not allow atomic batches: events are stored one by one")
