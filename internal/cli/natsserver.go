@@ -72,9 +72,12 @@ func (n *natsServer) awaitReady() error {
 
 func (n *natsServer) url() string { return n.srv.ClientURL() }
 
+// inProcessTimeout is how long the server inside may take to greet us: it is only slow if the machine is.
+const inProcessTimeout = 30 * time.Second
+
 // dial connects inside the process, past the network.
 func (n *natsServer) dial(name string) (*nats.Conn, error) {
-	nc, err := nats.Connect("", append(connOptions(name), nats.InProcessServer(n.srv))...)
+	nc, err := nats.Connect("", append(connOptions(name), nats.InProcessServer(n.srv), nats.Timeout(inProcessTimeout))...)
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS: %w", err)
 	}

@@ -41,7 +41,7 @@ func natsPub() {
 }
 
 func rawPublish(url, subject, data string) error {
-	nc, err := nats.Connect(url)
+	nc, err := nats.Connect(url, nats.Timeout(30*time.Second))
 	if err != nil {
 		return err
 	}

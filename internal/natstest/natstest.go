@@ -103,11 +103,19 @@ func (s *Server) awaitJetStream(t testing.TB) {
 }
 
 func (s *Server) dial(options ...nats.Option) (*nats.Conn, error) {
-	base := []nats.Option{nats.MaxReconnects(-1), nats.ReconnectBufSize(-1), nats.ReconnectWait(50 * time.Millisecond)}
+	base := []nats.Option{
+		nats.MaxReconnects(-1), nats.ReconnectBufSize(-1), nats.ReconnectWait(50 * time.Millisecond),
+	}
 	if s.opts.DontListen {
 		base = append(base, nats.InProcessServer(s))
 	}
-	return nats.Connect(s.URL(), append(base, options...)...)
+	options = append(base, options...)
+	for deadline := time.Now().Add(30 * time.Second); ; {
+		nc, err := nats.Connect(s.URL(), options...)
+		if err == nil || time.Now().After(deadline) { // a busy machine may not greet us within the client's 2 s
+			return nc, err
+		}
+	}
 }
 
 // Conn connects, and closes the connection when the test ends. Publishes are not buffered while it is down.
