@@ -155,12 +155,13 @@ func TestNeverReadyBurnsNoAttempt(t *testing.T) {
 // TestDeafHandlerIsReplaced has a handler that lives but stops listening.
 func TestDeafHandlerIsReplaced(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(c *Config) { c.StartTimeout = 500 * time.Millisecond }, makeFunction(t, "deaf", "serve", always))
+	r := newRig(t, func(c *Config) { c.StartTimeout = 3 * time.Second }, makeFunction(t, "deaf", "serve", always))
 	r.publish("deaf", "deaf")
 	r.await("deaf", "told", func(s Status) bool { return !s.LastRun.IsZero() })
 	r.publish("deaf", "x") // which finds nobody, and is kept
 	r.await("deaf", "replaced", func(s Status) bool {
-		return s.LastExit != nil && contains(s.LastExit.Reason, "stopped accepting calls") && s.Ready == 1
+		// On a busy machine a successor may be too slow to start, and its exit is the last one then.
+		return s.LastExit != nil && s.Ready == 1 && len(s.Replicas) > 0 && s.Replicas[0].Name != "deaf-1"
 	})
 	waittest.Eventually(t, func() error {
 		for _, run := range r.runsOf("deaf") {
