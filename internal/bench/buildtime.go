@@ -24,5 +24,7 @@ func buildTime(ctx context.Context, r *rig, t *table) error {
 		return fmt.Errorf("build: %w: %s", err, out)
 	}
 	t.limit("build, cold, pelton, s", "%.0f", 60, time.Since(began).Seconds(), "below 1.00")
+	used := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	t.add("  processor time, s", "", fmt.Sprintf("%.0f", used.Seconds()), "", "")
 	return nil
 }

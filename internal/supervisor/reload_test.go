@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/pelton-dev/pelton/internal/function"
-	"github.com/pelton-dev/pelton/internal/waittest"
 )
 
 // write saves a file as editors do: beside it, then renamed.
@@ -162,12 +161,9 @@ func TestChangedTriggers(t *testing.T) {
 		func(s *function.Spec) { s.Triggers[0].Event.Subjects = []string{"events.elsewhere"} })
 	moved.Origin = fn.Origin
 	r.sup.Apply([]*function.Function{moved})
-	waittest.Eventually(t, func() error {
-		if got := r.statusOf("moving").Function.Spec.Triggers[0].Event.Subjects[0]; got != "events.elsewhere" {
-			return errors.New(got)
-		}
-		return nil
-	})
+	if err := r.sup.AwaitSetup(t.Context()); err != nil { // what is published before reaches nobody
+		t.Fatal(err)
+	}
 	r.publish("elsewhere", "x")
 	r.awaitDone("moving", 1)
 }

@@ -27,8 +27,8 @@ func (s *Supervisor) List() []Status {
 	return list
 }
 
-// AwaitSetup waits for Run to begin and returns when the consumers of every function exist, so that events published from
-// now on reach them, or could not be made, which Status tells. Builds may still run.
+// AwaitSetup waits for Run to begin and returns when the consumers of every function exist as its newest manifest asks, so that
+// events published from now on reach them, or could not be made, which Status tells. Builds may still run.
 func (s *Supervisor) AwaitSetup(ctx context.Context) error {
 	select {
 	case <-s.begun:
@@ -49,7 +49,7 @@ func (s *Supervisor) AwaitSetup(ctx context.Context) error {
 func (u *unit) awaitSetup(ctx context.Context) error {
 	for {
 		u.mu.Lock()
-		settled, changed := u.setup.provisioned != nil || u.setup.err != nil, u.changed
+		settled, changed := u.setup.provisioned == u.setup.newest || u.setup.err != nil, u.changed
 		u.release()
 		if settled {
 			return nil

@@ -50,7 +50,7 @@ func (u *unit) apply(fn *function.Function) {
 	if reflect.DeepEqual(old.Spec, fn.Spec) && old.Origin.Dir == fn.Origin.Dir {
 		return
 	}
-	u.setup.newest, u.setup.spec = fn, true
+	u.setup.newest, u.setup.spec, u.setup.err = fn, true, nil
 	u.setup.tries, u.setup.retry = 0, time.Time{}
 	u.setup.changes = newChanges()
 	u.look()
