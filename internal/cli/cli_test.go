@@ -27,7 +27,7 @@ func TestAPortInUseNamesItsHolder(t *testing.T) {
 	defer func() { _ = l.Close() }()
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	n, _ := strconv.Atoi(port)
-	_, err = listen("port", n)
+	_, err = listen("port", portNumber(n))
 	var e *Error
 	if !errors.As(err, &e) || e.Exit != ExitConflict || !strings.Contains(e.Hint, "--port") {
 		t.Fatalf("error = %#v", err)

@@ -15,8 +15,8 @@ import (
 // upOptions are the flags of up.
 type upOptions struct {
 	paths     []string
-	port      int
-	natsPort  int
+	port      portNumber
+	natsPort  portNumber
 	natsURL   string
 	stateDir  string
 	ephemeral bool
@@ -48,14 +48,16 @@ func (a *app) upCommand() *cobra.Command {
 		},
 	}
 	flags := cmd.Flags()
-	flags.IntVar(&o.port, "port", 8080, "HTTP port on 127.0.0.1; 0 takes any free one")
-	flags.IntVar(&o.natsPort, "nats-port", 4222, "NATS port on 127.0.0.1; 0 takes any free one")
+	o.port, o.natsPort = 8080, 4222
+	flags.Var(&o.port, "port", "HTTP port on 127.0.0.1; 0 takes any free one")
+	flags.Var(&o.natsPort, "nats-port", "NATS port on 127.0.0.1; 0 takes any free one")
+	flags.StringVar(&a.natsURL, "nats", "", "use this NATS server instead of starting one") // not $NATS_URL, as elsewhere
 	flags.BoolVar(&o.ephemeral, "ephemeral", false, "keep events in a temporary folder and delete them at the end")
 	flags.BoolVar(&o.watch, "watch", true, "restart a function when its files change")
 	flags.StringVar(&o.tokenFile, "token-file", "", "file with the bearer token that HTTP callers must send")
 	flags.DurationVar(&o.grace, "grace", 20*time.Second, "how long running calls may go on when pelton stops")
 	flags.StringVar(&o.logLevel, "log-level", "warn", "log to stderr: debug, info, warn or error")
-	bindEnv(flags, "port", "nats-port", "ephemeral", "watch", "token-file", "grace", "log-level")
+	bindEnv(flags, "port", "nats-port", "nats", "ephemeral", "watch", "token-file", "grace", "log-level")
 	return cmd
 }
 
@@ -74,12 +76,6 @@ func excludes(cmd *cobra.Command, flag string, others ...string) error {
 
 // check finds mistakes in the flags before anything is touched.
 func (o *upOptions) check() error {
-	if err := validPort("port", o.port); err != nil {
-		return err
-	}
-	if err := validPort("nats-port", o.natsPort); err != nil {
-		return err
-	}
 	if o.port != 0 && o.port == o.natsPort && o.natsURL == "" {
 		return usage("two different ports", "--port and --nats-port are both %d", o.port)
 	}

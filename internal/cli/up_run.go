@@ -180,7 +180,7 @@ func (u *upRun) startNATS(context.Context) error {
 		return err
 	}
 	u.maxStore = limit
-	if u.nats, err = startNATS(u.opts.natsPort, dir, limit, u.log); err != nil {
+	if u.nats, err = startNATS(int(u.opts.natsPort), dir, limit, u.log); err != nil {
 		return err
 	}
 	u.later(u.nats.stop)
