@@ -22,12 +22,9 @@ type controlClient struct{ http *http.Client }
 
 // control connects to the `pelton up` that runs here.
 func (a *app) control() (*controlClient, error) {
-	state, err := a.findState()
+	state, err := a.runningUp()
 	if err != nil {
 		return nil, err
-	}
-	if state == nil {
-		return nil, errNoUp("no pelton up runs here")
 	}
 	return newControlClient(state.ControlSocket), nil
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -100,6 +101,23 @@ func (a *app) findState() (*upState, error) {
 		}
 		dir = above
 	}
+}
+
+// runningUp is findState for commands that only a running `pelton up` can answer: a NATS server knows nothing of processes.
+func (a *app) runningUp() (*upState, error) {
+	state, err := a.findState()
+	if state != nil || err != nil {
+		return state, err
+	}
+	e := &Error{
+		Exit: ExitUnreachable, Message: "no pelton up runs here",
+		Hint: "start it with `pelton up`, run this in its folder, or name its state folder with --state-dir",
+	}
+	if a.natsURL != "" {
+		e.Message += ", and the NATS server of --nats cannot answer this: processes and manifests are known to pelton up alone"
+		e.Hint = strings.Replace(e.Hint, "pelton up", "pelton up --nats URL", 1)
+	}
+	return nil, e
 }
 
 func liveState(dir string) (*upState, error) {

@@ -37,19 +37,15 @@ func (a *app) connect(ctx context.Context) (*target, error) {
 		}
 	}
 	if t.url == "" {
-		return nil, errNoUp("no pelton up runs here, and no NATS server is named")
+		return nil, &Error{
+			Exit: ExitUnreachable, Message: "no pelton up runs here, and no NATS server is named",
+			Hint: "start it with `pelton up`, run this in its folder, or name the server with --nats",
+		}
 	}
 	if err := t.dial(ctx); err != nil {
 		return nil, err
 	}
 	return t, nil
-}
-
-func errNoUp(message string) *Error {
-	return &Error{
-		Exit: ExitUnreachable, Message: message,
-		Hint: "start it with `pelton up`, run this in its folder, or name the server with --nats",
-	}
 }
 
 func unreachable(message string, cause error, hint string) error {

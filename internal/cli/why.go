@@ -68,10 +68,14 @@ func (a *app) why(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	state, err := a.runningUp()
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, whyTimeout)
 	defer cancel()
 	d := &diagnosis{Function: key.String()}
-	failure := a.diagnose(ctx, key, d)
+	failure := diagnose(ctx, state, key, d)
 	var e *Error
 	if failure != nil && !errors.As(failure, &e) {
 		return failure
@@ -84,16 +88,7 @@ func (a *app) why(ctx context.Context, name string) error {
 }
 
 // diagnose fills in the lines. An *Error ends them early, after the line that tells it.
-func (a *app) diagnose(ctx context.Context, key function.Key, d *diagnosis) error {
-	state, err := a.findState()
-	if err != nil {
-		return err
-	}
-	if state == nil {
-		e := errNoUp("no pelton up runs here")
-		d.add(check{Name: "pelton up", State: checkFail, Detail: e.Message, Try: e.Hint})
-		return e
-	}
+func diagnose(ctx context.Context, state *upState, key function.Key, d *diagnosis) error {
 	running := fmt.Sprintf("runs as pid %d since %s", state.PID, ago(state.StartedAt, time.Now()))
 	d.add(check{Name: "pelton up", State: checkOK, Detail: running})
 	c := newControlClient(state.ControlSocket)
