@@ -118,7 +118,7 @@ func (c *control) views() []functionView {
 		c.reloads.fill(&v)
 		views = append(views, v)
 	}
-	slices.SortFunc(views, func(a, b functionView) int { return strings.Compare(a.key().String(), b.key().String()) })
+	slices.SortFunc(views, func(a, b functionView) int { return compareKeys(a.key(), b.key()) })
 	return views
 }
 

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/pelton-dev/pelton/internal/event"
@@ -17,6 +18,11 @@ func parseKey(s string) (function.Key, error) {
 		return function.Key{}, usage("pelton functions list", "%q is not a function: want NAME or NAMESPACE/NAME", s)
 	}
 	return function.Key{Namespace: namespace, Name: name}, nil
+}
+
+// compareKeys puts functions in order: by namespace, then by name.
+func compareKeys(a, b function.Key) int {
+	return cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
 }
 
 // closest returns the candidate that is fewest edits away from s, or "" if none is so near that it may have been meant.

@@ -55,7 +55,7 @@ func ownerOf(consumer string) (function.Key, bool) {
 	return function.Key{Namespace: parts[0], Name: parts[1]}, true
 }
 
-// matching returns the functions that get what is published to subject, in order of their names.
+// matching returns the functions that get what is published to subject, by namespace and name.
 func matching(subs []subscription, subject string) []function.Key {
 	var keys []function.Key
 	for _, s := range subs {
@@ -64,7 +64,7 @@ func matching(subs []subscription, subject string) []function.Key {
 			keys = append(keys, s.key)
 		}
 	}
-	slices.SortFunc(keys, func(a, b function.Key) int { return strings.Compare(a.String(), b.String()) })
+	slices.SortFunc(keys, compareKeys)
 	return keys
 }
 

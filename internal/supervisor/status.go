@@ -25,7 +25,7 @@ const (
 // Status is everything that is known of one function now.
 type Status struct {
 	Function *function.Function `json:"-"` // the version that serves, or the first one if none does yet
-	Key      function.Key       `json:"key"`
+	Key      function.Key       `json:"-"` // whoever shows a status says whose it is
 	Phase    Phase              `json:"phase"`
 
 	Wanted    int       `json:"wanted"`

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -214,7 +215,7 @@ func (s *Supervisor) all() []*unit {
 		units = append(units, u)
 	}
 	slices.SortFunc(units, func(a, b *unit) int {
-		return strings.Compare(a.key.Namespace+"/"+a.key.Name, b.key.Namespace+"/"+b.key.Name)
+		return cmp.Or(strings.Compare(a.key.Namespace, b.key.Namespace), strings.Compare(a.key.Name, b.key.Name))
 	})
 	return units
 }
