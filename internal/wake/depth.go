@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -16,58 +15,75 @@ const readTimeout = 2 * time.Second
 
 // depth is one consumer's reading.
 type depth struct {
-	due, inFlight uint64
-	waiting       int // pull requests of workers
-	err           error
+	due, inFlight, delivered uint64
+
+	waiting int // pull requests of workers
+	err     error
 }
 
 // readParallel is how many functions are read at once: one that cannot be read must not hold up the others.
 const readParallel = 8
 
-// readLoud reads every loud function once and returns when to read again, 0 for not at all.
+// readLoud reads every function whose time has come and returns how long to wait for the next, 0 for until something happens.
 func (w *Watcher) readLoud(ctx context.Context) time.Duration {
-	var loud atomic.Bool
 	var group errgroup.Group
 	group.SetLimit(readParallel)
-	for _, f := range w.loud() {
+	for _, f := range w.toRead(time.Now()) {
 		group.Go(func() error {
-			if ctx.Err() == nil && w.readFunction(ctx, f) {
-				loud.Store(true)
+			if ctx.Err() == nil {
+				w.readFunction(ctx, f)
 			}
 			return nil
 		})
 	}
 	_ = group.Wait() // none returns an error
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	switch {
-	case w.polling && len(w.functions) > 0:
-		return w.cfg.PollInterval
-	case loud.Load():
-		return w.cfg.DepthInterval
-	default:
-		return 0
-	}
+	return w.nextRead(time.Now())
 }
 
-func (w *Watcher) readFunction(ctx context.Context, f *watched) (again bool) {
-	depths := make([]depth, len(f.probes))
-	for i, p := range f.probes {
-		depths[i] = w.readDepth(ctx, p.consumer.Stream, p.consumer.Name)
-	}
-	return w.apply(f, depths)
+// readNow asks for a reading at once. The caller holds mu.
+func (w *Watcher) readNow(f *watched) {
+	f.loud, f.next = true, time.Time{}
+	w.signal()
 }
 
-func (w *Watcher) loud() []*watched {
+// reads reports whether a function is read at intervals. The caller holds mu.
+func (w *Watcher) reads(f *watched) bool { return f.loud || f.polled || w.polling }
+
+// toRead lists the functions whose depth must be read now.
+func (w *Watcher) toRead(now time.Time) []*watched {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var fs []*watched
 	for _, f := range w.functions {
-		if f.loud || w.polling {
+		if w.reads(f) && !f.next.After(now) {
 			fs = append(fs, f)
 		}
 	}
 	return fs
+}
+
+// nextRead returns how long nothing needs to be read, 0 if nothing does until something happens.
+func (w *Watcher) nextRead(now time.Time) time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var wait time.Duration
+	for _, f := range w.functions {
+		if !w.reads(f) {
+			continue
+		}
+		if left := max(f.next.Sub(now), time.Millisecond); wait == 0 || left < wait {
+			wait = left
+		}
+	}
+	return wait
+}
+
+func (w *Watcher) readFunction(ctx context.Context, f *watched) {
+	depths := make([]depth, len(f.probes))
+	for i, p := range f.probes {
+		depths[i] = w.readDepth(ctx, p.consumer.Stream, p.consumer.Name)
+	}
+	w.apply(f, depths)
 }
 
 func (w *Watcher) readDepth(ctx context.Context, stream, name string) depth {
@@ -81,40 +97,49 @@ func (w *Watcher) readDepth(ctx context.Context, stream, name string) depth {
 		return depth{err: fmt.Errorf("read consumer %s on stream %s: %w", name, stream, err)}
 	}
 	info := c.CachedInfo()
-	return depth{due: info.NumPending, inFlight: inFlight(info), waiting: info.NumWaiting}
+	return depth{due: info.NumPending, inFlight: inFlight(info), delivered: info.Delivered.Consumer, waiting: info.NumWaiting}
 }
 
 func inFlight(info *jetstream.ConsumerInfo) uint64 { return uint64(max(0, info.NumAckPending)) }
 
-// apply puts what was read into the function's reading and reports whether to read it again. When nothing is due any more,
-// the probes are parked instead.
-func (w *Watcher) apply(f *watched, depths []depth) (again bool) {
+// apply puts what was read into the function's reading. When nothing is due any more, the probes are parked again.
+func (w *Watcher) apply(f *watched, depths []depth) {
 	w.mu.Lock()
 	if w.functions[f.key] != f {
 		w.mu.Unlock()
-		return false // replaced or forgotten meanwhile
+		return // replaced or forgotten meanwhile
 	}
 	r := w.fold(f, depths)
 	changed := r.Due != f.reading.Due || r.InFlight != f.reading.InFlight || r.Known != f.reading.Known ||
-		r.Again != f.reading.Again ||
-		(r.Err == nil) != (f.reading.Err == nil)
+		r.Again != f.reading.Again || r.Delivered != f.reading.Delivered || (r.Err == nil) != (f.reading.Err == nil)
+	first := f.reading.At.IsZero()
 	f.reading = r
-	f.loud = r.Due > 0 || r.Again || r.Err != nil && !errors.Is(r.Err, ErrNoConsumer)
+	f.loud = r.Due > 0 || r.Again || w.cfg.AllWork && r.InFlight > 0 || r.Err != nil && !errors.Is(r.Err, ErrNoConsumer)
+	f.next = time.Now().Add(w.interval(f))
 	for i, p := range f.probes {
 		switch {
-		case p.fired || p.number != "":
+		case p.fired || p.number != "" || p.refused:
 		case errors.Is(depths[i].err, ErrNoConsumer):
 			p.timer.Reset(parkRetry)
+		case w.cfg.AllWork && !first:
+			p.timer.Reset(w.cfg.DepthInterval) // work that flows would fire it at once, and ask for a reading each time
 		default:
 			w.park(p)
 		}
 	}
-	again, notify := f.loud, f.onChange
+	notify := f.onChange
 	w.mu.Unlock()
 	if changed && notify != nil {
 		notify()
 	}
-	return again
+}
+
+// interval is the time between readings of a function. The caller holds mu.
+func (w *Watcher) interval(f *watched) time.Duration {
+	if w.polling || f.polled && !f.loud {
+		return w.cfg.PollInterval
+	}
+	return w.cfg.DepthInterval
 }
 
 // fold makes one reading of those of a function's consumers. What cannot be read of one does not hide what is known of the
@@ -135,6 +160,7 @@ func (w *Watcher) fold(f *watched, depths []depth) Reading {
 			r.Known = true
 			r.Due += d.due
 			r.InFlight += d.inFlight
+			r.Delivered += d.delivered
 			// A message that is due again is neither pending nor told apart from those in work. It may be there until a worker
 			// waits, who would have been given it, or nothing is unacknowledged.
 			may := (p.fired || w.polling) && d.due == 0 && d.inFlight > 0 && d.waiting == 0
@@ -143,7 +169,8 @@ func (w *Watcher) fold(f *watched, depths []depth) Reading {
 		}
 	}
 	if !r.Known && r.Err != nil && !errors.Is(r.Err, ErrNoConsumer) {
-		r.Due, r.InFlight, r.Again, r.At = f.reading.Due, f.reading.InFlight, f.reading.Again, f.reading.At
+		stands := f.reading
+		r.Due, r.InFlight, r.Again, r.Delivered, r.At = stands.Due, stands.InFlight, stands.Again, stands.Delivered, stands.At
 	} else {
 		r.Known = true
 	}

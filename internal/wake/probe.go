@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
+	"go.uber.org/zap"
 
 	"github.com/pelton-dev/pelton/internal/stream"
 )
@@ -30,6 +31,7 @@ type probe struct {
 	consumer stream.Consumer
 	number   string      // of the parked request; "" while none is parked
 	fired    bool        // something was deliverable, and no reading has shown it gone
+	refused  bool        // the server takes no probe for this consumer: it is polled
 	timer    *time.Timer // parks again: after a refusal, or when the server has forgotten the request
 }
 
@@ -46,7 +48,7 @@ func (w *Watcher) begin() {
 	w.running = true
 	for _, f := range w.functions {
 		if w.polling {
-			f.loud = true
+			w.readNow(f)
 			continue
 		}
 		for _, p := range f.probes {
@@ -67,23 +69,30 @@ func (w *Watcher) end() {
 }
 
 // parkAll parks every probe anew: after a reconnect the server knows none of them. A probe that was parked before and has
-// something to say says it at once.
+// something to say says it at once. What was read before the connection was lost is not known any more.
 func (w *Watcher) parkAll() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, f := range w.functions {
+		f.reading.Known = false
+		w.readNow(f)
 		for _, p := range f.probes {
-			if !p.fired {
+			if !p.fired && !p.refused {
 				w.park(p)
 			}
 		}
 	}
 }
 
+// parkAgain is called some time after a probe was refused or lost. A consumer that did not exist is looked at first.
 func (w *Watcher) parkAgain(p *probe) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.functions[p.of.key] == p.of && !p.fired {
+	switch f := p.of; {
+	case w.functions[f.key] != f || p.fired || !w.running:
+	case errors.Is(f.reading.Err, ErrNoConsumer):
+		w.readNow(f)
+	default:
 		w.park(p)
 	}
 }
@@ -129,14 +138,25 @@ func (w *Watcher) answer(m *nats.Msg) {
 		p.of.reading.Err = fmt.Errorf("%w: %s on stream %s", ErrNoConsumer, p.consumer.Name, p.consumer.Stream)
 		p.timer.Reset(parkRetry)
 		notify = p.of.onChange
-	default: // a change of leader, a server that stops
+	case refusedForGood(status, description):
+		p.refused, p.of.polled = true, true
+		w.log.Info("consumer takes no probe, it is polled", zap.String("stream", p.consumer.Stream),
+			zap.String("consumer", p.consumer.Name), zap.String("answer", status+" "+description))
+		w.readNow(p.of)
+	default: // a change of leader, a server that stops: a reading tells what is true
 		p.of.reading.Err = fmt.Errorf("consumer %s on stream %s: %s %s", p.consumer.Name, p.consumer.Stream, status, description)
 		p.timer.Reset(parkRetry)
+		w.readNow(p.of)
 	}
 	w.mu.Unlock()
 	if notify != nil {
 		notify()
 	}
+}
+
+// refusedForGood reports whether a consumer's own settings rule a probe out: another priority group, limits on requests.
+func refusedForGood(status, description string) bool {
+	return status == "400" || status == "409" && strings.HasPrefix(description, "Exceeded MaxRequest")
 }
 
 // fire notes that at least one message is due, without waiting for a reading, and asks for one. The caller holds mu, and
@@ -145,9 +165,8 @@ func (w *Watcher) fire(p *probe) (notify func()) {
 	p.fired = true
 	p.timer.Stop()
 	f := p.of
-	f.loud = true
 	f.reading.Due, f.reading.Known, f.reading.At, f.reading.Err = max(f.reading.Due, 1), true, time.Now(), nil
-	w.signal()
+	w.readNow(f)
 	return f.onChange
 }
 

@@ -6,9 +6,10 @@
 // how the server refuses a message that is too large, so Run tests it first and falls back to polling where it does not
 // hold.
 //
-// Depth is read only after a probe has fired, at intervals until nothing is due any more; then the probe is parked again. A
-// function whose workers keep up is therefore never read. Package wake decides nothing and starts nothing. Run ends on its
-// context.
+// Depth is read once when watching begins and then only after a probe has fired, at intervals until nothing is due any more;
+// then the probe is parked again. A function whose workers keep up is therefore never read. A host that cannot see its
+// workers asks for AllWork: its probes fire for what waiting workers take, too, and it reads until nothing is in flight.
+// Package wake decides nothing and starts nothing. Run ends on its context.
 package wake
 
 import (
@@ -41,7 +42,12 @@ type Config struct {
 	DepthInterval time.Duration // between readings of a function with work that nobody waits for
 	PollInterval  time.Duration // between readings of every function, where probes do not work
 	ProbeExpires  time.Duration // how long a probe stays parked
-	Logger        *zap.Logger
+
+	// AllWork is for a host that cannot see the workers: probes stand in line with them, so that they fire for work that a
+	// waiting worker takes at once as well, and a function is read until nothing is in flight.
+	AllWork bool
+
+	Logger *zap.Logger
 }
 
 // ErrNoConsumer says that a consumer of the function, or its stream, does not exist: nothing can be due there, and no event
@@ -56,6 +62,10 @@ type Reading struct {
 	// Again says that one of the messages in flight may be due once more, or all are in work: something was deliverable,
 	// nothing is pending, and no worker waits. Who knows what is in work can tell: it is due again if InFlight is more.
 	Again bool
+
+	// Delivered counts what the server has delivered since the consumers were made, redeliveries included. Two readings tell
+	// whether anybody takes events, and how fast.
+	Delivered uint64
 
 	Known bool      // at least one consumer could be read, or its probe has fired
 	At    time.Time // of the last reading that worked
@@ -85,7 +95,9 @@ type Watcher struct {
 type watched struct {
 	key      function.Key
 	probes   []*probe
-	loud     bool // a probe has fired, and nothing has been seen to be done with it yet
+	loud     bool      // never read, or a probe has fired and nothing has been seen to be done with it yet
+	polled   bool      // the server takes no probe for one of its consumers
+	next     time.Time // no reading before
 	reading  Reading
 	onChange func()
 }
@@ -101,7 +113,7 @@ func New(nc *nats.Conn, cfg Config) (*Watcher, error) {
 	cfg.ProbeExpires = cmp.Or(cfg.ProbeExpires, DefaultProbeExpires)
 	cfg.Logger = cmp.Or(cfg.Logger, zap.NewNop())
 	return &Watcher{
-		request: probeRequest(cfg.ProbeExpires),
+		request: probeRequest(cfg),
 		nc:      nc, js: js, cfg: cfg, log: cfg.Logger, inbox: nc.NewInbox() + ".",
 		functions: map[function.Key]*watched{}, probes: map[string]*probe{}, changed: make(chan struct{}, 1),
 	}, nil
@@ -113,7 +125,7 @@ func (w *Watcher) Watch(key function.Key, consumers []stream.Consumer, onChange 
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.forget(key)
-	f := &watched{key: key, onChange: onChange}
+	f := &watched{key: key, onChange: onChange, loud: true}
 	for _, c := range consumers {
 		f.probes = append(f.probes, w.newProbe(f, c))
 	}
@@ -231,10 +243,15 @@ func (w *Watcher) retest(ctx context.Context) {
 	}
 }
 
-// probeRequest is the body of a probe, by the server's API: durations in nanoseconds.
-func probeRequest(expires time.Duration) []byte {
+// probeRequest is the body of a probe, by the server's API: durations in nanoseconds. A consumer without priority groups
+// ignores the group.
+func probeRequest(cfg Config) []byte {
+	priority := stream.ProbePriority
+	if cfg.AllWork {
+		priority = stream.WorkerPriority
+	}
 	return fmt.Appendf(nil, `{"batch":1,"max_bytes":1,"expires":%d,"group":%q,"priority":%d}`,
-		expires.Nanoseconds(), stream.PriorityGroup, stream.ProbePriority)
+		cfg.ProbeExpires.Nanoseconds(), stream.PriorityGroup, priority)
 }
 
 func requestSubject(c stream.Consumer) string {
