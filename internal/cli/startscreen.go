@@ -3,11 +3,13 @@ package cli
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/pelton-dev/pelton/internal/function"
 	"github.com/pelton-dev/pelton/internal/process"
+	"github.com/pelton-dev/pelton/internal/supervisor"
 )
 
 // ready is what up says under -o json once everything listens.
@@ -23,6 +25,7 @@ type ready struct {
 
 type readyFunction struct {
 	Name     string   `json:"name"`
+	State    string   `json:"state"` // ready, building, or cannot run
 	Triggers []string `json:"triggers"`
 	Scale    string   `json:"scale"`
 	Problem  string   `json:"problem,omitempty"` // why it cannot run now
@@ -46,8 +49,9 @@ func (u *upRun) startScreen() {
 		Version: u.state.Version, PID: u.state.PID, HTTPURL: u.state.HTTPURL, NATSURL: u.state.NATSURL,
 		StateDir: u.opts.stateDir, Ephemeral: u.opts.ephemeral, Functions: []readyFunction{},
 	}
-	for _, fn := range u.functions {
-		r.Functions = append(r.Functions, readyFunction{fn.Key().String(), triggersText(fn), scaleText(fn), u.problemOf(fn)})
+	for _, fn := range slices.SortedFunc(slices.Values(u.functions), inOrder) {
+		state, problem := u.stateOf(fn)
+		r.Functions = append(r.Functions, readyFunction{fn.Key().String(), state, triggersText(fn), scaleText(fn), problem})
 	}
 	if u.app.json() {
 		jsonView{u.out}.line("up.ready", time.Now(), r)
@@ -56,7 +60,32 @@ func (u *upRun) startScreen() {
 	u.printScreen(r)
 }
 
-// problemOf says why a function cannot run now, or "".
+func inOrder(a, b *function.Function) int { return compareKeys(a.Key(), b.Key()) }
+
+// The states of functions on the start screen.
+const (
+	stateReady     = "ready"      // it runs when an event is due
+	stateBuilding  = "building"   // it runs once its program is built; a line tells
+	stateCannotRun = "cannot run" // with the problem
+)
+
+// stateOf says whether a function can run now, and why not. Whoever has a program to build cannot run before: that the
+// supervisor has not come to it yet makes no difference.
+func (u *upRun) stateOf(fn *function.Function) (state, problem string) {
+	if problem := u.problemOf(fn); problem != "" {
+		return stateCannotRun, problem
+	}
+	s, err := u.sup.Status(fn.Key())
+	if s.Phase == supervisor.PhaseBroken {
+		return stateCannotRun, s.SetupError
+	}
+	if len(fn.Spec.Handler.Build) > 0 && (err != nil || s.Phase == supervisor.PhaseSetup) {
+		return stateBuilding, ""
+	}
+	return stateReady, ""
+}
+
+// problemOf says what is seen of a function without starting it: why it cannot run now, or "".
 func (u *upRun) problemOf(fn *function.Function) string {
 	if p := u.problems[fn.Key()]; p != "" {
 		return p
@@ -82,11 +111,7 @@ func (u *upRun) printScreen(r ready) {
 	fmt.Fprintln(w)
 	rows := [][]string{}
 	for _, f := range r.Functions {
-		state := "ready"
-		if f.Problem != "" {
-			state = "cannot run"
-		}
-		rows = append(rows, []string{"  " + f.Name, state, "scale " + f.Scale, strings.Join(f.Triggers, "; ")})
+		rows = append(rows, []string{"  " + f.Name, f.State, "scale " + f.Scale, strings.Join(f.Triggers, "; ")})
 		if f.Problem != "" {
 			rows = append(rows, []string{"", "", "", "why: " + oneLine(f.Problem, 200)})
 		}
