@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"fmt"
 	"os"
 	"strings"
@@ -33,7 +32,8 @@ func (a *app) upCommand() *cobra.Command {
 		Short: "Run everything on this machine: NATS, HTTP and the functions",
 		Long: "Run everything on this machine: a NATS server with JetStream on 127.0.0.1, HTTP for events, and the functions\n" +
 			"of the manifests in PATH (files or folders, default: this folder). Functions start when there is work and stop when\n" +
-			"there is none. Events, retries and dead letters are kept in the state folder; every write is synced.\n\n" +
+			"there is none. Events, retries and dead letters are kept in the state folder; every write is synced. With --ephemeral\n" +
+			"the state folder only tells other commands where to find this run.\n\n" +
 			"Ctrl-C stops it: running calls may end within --grace, the exit code is 0. A second Ctrl-C stops it at once.",
 		Example: "  # The functions of a folder\n  pelton up functions/examples\n\n" +
 			"  # On other ports, forgetting everything at the end\n  pelton up --port 9090 --nats-port 5222 --ephemeral hello/\n\n" +
@@ -52,7 +52,7 @@ func (a *app) upCommand() *cobra.Command {
 	flags.Var(&o.port, "port", "HTTP port on 127.0.0.1; 0 takes any free one")
 	flags.Var(&o.natsPort, "nats-port", "NATS port on 127.0.0.1; 0 takes any free one")
 	flags.StringVar(&a.natsURL, "nats", "", "use this NATS server instead of starting one") // not $NATS_URL, as elsewhere
-	flags.BoolVar(&o.ephemeral, "ephemeral", false, "keep events in a temporary folder and delete them at the end")
+	flags.BoolVar(&o.ephemeral, "ephemeral", false, "keep nothing: events are in a temporary folder that is deleted at the end")
 	flags.BoolVar(&o.watch, "watch", true, "restart a function when its files change")
 	flags.StringVar(&o.tokenFile, "token-file", "", "file with the bearer token that HTTP callers must send")
 	flags.DurationVar(&o.grace, "grace", 20*time.Second, "how long running calls may go on when pelton stops")
@@ -82,7 +82,6 @@ func (o *upOptions) check() error {
 	if o.grace <= 0 {
 		return usage("--grace 20s", "--grace must be positive")
 	}
-	o.stateDir = cmp.Or(o.stateDir, defaultStateDir)
 	return nil
 }
 

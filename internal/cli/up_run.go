@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -88,12 +89,19 @@ func (u *upRun) close() {
 	}
 }
 
-// takeState locks the state folder and removes what a run that was killed left behind.
+// takeState locks the state folder and removes what a run that was killed left behind. A run that keeps nothing needs the
+// folder only to be found, and can do without in a place where nothing can be written.
 func (u *upRun) takeState(context.Context) error {
-	if err := openStateDir(u.opts.stateDir); err != nil {
+	dir := cmp.Or(u.opts.stateDir, defaultStateDir)
+	err := openStateDir(dir)
+	if err != nil && u.opts.ephemeral && u.opts.stateDir == "" {
+		return nil // takeRuntime has another
+	}
+	if err != nil {
 		return err
 	}
-	lock, err := lockState(u.opts.stateDir)
+	u.opts.stateDir = dir
+	lock, err := lockState(dir)
 	if err != nil {
 		return err
 	}
@@ -154,6 +162,10 @@ func (u *upRun) takeRuntime(context.Context) error {
 	}
 	u.runtime = dir
 	u.later(func() { _ = os.RemoveAll(dir) })
+	if u.opts.stateDir == "" {
+		u.opts.stateDir = dir
+		u.app.say("note: nothing can be written here; other commands find this run with --state-dir %s", dir)
+	}
 	u.state = upState{PID: os.Getpid(), RunID: process.NewRunID(), Version: buildVersion(), StartedAt: u.started}
 	u.guard, err = process.StartGuard(process.GuardConfig{RunID: u.state.RunID, OnRestart: func(err error) {
 		u.log.Warn("guard process was started again", zap.Error(err))
