@@ -75,7 +75,10 @@ func readState(dir string) (*upState, error) {
 	}
 	var s upState
 	if err := json.Unmarshal(data, &s); err != nil {
-		return nil, fmt.Errorf("read state file %s: %w", path, err)
+		return nil, &Error{
+			Exit: ExitFailed, Message: path + " is damaged", Cause: err,
+			Hint: "delete that file: it only tells where a running pelton up is; one that still runs must be started again",
+		}
 	}
 	return &s, nil
 }

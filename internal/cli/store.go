@@ -46,15 +46,22 @@ func openStore(dir string) (int64, error) {
 		return 0, fmt.Errorf("read state folder: %w", err)
 	}
 	var info storeInfo
-	if err := json.Unmarshal(data, &info); err != nil {
-		return 0, fmt.Errorf("read %s: %w", path, err)
-	}
-	if info.Version > storeVersion || info.MaxStore <= 0 {
+	err = json.Unmarshal(data, &info)
+	if err == nil && info.Version > storeVersion {
 		return 0, &Error{
 			Exit: ExitConflict,
 			Message: fmt.Sprintf("state folder %s was written by a newer pelton (layout %d, this one knows %d)",
 				dir, info.Version, storeVersion),
 			Hint: "use the newer pelton, or another --state-dir",
+		}
+	}
+	if err == nil && (info.Version < 1 || info.MaxStore <= 0) {
+		err = errors.New("it has no version or no limit")
+	}
+	if err != nil {
+		return 0, &Error{
+			Exit: ExitFailed, Message: path + " is damaged", Cause: err,
+			Hint: "delete that file: no event is lost, only how large the store may be is decided again",
 		}
 	}
 	return info.MaxStore, nil

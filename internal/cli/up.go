@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 	"time"
@@ -90,15 +92,17 @@ func (o *upOptions) token() (string, error) {
 	if o.tokenFile == "" {
 		return "", nil
 	}
+	hint := "make one: openssl rand -base64 24 > " + o.tokenFile
 	data, err := os.ReadFile(o.tokenFile)
-	if err != nil {
-		return "", &Error{Exit: ExitFailed, Message: "cannot read the token", Cause: err}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", &Error{Exit: ExitNotFound, Message: "there is no token file " + o.tokenFile, Hint: hint}
+	case err != nil:
+		return "", &Error{Exit: ExitFailed, Message: "cannot read the token file", Cause: err}
 	}
 	token := strings.TrimSpace(string(data))
 	if token == "" {
-		return "", &Error{
-			Exit: ExitInvalid, Message: "token file " + o.tokenFile + " is empty", Hint: "openssl rand -base64 24 > " + o.tokenFile,
-		}
+		return "", &Error{Exit: ExitInvalid, Message: "token file " + o.tokenFile + " is empty", Hint: hint}
 	}
 	return token, nil
 }

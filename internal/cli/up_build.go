@@ -71,16 +71,12 @@ func (u *upRun) keep(ctx context.Context, name string, run func(context.Context)
 }
 
 func (u *upRun) buildBridge() error {
-	token, err := u.opts.token()
-	if err != nil {
-		return err
-	}
 	nc, err := u.dial("http")
 	if err != nil {
 		return err
 	}
 	u.bridge, err = bridge.New(bridge.Config{
-		Conn: nc, Listener: u.http, Token: token, Logger: u.log.Named("http"),
+		Conn: nc, Listener: u.http, Token: u.token, Logger: u.log.Named("http"),
 		DrainTimeout: min(u.opts.grace, bridge.DefaultDrainTimeout), MaxMessage: u.maxEvent,
 	})
 	if err != nil {

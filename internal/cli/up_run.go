@@ -32,6 +32,7 @@ type upRun struct {
 
 	functions []*function.Function
 	problems  map[function.Key]string // why a function cannot run now
+	token     string                  // that HTTP callers must send; "" is none
 	http      net.Listener
 	runtime   string // folder for sockets, of this run alone
 	guard     *process.Guard
@@ -64,6 +65,9 @@ func (a *app) up(ctx context.Context, o upOptions) error {
 	}
 	u := &upRun{app: a, opts: o, log: log, started: time.Now(), problems: map[function.Key]string{}, reloads: newReloads()}
 	if u.functions, err = loadFunctions(o.paths, o.checks()...); err != nil {
+		return err
+	}
+	if u.token, err = o.token(); err != nil {
 		return err
 	}
 	defer u.close()
@@ -109,7 +113,7 @@ func (u *upRun) takeState(context.Context) error {
 	u.later(func() { _ = os.Remove(filepath.Join(u.opts.stateDir, stateFileName)) })
 	old, err := readState(u.opts.stateDir)
 	if err != nil {
-		u.log.Warn("state file of an earlier run is not readable", zap.Error(err))
+		u.app.say("note: %s; it is replaced, and processes of the run that wrote it may be left", oneLine(err.Error(), 200))
 	}
 	if old != nil {
 		u.removeOld(old)
