@@ -12,14 +12,15 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/pelton-dev/pelton/internal/function"
+	"github.com/pelton-dev/pelton/internal/natsclient"
+	"github.com/pelton-dev/pelton/internal/program"
 	"github.com/pelton-dev/pelton/internal/sidecar"
 )
 
 // settings is everything the environment says.
 type settings struct {
 	function  *function.Function
-	natsURL   string
-	creds     string // path of a NATS credentials file; "" is none
+	nats      natsclient.Config
 	replica   string
 	network   string // of the handler: tcp or unix
 	address   string
@@ -31,50 +32,27 @@ type settings struct {
 
 // readSettings reads the environment. All problems come back at once.
 func readSettings(getenv func(string) string) (settings, error) {
-	var problems []error
-	note := func(err error) {
-		if err != nil {
-			problems = append(problems, err)
-		}
-	}
+	env := program.NewEnv(getenv)
 	s := settings{
-		natsURL: cmp.Or(getenv("NATS_URL"), "nats://127.0.0.1:4222"), creds: getenv("NATS_CREDS"),
-		replica: getenv("PELTON_REPLICA"), health: cmp.Or(getenv("PELTON_HEALTH_ADDRESS"), ":8081"),
-		drain: sidecar.DefaultDrainTimeout, provision: true,
-	}
-	if s.health == "off" {
-		s.health = ""
+		nats: natsclient.Config{
+			URL: env.Get("NATS_URL", "nats://127.0.0.1:4222"), Creds: env.Path("NATS_CREDS"),
+			CA: env.Path("NATS_CA"),
+		},
+		replica: getenv("PELTON_REPLICA"), health: env.Address("PELTON_HEALTH_ADDRESS", ":8081"),
+		drain:     env.Duration("PELTON_DRAIN_TIMEOUT", sidecar.DefaultDrainTimeout),
+		provision: env.Bool("PELTON_PROVISION", true), level: env.Level("PELTON_LOG_LEVEL"),
 	}
 	if s.replica == "" {
 		s.replica, _ = os.Hostname()
 	}
 	var err error
 	s.function, err = readManifest(getenv)
-	note(err)
-	if s.creds != "" {
-		if _, err := os.Stat(s.creds); err != nil {
-			note(fmt.Errorf("NATS_CREDS: %w", err))
-		}
-	}
-	if v := getenv("PELTON_DRAIN_TIMEOUT"); v != "" {
-		s.drain, err = time.ParseDuration(v)
-		if err != nil || s.drain <= 0 {
-			note(fmt.Errorf("PELTON_DRAIN_TIMEOUT: %q is not a duration above zero, write for example 20s", v))
-		}
-	}
-	if v := getenv("PELTON_PROVISION"); v != "" {
-		s.provision, err = strconv.ParseBool(v)
-		if err != nil {
-			note(fmt.Errorf("PELTON_PROVISION: %q is neither true nor false", v))
-		}
-	}
-	if err := s.level.UnmarshalText([]byte(cmp.Or(getenv("PELTON_LOG_LEVEL"), "info"))); err != nil {
-		note(fmt.Errorf("PELTON_LOG_LEVEL: %q is none of debug, info, warn, error", getenv("PELTON_LOG_LEVEL")))
-	}
+	env.Note(err)
 	if s.function != nil {
-		note(s.readHandler(getenv))
+		env.Note(s.readHandler(getenv))
+		s.nats.Name = "pelton-sidecar " + s.function.Key().String() + " " + s.replica
 	}
-	return s, errors.Join(problems...)
+	return s, env.Err()
 }
 
 // readManifest takes the manifest from PELTON_MANIFEST, as YAML or JSON, or from the file PELTON_MANIFEST_FILE.

@@ -8,10 +8,10 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/signal"
 	"runtime"
 	"runtime/debug"
-	"syscall"
+
+	"github.com/pelton-dev/pelton/internal/program"
 )
 
 func main() {
@@ -23,19 +23,8 @@ func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(200) // there is little to keep: collecting half as often costs a few MiB
 	}
-	if err := run(untilSignal(), os.Getenv); err != nil {
+	if err := run(program.UntilSignal(context.Background()), os.Getenv); err != nil {
 		fmt.Fprintf(os.Stderr, "pelton-sidecar: %v\n", err)
 		os.Exit(1)
 	}
-}
-
-// untilSignal returns a context that ends with the first signal. By then the next one has its default effect.
-func untilSignal() context.Context {
-	signaled, unregister := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	ctx, cancel := context.WithCancel(context.Background())
-	context.AfterFunc(signaled, func() {
-		unregister()
-		cancel()
-	})
-	return ctx
 }

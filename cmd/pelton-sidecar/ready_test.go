@@ -9,7 +9,9 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
+	"github.com/pelton-dev/pelton/internal/function"
 	"github.com/pelton-dev/pelton/internal/natstest"
+	"github.com/pelton-dev/pelton/internal/stream"
 )
 
 // TestReadiness follows /readyz while the handler comes, goes and comes back, and while NATS does.
@@ -42,6 +44,25 @@ func TestReadiness(t *testing.T) {
 	p.await("/readyz", http.StatusOK, "ok")
 	q.publish("three")
 	q.awaitAcked(3)
+}
+
+// TestReadinessFollowsTheConsumer deletes the consumer of a running sidecar and makes it again.
+func TestReadinessFollowsTheConsumer(t *testing.T) {
+	t.Parallel()
+	_, q := newQueue(t)
+	h := serve(t, "tcp", "127.0.0.1:0")
+	p := start(t, "NATS_URL="+q.url, "PELTON_MANIFEST="+manifest(t), "PELTON_HANDLER_ADDRESS="+h.address)
+	p.await("/readyz", http.StatusOK, "ok")
+	consumer := stream.EventConsumer(function.Key{Namespace: "default", Name: "fn"}, "events.fn")
+	if err := q.js.DeleteConsumer(t.Context(), stream.EventsStream, consumer); err != nil {
+		t.Fatal(err)
+	}
+	p.await("/readyz", http.StatusServiceUnavailable, "consumer "+consumer+" does not exist")
+	fns, _ := function.Parse([]byte(manifest(t)), "test")
+	if _, err := stream.EnsureFunction(t.Context(), q.js, fns[0]); err != nil {
+		t.Fatal(err)
+	}
+	p.await("/readyz", http.StatusOK, "ok")
 }
 
 // TestNATSComesLater starts a sidecar before its server. It waits, and then makes the streams and consumers itself.

@@ -24,8 +24,8 @@ import (
 	"github.com/pelton-dev/pelton/internal/waittest"
 )
 
-// program is a running sidecar.
-type program struct {
+// process is a running sidecar.
+type process struct {
 	t    *testing.T
 	cmd  *exec.Cmd
 	log  string        // file with its stderr
@@ -54,9 +54,9 @@ func manifest(t *testing.T, change ...func(*function.Spec)) string {
 }
 
 // start starts a sidecar with that environment, and ends it with the test.
-func start(t *testing.T, env ...string) *program {
+func start(t *testing.T, env ...string) *process {
 	t.Helper()
-	p := &program{t: t, log: filepath.Join(t.TempDir(), "log"), done: make(chan struct{})}
+	p := &process{t: t, log: filepath.Join(t.TempDir(), "log"), done: make(chan struct{})}
 	out, err := os.Create(p.log)
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +78,7 @@ func start(t *testing.T, env ...string) *program {
 	return p
 }
 
-func (p *program) finish() {
+func (p *process) finish() {
 	_ = p.cmd.Process.Kill()
 	<-p.done
 	if p.t.Failed() {
@@ -86,12 +86,12 @@ func (p *program) finish() {
 	}
 }
 
-func (p *program) output() string {
+func (p *process) output() string {
 	data, _ := os.ReadFile(p.log)
 	return string(data)
 }
 
-func (p *program) signal(s os.Signal) {
+func (p *process) signal(s os.Signal) {
 	p.t.Helper()
 	if err := p.cmd.Process.Signal(s); err != nil {
 		p.t.Fatal(err)
@@ -99,7 +99,7 @@ func (p *program) signal(s os.Signal) {
 }
 
 // end waits for the end of the process and returns its exit code, -1 after a signal.
-func (p *program) end() int {
+func (p *process) end() int {
 	p.t.Helper()
 	waittest.Eventually(p.t, func() error {
 		select {
@@ -113,7 +113,7 @@ func (p *program) end() int {
 }
 
 // address is where its probes are answered, from its log.
-func (p *program) address() string {
+func (p *process) address() string {
 	p.t.Helper()
 	address := ""
 	waittest.Eventually(p.t, func() error {
@@ -130,7 +130,7 @@ func (p *program) address() string {
 }
 
 // get asks one of the probes.
-func (p *program) get(path string) (int, string) {
+func (p *process) get(path string) (int, string) {
 	p.t.Helper()
 	res, err := http.Get("http://" + p.address() + path)
 	if err != nil {
@@ -142,7 +142,7 @@ func (p *program) get(path string) (int, string) {
 }
 
 // await waits until a probe answers with the status, and a text in the body.
-func (p *program) await(path string, status int, part string) {
+func (p *process) await(path string, status int, part string) {
 	p.t.Helper()
 	waittest.Eventually(p.t, func() error {
 		if got, body := p.get(path); got != status || !strings.Contains(body, part) {

@@ -19,6 +19,9 @@ import (
 	"github.com/pelton-dev/pelton/internal/invoke/streamcall"
 	"github.com/pelton-dev/pelton/internal/ledger"
 	"github.com/pelton-dev/pelton/internal/lifecycle"
+	"github.com/pelton-dev/pelton/internal/natsclient"
+	"github.com/pelton-dev/pelton/internal/probes"
+	"github.com/pelton-dev/pelton/internal/program"
 	"github.com/pelton-dev/pelton/internal/sidecar"
 	"github.com/pelton-dev/pelton/internal/stream"
 )
@@ -30,7 +33,7 @@ func run(ctx context.Context, getenv func(string) string) error {
 	if err != nil {
 		return err
 	}
-	log, err := newLogger(s)
+	log, err := program.NewLogger(s.level)
 	if err != nil {
 		return err
 	}
@@ -45,9 +48,11 @@ func run(ctx context.Context, getenv func(string) string) error {
 	if err != nil {
 		return err
 	}
-	h, err := newHealth(s.health, registry, log)
+	h, err := probes.Listen(probes.Config{
+		Address: s.health, Metrics: registry, Waiting: "NATS has not been connected yet", Logger: log,
+	})
 	if err != nil {
-		return err
+		return fmt.Errorf("PELTON_HEALTH_ADDRESS (off = none): %w", err)
 	}
 	d := &deliverer{settings: s, inv: inv, log: log, health: h, metrics: metrics, started: started}
 	return lifecycle.Run(ctx, func(e lifecycle.Exit) {
@@ -60,16 +65,17 @@ type deliverer struct {
 	settings settings
 	inv      invoke.Invoker
 	log      *zap.Logger
-	health   *health
+	health   *probes.Server
 	metrics  *sidecar.Metrics
 	started  time.Time
 }
 
 // Run connects, makes the streams and consumers, delivers until ctx ends, and drains.
 func (d *deliverer) Run(ctx context.Context) error {
-	defer d.health.close()
+	defer d.health.Close()
 	s := d.settings
-	nc, err := connect(ctx, s, d.log)
+	s.nats.Logger = d.log
+	nc, err := natsclient.Connect(ctx, s.nats)
 	if err != nil {
 		return err
 	}
@@ -100,7 +106,7 @@ func (d *deliverer) Run(ctx context.Context) error {
 	}()
 	stopRecords := background(ctx, records.Run)
 	defer stopRecords()
-	d.health.readyWhen(func() string { return unready(ctx, sc, nc.Conn) })
+	d.health.ReadyWhen(func() string { return unready(ctx, sc, nc.Conn) })
 	return lifecycle.Run(ctx, nil, lifecycle.Actor{Name: "sidecar", Run: sc.Run}, lifecycle.Actor{Name: "NATS", Run: nc.Run})
 }
 
@@ -120,7 +126,7 @@ func unready(ctx context.Context, sc *sidecar.Sidecar, nc *nats.Conn) string {
 	if !nc.IsConnected() {
 		return "NATS is not connected"
 	}
-	return ""
+	return sc.Refusal()
 }
 
 // background runs what must outlive ctx, and returns what ends it and waits.
@@ -135,17 +141,6 @@ func background(ctx context.Context, run func(context.Context) error) (stop func
 		cancel()
 		<-done
 	}
-}
-
-func newLogger(s settings) (*zap.Logger, error) {
-	cfg := zap.NewProductionConfig()
-	cfg.Level = zap.NewAtomicLevelAt(s.level)
-	cfg.OutputPaths, cfg.Sampling = []string{"stderr"}, nil
-	log, err := cfg.Build()
-	if err != nil {
-		return nil, fmt.Errorf("make logger: %w", err)
-	}
-	return log, nil
 }
 
 func newInvoker(s settings) (invoke.Invoker, error) {

@@ -8,6 +8,7 @@ const module = "github.com/pelton-dev/pelton"
 var layers = []layer{
 	{"contracts and leaves", "they know nothing of Pelton and can be read alone", []string{
 		"internal/function", "internal/lifecycle", "internal/process", "proto/...",
+		"internal/natsclient", "internal/probes", "internal/program",
 		"internal/testenv", "internal/waittest",
 	}},
 	{"events", "one codec and one grammar of subjects for everybody", []string{"internal/event"}},
@@ -42,7 +43,7 @@ var rules = []rule{
 	{
 		of: "cmd/pelton-sidecar", not: []string{
 			"k8s.io/...", "sigs.k8s.io/...", "github.com/kedacore/...",
-			"github.com/nats-io/nats-server/...",
+			"github.com/nats-io/nats-server/...", "google.golang.org/grpc/...",
 		},
 		why: "it runs next to every replica: 14 MiB resident at most, and nothing in it that can be attacked for no use",
 	},
@@ -99,6 +100,7 @@ var planned = map[string]string{
 	"internal/controller":                  "the Kubernetes host",
 	"internal/dashboard":                   "the web page",
 	"scalers/...":                          "the KEDA scaler",
+	"google.golang.org/grpc/...":           "the scaler needs it",
 	"k8s.io/...":                           "the controller needs it",
 	"k8s.io/client-go/kubernetes/...":      "the controller needs it",
 	"sigs.k8s.io/...":                      "the controller needs it",

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -188,4 +189,51 @@ func TestDeliveryGoesOnAfterAServerRestartAndARecreatedConsumer(t *testing.T) {
 	}
 	f.publish("events.hello", "", ceHeader("3"))
 	await("3")
+}
+
+// TestRefusalFollowsTheConsumer takes a consumer away while the sidecar waits at it, and brings it back without an event for
+// it: the sidecar says so, and then no more.
+func TestRefusalFollowsTheConsumer(t *testing.T) {
+	t.Parallel()
+	f := setup(t, nil, done)
+	consumer := stream.ConsumersOf(f.fn)[0]
+	r := f.start()
+	await := func(want string) {
+		t.Helper()
+		waittest.Eventually(t, func() error {
+			if got := r.Refusal(); got != want {
+				return fmt.Errorf("refusal %q, want %q", got, want)
+			}
+			return nil
+		})
+	}
+	f.publish("events.hello", "", ceHeader("1"))
+	f.awaitOutcomes("done")
+	await("")
+	if err := f.js.DeleteConsumer(t.Context(), consumer.Stream, consumer.Name); err != nil {
+		t.Fatal(err)
+	}
+	await("consumer " + consumer.Name + " does not exist, or JetStream does not answer")
+	if _, err := stream.EnsureFunction(t.Context(), f.js, f.fn); err != nil {
+		t.Fatal(err)
+	}
+	await("")
+	f.publish("events.hello", "", ceHeader("2"))
+	f.awaitOutcomes("done", "done")
+}
+
+// TestRefusalOfAConsumerThatNeverWas starts a sidecar whose consumers have not been made.
+func TestRefusalOfAConsumerThatNeverWas(t *testing.T) {
+	t.Parallel()
+	f := setup(t, nil, done)
+	if err := f.js.DeleteStream(t.Context(), stream.EventsStream); err != nil {
+		t.Fatal(err)
+	}
+	r := f.start()
+	waittest.Eventually(t, func() error {
+		if got := r.Refusal(); !strings.Contains(got, stream.ConsumersOf(f.fn)[0].Name) {
+			return fmt.Errorf("refusal %q", got)
+		}
+		return nil
+	})
 }

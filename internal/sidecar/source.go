@@ -31,6 +31,7 @@ type source struct {
 
 	now       atomic.Pointer[generation]
 	lastHeard atomic.Int64 // unix nanoseconds
+	refused   atomic.Pointer[refusal]
 
 	mu       sync.Mutex // held to ask, withdraw and stop
 	messages chan *nats.Msg
@@ -115,6 +116,9 @@ func (s *source) ask(credit, window int64) {
 	}
 	s.requests++
 	g.outstanding.Add(want)
+	if r := s.refused.Load(); r != nil {
+		r.asked.CompareAndSwap(0, time.Now().UnixNano())
+	}
 	reply := g.inbox + strconv.FormatUint(s.requests, 36)
 	if err := s.nc.PublishRequest(s.next, reply, pullRequest(want)); err != nil {
 		g.outstanding.Add(-want)
@@ -143,6 +147,7 @@ func (s *source) delivered(m *nats.Msg, now time.Time) {
 	if g := s.now.Load(); m.Sub == g.sub {
 		g.outstanding.Add(-1)
 	}
+	s.accepted()
 	s.lastHeard.Store(now.UnixNano())
 }
 
@@ -155,13 +160,16 @@ func (s *source) status(m *nats.Msg, now time.Time) (again bool) {
 	}
 	s.lastHeard.Store(now.UnixNano())
 	if m.Header.Get("Status") == "100" {
+		s.accepted()
 		return false
 	}
 	if pending, err := strconv.ParseInt(m.Header.Get("Nats-Pending-Messages"), 10, 64); err == nil {
 		g.outstanding.Add(-pending)
+		s.accepted()
 		return true
 	}
 	// No count came with it: the consumer is gone, moved or refused the request. Whatever was asked for is void.
+	s.refused.Store(newRefusal(s.consumer, m.Header))
 	s.startOver()
 	s.mu.Lock()
 	defer s.mu.Unlock()
