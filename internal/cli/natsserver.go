@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -133,10 +135,26 @@ type natsLogger struct {
 var _ server.Logger = (*natsLogger)(nil)
 
 func (l *natsLogger) Noticef(format string, v ...any) { l.logger.Debug(fmt.Sprintf(format, v...)) }
-func (l *natsLogger) Warnf(format string, v ...any)   { l.logger.Warn(fmt.Sprintf(format, v...)) }
 func (l *natsLogger) Errorf(format string, v ...any)  { l.logger.Error(fmt.Sprintf(format, v...)) }
 func (l *natsLogger) Debugf(string, ...any)           {}
 func (l *natsLogger) Tracef(string, ...any)           {}
+
+// Warnf passes a warning on. That a stream was not closed in order says only that we were killed: the server reads its
+// blocks again, and nobody has to do anything.
+func (l *natsLogger) Warnf(format string, v ...any) {
+	text := strings.TrimSpace(fmt.Sprintf(format, v...))
+	if slices.ContainsFunc(afterKill[:], func(part string) bool { return strings.Contains(text, part) }) {
+		l.logger.Info(text)
+		return
+	}
+	l.logger.Warn(text)
+}
+
+// afterKill is what the server says of each stream that it finds as a kill has left it.
+var afterKill = [...]string{
+	"Stream state outdated", "Stream state detected prior state", "errored: prior state file",
+	"state is outdated; attempting to recover",
+}
 
 // Fatalf tells the owner of the server.
 func (l *natsLogger) Fatalf(format string, v ...any) {

@@ -115,8 +115,10 @@ func short(d time.Duration) string {
 	}
 }
 
+const clockLayout = "15:04:05"
+
 // clock writes the time of day.
-func clock(t time.Time) string { return t.Local().Format("15:04:05") }
+func clock(t time.Time) string { return t.Local().Format(clockLayout) }
 
 // ago says how long before now a time is.
 func ago(t, now time.Time) string {

@@ -107,16 +107,17 @@ func (o *upOptions) token() (string, error) {
 	return token, nil
 }
 
-// logger writes what packages log to stderr.
+// logger writes what packages log to stderr, for people in lines like those of runs.
 func (a *app) logger(level string) (*zap.Logger, error) {
 	l, err := zapcore.ParseLevel(level)
 	if err != nil {
 		return nil, usage("--log-level debug, info, warn or error", "unknown log level %q", level)
 	}
 	cfg := zap.NewProductionEncoderConfig()
-	cfg.EncodeTime = zapcore.ISO8601TimeEncoder
+	cfg.EncodeTime, cfg.ConsoleSeparator = zapcore.TimeEncoderOfLayout(clockLayout), "  "
 	encoder := zapcore.NewConsoleEncoder(cfg)
 	if a.json() {
+		cfg.EncodeTime = zapcore.ISO8601TimeEncoder
 		encoder = zapcore.NewJSONEncoder(cfg)
 	}
 	core := zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(a.stderr)), l)
