@@ -14,11 +14,11 @@ import (
 
 // build makes the parts that run side by side. Nothing of them runs yet.
 func (u *upRun) build(ctx context.Context) error {
-	core, err := u.dial("core")
+	u.console = newConsole(u.view())
+	core, err := u.dial("core", u.tellOfServer()...)
 	if err != nil {
 		return err
 	}
-	u.console = newConsole(u.view())
 	writer := ledger.NewWriter(u.js, ledger.WriterConfig{Logger: u.log.Named("ledger")})
 	watcher, err := wake.New(core, wake.Config{Logger: u.log.Named("wake")})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -11,15 +12,16 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/pelton-dev/pelton/internal/stream"
+	"github.com/pelton-dev/pelton/internal/supervisor"
 )
 
 // dial makes a connection of ours: inside the process, or to the server that was named.
-func (u *upRun) dial(name string) (*nats.Conn, error) {
+func (u *upRun) dial(name string, options ...nats.Option) (*nats.Conn, error) {
 	if u.nats == nil {
-		t := &target{url: u.opts.natsURL}
-		nc, err := nats.Connect(t.url, append(connOptions("pelton up "+name), nats.Timeout(connectTimeout))...)
+		options = append(append(connOptions("pelton up "+name), nats.Timeout(connectTimeout)), options...)
+		nc, err := nats.Connect(u.opts.natsURL, options...)
 		if err != nil {
-			return nil, unreachable("cannot reach NATS at "+t.url, err, "check that the server runs, or leave --nats out")
+			return nil, unreachable("cannot reach NATS at "+u.opts.natsURL, err, "check that the server runs, or leave --nats out")
 		}
 		u.later(nc.Close)
 		return nc, nil
@@ -30,6 +32,37 @@ func (u *upRun) dial(name string) (*nats.Conn, error) {
 	}
 	u.later(nc.Close)
 	return nc, nil
+}
+
+// What the console tells of a server of somebody else's. Ours ends `up` when it fails.
+const (
+	eventNATSLost supervisor.EventKind = "nats-lost"
+	eventNATSBack supervisor.EventKind = "nats-back" // Took is since it was lost
+)
+
+// tellOfServer makes a connection show when its server is lost and when it is back: one of ours does so for all.
+func (u *upRun) tellOfServer() []nats.Option {
+	var lost atomic.Pointer[time.Time]
+	return []nats.Option{
+		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) {
+			if nc.IsClosed() {
+				return // by us
+			}
+			now, text := time.Now(), "functions go on when the server is back"
+			if err != nil {
+				text = err.Error() + "; " + text
+			}
+			lost.Store(&now)
+			u.console.event(supervisor.Event{Time: now, Kind: eventNATSLost, Text: text})
+		}),
+		nats.ReconnectHandler(func(*nats.Conn) {
+			now, took := time.Now(), time.Duration(0)
+			if since := lost.Load(); since != nil {
+				took = now.Sub(*since)
+			}
+			u.console.event(supervisor.Event{Time: now, Kind: eventNATSBack, Text: "after " + short(took), Took: took})
+		}),
+	}
 }
 
 // ensureStreams makes the streams and consumers before anything can be published: a consumer begins with what comes after
