@@ -53,9 +53,13 @@ func TestAllWorkSeesWhatWaitingWorkersTake(t *testing.T) {
 	worker := make(chan error, 1)
 	go func() {
 		for {
-			batch, err := c.Fetch(4, jetstream.FetchPrioritized(stream.WorkerPriority),
-				jetstream.FetchPriorityGroup(stream.PriorityGroup), jetstream.FetchMaxWait(time.Second))
-			if err != nil || ctx.Err() != nil {
+			batch, err := c.Fetch(1, jetstream.FetchPrioritized(stream.WorkerPriority),
+				jetstream.FetchPriorityGroup(stream.PriorityGroup), jetstream.FetchContext(ctx))
+			if ctx.Err() != nil {
+				worker <- nil
+				return
+			}
+			if err != nil {
 				worker <- err
 				return
 			}
