@@ -7,8 +7,8 @@ const module = "github.com/pelton-dev/pelton"
 // package and what lies under it), never sideways or up. "/..." takes in what lies under a package.
 var layers = []layer{
 	{"contracts and leaves", "they know nothing of Pelton and can be read alone", []string{
-		"internal/function", "internal/lifecycle", "internal/process", "proto/...",
-		"internal/natsclient", "internal/probes", "internal/program",
+		"internal/function", "internal/image", "internal/lifecycle", "internal/process", "proto/...",
+		"internal/natsclient", "internal/probes", "internal/program", "internal/certs/...", "internal/rpcserver",
 		"internal/testenv", "internal/waittest",
 	}},
 	{"events", "one codec and one grammar of subjects for everybody", []string{"internal/event"}},
@@ -27,7 +27,7 @@ var layers = []layer{
 	{"programs", "main functions are thin", []string{"cmd/..."}},
 	{
 		"tools and tests", "nothing that is shipped links them",
-		[]string{"internal/natstest", "internal/bench/...", "internal/e2e/...", "internal/arch"},
+		[]string{"internal/natstest", "internal/bench/...", "internal/e2e/...", "internal/lab/...", "internal/arch"},
 	},
 }
 
@@ -50,6 +50,7 @@ var rules = []rule{
 	{
 		of: "cmd/...", not: []string{
 			"testing", "internal/natstest", "internal/testenv", "internal/waittest", "internal/invoke/invoketest",
+			"internal/certs/certstest",
 			"internal/bench/...", "internal/arch",
 		},
 		why: "test helpers do not belong into programs; they would bring flags and a second server along",

@@ -1,0 +1,65 @@
+package rpcserver
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"go.uber.org/zap"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// guard stands before every call: it counts it, and turns a panic into an error of this one call.
+type guard struct {
+	log     *zap.Logger
+	metrics *metrics
+}
+
+func (g *guard) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (res any, err error) {
+	started := time.Now()
+	defer func() {
+		if p := recover(); p != nil {
+			err = g.panicked(info.FullMethod, p)
+		}
+		g.metrics.ended(info.FullMethod, err)
+		g.metrics.seconds.WithLabelValues(info.FullMethod).Observe(time.Since(started).Seconds())
+	}()
+	return next(ctx, req)
+}
+
+func (g *guard) stream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {
+	open := g.metrics.open.WithLabelValues(info.FullMethod)
+	open.Inc()
+	defer func() {
+		if p := recover(); p != nil {
+			err = g.panicked(info.FullMethod, p)
+		}
+		open.Dec()
+		g.metrics.ended(info.FullMethod, err)
+	}()
+	return next(srv, &countedStream{stream, g.metrics, info.FullMethod})
+}
+
+func (g *guard) panicked(method string, p any) error {
+	g.log.Error("call panicked", zap.String("method", method), zap.String("panic", fmt.Sprint(p)),
+		zap.ByteString("stack", debug.Stack()))
+	return status.Error(codes.Internal, "the server made a mistake; its log has more")
+}
+
+// countedStream counts what is sent.
+type countedStream struct {
+	grpc.ServerStream
+	metrics *metrics
+	method  string
+}
+
+func (s *countedStream) SendMsg(m any) error {
+	err := s.ServerStream.SendMsg(m)
+	if err == nil {
+		s.metrics.pushes.WithLabelValues(s.method).Inc()
+	}
+	return err
+}
