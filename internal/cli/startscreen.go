@@ -29,6 +29,7 @@ type readyFunction struct {
 	Triggers []string `json:"triggers"`
 	Scale    string   `json:"scale"`
 	Problem  string   `json:"problem,omitempty"` // why it cannot run now
+	Warning  string   `json:"warning,omitempty"` // what is most likely a mistake
 }
 
 // view is how this run shows what happens.
@@ -50,14 +51,22 @@ func (u *upRun) startScreen() {
 		StateDir: u.opts.stateDir, Ephemeral: u.opts.ephemeral, Functions: []readyFunction{},
 	}
 	for _, fn := range slices.SortedFunc(slices.Values(u.functions), inOrder) {
-		state, problem := u.stateOf(fn)
-		r.Functions = append(r.Functions, readyFunction{fn.Key().String(), state, triggersText(fn), scaleText(fn), problem})
+		r.Functions = append(r.Functions, u.readyFunction(fn))
 	}
 	if u.app.json() {
 		jsonView{u.out}.line("up.ready", time.Now(), r)
 		return
 	}
 	u.printScreen(r)
+}
+
+func (u *upRun) readyFunction(fn *function.Function) readyFunction {
+	f := readyFunction{Name: fn.Key().String(), Triggers: triggersText(fn), Scale: scaleText(fn)}
+	f.State, f.Problem = u.stateOf(fn)
+	if w := warningOf(fn); w != nil {
+		f.Warning = w.Message
+	}
+	return f
 }
 
 func inOrder(a, b *function.Function) int { return compareKeys(a.Key(), b.Key()) }
@@ -114,6 +123,9 @@ func (u *upRun) printScreen(r ready) {
 		rows = append(rows, []string{"  " + f.Name, f.State, "scale " + f.Scale, strings.Join(f.Triggers, "; ")})
 		if f.Problem != "" {
 			rows = append(rows, []string{"", "", "", "why: " + oneLine(f.Problem, 200)})
+		}
+		if f.Warning != "" {
+			rows = append(rows, []string{"", "", "", "warning: " + oneLine(f.Warning, 300)})
 		}
 	}
 	_ = writeTable(w, rows)

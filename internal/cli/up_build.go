@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"path/filepath"
+	"time"
 
 	"github.com/pelton-dev/pelton/internal/bridge"
 	"github.com/pelton-dev/pelton/internal/function"
@@ -15,6 +16,7 @@ import (
 // build makes the parts that run side by side. Nothing of them runs yet.
 func (u *upRun) build(ctx context.Context) error {
 	u.console = newConsole(u.view())
+	u.warnings.news(u.functions) // the start screen tells them
 	core, err := u.dial("core", u.tellOfServer()...)
 	if err != nil {
 		return err
@@ -93,8 +95,16 @@ func (u *upRun) reload(context.Context) ([]*function.Function, error) {
 		err = u.bridge.SetRoutes(routesOf(fns))
 	}
 	u.reloads.read(err)
+	if err == nil {
+		for key, text := range u.warnings.news(fns) {
+			u.console.event(supervisor.Event{Time: time.Now(), Kind: eventWarning, Function: key, Text: text})
+		}
+	}
 	return fns, err
 }
+
+// eventWarning is what the console tells of a changed manifest; those of the start screen are told there.
+const eventWarning supervisor.EventKind = "warning"
 
 func routesOf(fns []*function.Function) []bridge.Route {
 	var routes []bridge.Route

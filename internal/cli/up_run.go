@@ -49,6 +49,7 @@ type upRun struct {
 	actors   []lifecycle.Actor
 
 	reloads   *reloads
+	warnings  warnings    // before run, then the one goroutine that reloads
 	announced sync.Map    // function.Key: it is on the start screen, and did not come later
 	showing   *background // the console; nil before the start screen
 	cleanups  []func()

@@ -14,7 +14,7 @@ func (a *app) validateCommand() *cobra.Command {
 		Use:   "validate [PATH...]",
 		Short: "Check manifests and list every problem",
 		Long: "Check Function manifests, files or folders (default: this folder), and list every problem of every file with its\n" +
-			"line. Exit 7 if there is one.",
+			"line. Exit 7 if there is one. What is valid but most likely a mistake is a warning.",
 		Example: "  # A folder with everything below it\n  pelton validate functions/examples\n\n" +
 			"  # For a program: problems as JSON on stdout\n  pelton validate function.yaml -o json",
 		RunE: func(_ *cobra.Command, args []string) error { return a.validate(pathsOr(args)) },
@@ -34,6 +34,7 @@ type validation struct {
 	Valid     bool               `json:"valid"`
 	Functions []string           `json:"functions"`
 	Problems  []function.Problem `json:"problems"`
+	Warnings  []function.Problem `json:"warnings"` // valid, and most likely not what is meant
 }
 
 func (a *app) validate(paths []string) error {
@@ -48,6 +49,7 @@ func (a *app) validate(paths []string) error {
 	for _, fn := range fns {
 		result.Functions = append(result.Functions, fn.Key().String())
 	}
+	result.Warnings = warningsOf(fns)
 	if a.json() {
 		if werr := a.writeJSON(result); werr != nil {
 			return werr
@@ -61,6 +63,9 @@ func (a *app) validate(paths []string) error {
 		if _, err := fmt.Fprintf(a.stdout, "%s: function %s is valid\n", fn.Origin.File, fn.Key()); err != nil {
 			return fmt.Errorf("write output: %w", err)
 		}
+	}
+	for _, w := range result.Warnings {
+		a.say("warning: %s", w)
 	}
 	return nil
 }
