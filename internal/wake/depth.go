@@ -112,17 +112,16 @@ func (w *Watcher) apply(f *watched, depths []depth) {
 	r := w.fold(f, depths)
 	changed := r.Due != f.reading.Due || r.InFlight != f.reading.InFlight || r.Known != f.reading.Known ||
 		r.Again != f.reading.Again || r.Delivered != f.reading.Delivered || (r.Err == nil) != (f.reading.Err == nil)
-	first := f.reading.At.IsZero()
+	f.loud = r.Due > 0 || r.Again || r.Err != nil && !errors.Is(r.Err, ErrNoConsumer) ||
+		w.cfg.AllWork && (r.InFlight > 0 || r.Delivered != f.reading.Delivered)
 	f.reading = r
-	f.loud = r.Due > 0 || r.Again || w.cfg.AllWork && r.InFlight > 0 || r.Err != nil && !errors.Is(r.Err, ErrNoConsumer)
 	f.next = time.Now().Add(w.interval(f))
 	for i, p := range f.probes {
 		switch {
 		case p.fired || p.number != "" || p.refused:
 		case errors.Is(depths[i].err, ErrNoConsumer):
 			p.timer.Reset(parkRetry)
-		case w.cfg.AllWork && !first:
-			p.timer.Reset(w.cfg.DepthInterval) // work that flows would fire it at once, and ask for a reading each time
+		case w.cfg.AllWork && f.loud: // work that flows would fire it at once, and again, and is being read anyway
 		default:
 			w.park(p)
 		}
