@@ -36,6 +36,11 @@ func TestRunLine(t *testing.T) {
 	if strings.ContainsAny(line, "\n\x1b") {
 		t.Errorf("%q has control characters", line)
 	}
+	undecodable := someRun()
+	undecodable.EventID, undecodable.Stream, undecodable.Sequence = "", "EVENTS", 7
+	if line := p.line(undecodable); !strings.Contains(line, "  EVENTS-7  ") {
+		t.Errorf("%q does not say where the message is", line)
+	}
 	filtered := someRun()
 	filtered.Outcome = ledger.OutcomeFiltered
 	if line := p.line(filtered); !strings.HasSuffix(strings.TrimSpace(line), "filtered") {

@@ -44,6 +44,9 @@ func (a *app) dlqListCommand() *cobra.Command {
 	return cmd
 }
 
+// idWidth is how wide ids of dead letters are, so that one page of a list looks like the next.
+const idWidth = 6
+
 func (a *app) dlqList(ctx context.Context, s dlqSelection) error {
 	f, err := s.filter()
 	if err != nil {
@@ -65,11 +68,11 @@ func (a *app) dlqList(ctx context.Context, s dlqSelection) error {
 		a.say("no dead letters")
 		return nil
 	}
-	rows := [][]string{{"ID", "FUNCTION", "REASON", "ATTEMPTS", "DIED", "SUBJECT", "ERROR"}}
+	rows := [][]string{{"ID", "FUNCTION", "REASON", "ATTEMPTS", "DIED", "MESSAGE", "SUBJECT", "ERROR"}}
 	for _, l := range letters {
 		rows = append(rows, []string{
-			strconv.FormatUint(l.ID, 10), keyOf(l.Namespace, l.Function), l.Reason, strconv.Itoa(l.Attempts),
-			ago(l.Died, time.Now()), oneLine(l.Subject, 40), oneLine(l.Error, 60),
+			fmt.Sprintf("%-*d", idWidth, l.ID), keyOf(l.Namespace, l.Function), l.Reason, strconv.Itoa(l.Attempts),
+			ago(l.Died, time.Now()), messageID(oneLine(l.Stream, 30), l.Sequence), oneLine(l.Subject, 40), oneLine(l.Error, 60),
 		})
 	}
 	if err := writeTable(a.stdout, rows); err != nil {

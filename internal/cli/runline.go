@@ -20,7 +20,7 @@ func (p *runPrinter) line(r ledger.Run) string {
 	p.name = max(p.name, len(name))
 	var b strings.Builder
 	b.WriteString(p.paint.dim(clock(r.Started.Add(r.Duration))))
-	fmt.Fprintf(&b, "  %-*s  %-*s  %s", p.name, name, shortID, lastPart(r.EventID), p.outcome(r.Outcome))
+	fmt.Fprintf(&b, "  %-*s  %-*s  %s", p.name, name, shortID, lastPart(eventID(r)), p.outcome(r.Outcome))
 	if r.Outcome == ledger.OutcomeFiltered {
 		return b.String()
 	}
@@ -40,6 +40,18 @@ func (p *runPrinter) line(r ledger.Run) string {
 	}
 	return b.String()
 }
+
+// eventID is the event's id. What could not be decoded has none: then it is where the message is stored, which is the id that
+// raw messages have.
+func eventID(r ledger.Run) string {
+	if r.EventID == "" && r.Stream != "" {
+		return messageID(r.Stream, r.Sequence)
+	}
+	return r.EventID
+}
+
+// messageID names a stored message.
+func messageID(stream string, sequence uint64) string { return fmt.Sprintf("%s-%d", stream, sequence) }
 
 // outcome is the word for an outcome, padded to one width and coloured.
 func (p *runPrinter) outcome(o string) string {
