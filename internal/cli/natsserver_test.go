@@ -34,7 +34,8 @@ func store(t *testing.T, dir string) *observer.ObservedLogs {
 	if err := awaitJetStream(t.Context(), js); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := js.CreateOrUpdateStream(t.Context(), jetstream.StreamConfig{Name: "ONE", Subjects: []string{"one"}}); err != nil {
+	cfg := jetstream.StreamConfig{Name: "ONE", Subjects: []string{"one"}}
+	if _, err := js.CreateOrUpdateStream(t.Context(), cfg); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := js.Publish(t.Context(), "one", []byte("x")); err != nil {

@@ -41,8 +41,8 @@ func (p *runPrinter) line(r ledger.Run) string {
 	return b.String()
 }
 
-// eventID is the event's id. What could not be decoded has none: then it is where the message is stored, which is the id that
-// raw messages have.
+// eventID is the event's id. What could not be decoded has none: then it is where the message is stored, as for raw
+// messages.
 func eventID(r ledger.Run) string {
 	if r.EventID == "" && r.Stream != "" {
 		return messageID(r.Stream, r.Sequence)

@@ -32,7 +32,9 @@ func openStateDir(dir string) error {
 }
 
 func badStateDir(message string, cause error) error {
-	return &Error{Exit: ExitFailed, Message: message, Cause: cause, Hint: "choose another with --state-dir; with --ephemeral none is needed"}
+	return &Error{
+		Exit: ExitFailed, Message: message, Cause: cause, Hint: "choose another with --state-dir; with --ephemeral none is needed",
+	}
 }
 
 // openStore returns how large the NATS store in the state folder may be.

@@ -34,8 +34,8 @@ func (a *app) upCommand() *cobra.Command {
 		Short: "Run everything on this machine: NATS, HTTP and the functions",
 		Long: "Run everything on this machine: a NATS server with JetStream on 127.0.0.1, HTTP for events, and the functions\n" +
 			"of the manifests in PATH (files or folders, default: this folder). Functions start when there is work and stop when\n" +
-			"there is none. Events, retries and dead letters are kept in the state folder; every write is synced. With --ephemeral\n" +
-			"the state folder only tells other commands where to find this run.\n\n" +
+			"there is none. Events, retries and dead letters are kept in the state folder; every write is synced. With\n" +
+			"--ephemeral that folder only tells other commands where to find this run.\n\n" +
 			"Ctrl-C stops it: running calls may end within --grace, the exit code is 0. A second Ctrl-C stops it at once.",
 		Example: "  # The functions of a folder\n  pelton up functions/examples\n\n" +
 			"  # On other ports, forgetting everything at the end\n  pelton up --port 9090 --nats-port 5222 --ephemeral hello/\n\n" +
