@@ -27,7 +27,7 @@ var layers = []layer{
 	{"programs", "main functions are thin", []string{"cmd/..."}},
 	{
 		"tools and tests", "nothing that is shipped links them",
-		[]string{"internal/natstest", "internal/bench/...", "internal/e2e/...", "internal/lab/...", "internal/arch"},
+		[]string{"internal/natstest", "internal/kedatest", "internal/bench/...", "internal/e2e/...", "internal/lab/...", "internal/arch"},
 	},
 }
 
@@ -49,7 +49,7 @@ var rules = []rule{
 	},
 	{
 		of: "cmd/...", not: []string{
-			"testing", "internal/natstest", "internal/testenv", "internal/waittest", "internal/invoke/invoketest",
+			"testing", "internal/natstest", "internal/kedatest", "internal/testenv", "internal/waittest", "internal/invoke/invoketest",
 			"internal/certs/certstest",
 			"internal/bench/...", "internal/arch",
 		},
