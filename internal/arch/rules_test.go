@@ -49,7 +49,8 @@ var rules = []rule{
 	},
 	{
 		of: "cmd/...", not: []string{
-			"testing", "internal/natstest", "internal/kedatest", "internal/testenv", "internal/waittest", "internal/invoke/invoketest",
+			"testing", "internal/natstest", "internal/kedatest", "internal/testenv", "internal/waittest",
+			"internal/invoke/invoketest",
 			"internal/certs/certstest",
 			"internal/bench/...", "internal/arch",
 		},
