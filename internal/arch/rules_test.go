@@ -15,7 +15,9 @@ var layers = []layer{
 	{"what is done with one event or one stream", "each does one thing; the layer above combines them", []string{
 		"internal/filter", "internal/invoke/...", "internal/stream",
 	}},
-	{"records", "they live in streams, so they build on stream", []string{"internal/deadletter", "internal/ledger"}},
+	{"records", "they live in streams, so they build on stream", []string{
+		"internal/deadletter", "internal/ledger", "internal/catalog",
+	}},
 	{"delivery and scaling", "the loop does not know who scales it, nor the arithmetic who obeys it", []string{
 		"internal/sidecar", "internal/wake", "internal/demand",
 	}},

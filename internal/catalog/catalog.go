@@ -1,0 +1,165 @@
+// Package catalog keeps the list of functions where every scaler can see it: one small entry for each, in a stream.
+//
+// Who makes a function's consumers enters it (Put), who deletes them removes it. A Catalog follows the stream and answers
+// from memory. It does not know what entries are used for, and it never holds a function's environment. Run ends on its
+// context.
+package catalog
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+
+	"github.com/pelton-dev/pelton/internal/function"
+)
+
+// retryWait is between tries to follow the stream.
+const retryWait = 2 * time.Second
+
+// ErrNotLoaded says that the catalog has not been read yet: whether a function exists is not known.
+var ErrNotLoaded = errors.New("the catalog of functions has not been read yet")
+
+// Config configures a Catalog.
+type Config struct {
+	Replicas int // of the stream, should it have to be made
+	Logger   *zap.Logger
+}
+
+// Catalog is the functions as they are now.
+type Catalog struct {
+	js  jetstream.JetStream
+	cfg Config
+	log *zap.Logger
+
+	mu      sync.RWMutex
+	loaded  bool
+	entries map[function.Key]Entry
+	watches []func(function.Key)
+}
+
+// New makes a catalog. It is empty until Run has read it.
+func New(nc *nats.Conn, cfg Config) (*Catalog, error) {
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, fmt.Errorf("make JetStream context: %w", err)
+	}
+	cfg.Logger = cmp.Or(cfg.Logger, zap.NewNop())
+	return &Catalog{js: js, cfg: cfg, log: cfg.Logger, entries: map[function.Key]Entry{}}, nil
+}
+
+// OnChange has changed called after each change of a function's entry, from the goroutine of Run. It must be called before
+// Run.
+func (c *Catalog) OnChange(changed func(function.Key)) { c.watches = append(c.watches, changed) }
+
+// Lookup returns a function's entry, and whether there is one. The error is ErrNotLoaded while nobody can tell.
+func (c *Catalog) Lookup(key function.Key) (Entry, bool, error) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	e, ok := c.entries[key]
+	if !ok && !c.loaded {
+		return Entry{}, false, ErrNotLoaded
+	}
+	return e, ok, nil
+}
+
+// Ready returns nil once the catalog has been read.
+func (c *Catalog) Ready() error {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if !c.loaded {
+		return ErrNotLoaded
+	}
+	return nil
+}
+
+// Run follows the stream until ctx ends. While it cannot, the last known entries stand.
+func (c *Catalog) Run(ctx context.Context) error {
+	for {
+		err := c.follow(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		c.log.Warn("catalog of functions cannot be followed, trying again", zap.Error(err))
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(retryWait):
+		}
+	}
+}
+
+// follow reads the last entry of every function and then every change.
+func (c *Catalog) follow(ctx context.Context) error {
+	if err := Ensure(ctx, c.js, c.cfg.Replicas); err != nil {
+		return err
+	}
+	consumer, err := c.js.OrderedConsumer(ctx, StreamName, jetstream.OrderedConsumerConfig{
+		DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy,
+	})
+	if err != nil {
+		return fmt.Errorf("follow stream %s: %w", StreamName, err)
+	}
+	if info, err := consumer.Info(ctx); err == nil && info.NumPending == 0 {
+		c.setLoaded()
+	}
+	messages, err := consumer.Messages()
+	if err != nil {
+		return fmt.Errorf("follow stream %s: %w", StreamName, err)
+	}
+	defer messages.Stop()
+	stop := context.AfterFunc(ctx, messages.Stop)
+	defer stop()
+	for {
+		m, err := messages.Next()
+		if err != nil {
+			return fmt.Errorf("follow stream %s: %w", StreamName, err)
+		}
+		c.take(m)
+	}
+}
+
+// take applies one entry. The client hands out messages in order and starts again by itself when one is missing.
+func (c *Catalog) take(m jetstream.Msg) {
+	if key, ok := c.apply(m); ok {
+		for _, changed := range c.watches {
+			changed(key)
+		}
+	}
+	if meta, err := m.Metadata(); err == nil && meta.NumPending == 0 {
+		c.setLoaded()
+	}
+}
+
+func (c *Catalog) apply(m jetstream.Msg) (function.Key, bool) {
+	key, ok := keyOf(m.Subject())
+	if !ok {
+		return key, false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(m.Data()) == 0 {
+		delete(c.entries, key)
+		return key, true
+	}
+	var e Entry
+	if err := json.Unmarshal(m.Data(), &e); err != nil || e.Key() != key || len(e.Consumers) == 0 {
+		c.log.Warn("catalog entry makes no sense and is left out", zap.String("subject", m.Subject()), zap.Error(err))
+		return key, false
+	}
+	c.entries[key] = e
+	return key, true
+}
+
+func (c *Catalog) setLoaded() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.loaded = true
+}
