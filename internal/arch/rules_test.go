@@ -104,11 +104,9 @@ var planned = map[string]string{
 	"internal/controller":                  "the Kubernetes host",
 	"internal/dashboard":                   "the web page",
 	"scalers/...":                          "the KEDA scaler",
-	"google.golang.org/grpc/...":           "the scaler needs it",
 	"k8s.io/...":                           "the controller needs it",
 	"k8s.io/client-go/kubernetes/...":      "the controller needs it",
 	"sigs.k8s.io/...":                      "the controller needs it",
 	"sigs.k8s.io/controller-runtime/...":   "the controller needs it",
-	"github.com/kedacore/...":              "the scaler needs it",
 	"github.com/kedacore/keda/v2/apis/...": "the controller needs it",
 }

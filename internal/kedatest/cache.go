@@ -160,7 +160,7 @@ func (s *scaledObject) askMetric(ctx context.Context, name string) (observation,
 	}
 	var sum float64
 	for _, v := range answer.GetMetricValues() { // whatever names they have
-		sum += number(v.GetMetricValueFloat(), v.GetMetricValue()) //nolint:staticcheck // the older field still counts
+		sum += number(v.GetMetricValueFloat(), v.GetMetricValue())
 	}
 	active, err := client.IsActive(ctx, s.ref)
 	if err != nil {
@@ -172,7 +172,7 @@ func (s *scaledObject) askMetric(ctx context.Context, name string) (observation,
 func readSpecs(answer *pb.GetMetricSpecResponse) []Spec {
 	specs := make([]Spec, 0, len(answer.GetMetricSpecs()))
 	for _, m := range answer.GetMetricSpecs() {
-		target := number(m.GetTargetSizeFloat(), m.GetTargetSize()) //nolint:staticcheck // the older field still counts
+		target := number(m.GetTargetSizeFloat(), m.GetTargetSize())
 		specs = append(specs, Spec{Name: m.GetMetricName(), Target: target})
 	}
 	return specs

@@ -3,6 +3,7 @@ package kedatest_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -30,7 +31,7 @@ func TestAutoscalerSumsTheValuesAndGrowsAtItsRate(t *testing.T) {
 	op := operator(t, s, kedatest.Config{})
 	key := add(t, op, kedatest.Object{ScaleDownStabilization: -1})
 	awaitReplicas(t, op, key, 20)
-	if have := replicas(op); !equal(have, []int{1, 5, 10, 20}) {
+	if have := replicas(op); !slices.Equal(have, []int{1, 5, 10, 20}) {
 		t.Errorf("replicas: %v, want 1, 5, 10, 20", have)
 	}
 	s.set(func() { s.values = value(20) })
@@ -46,7 +47,7 @@ func TestAutoscalerKeepsToTheMaximum(t *testing.T) {
 	awaitReplicas(t, op, key, 6)
 	st := op.Status(key)
 	await(t, op, key, "more syncs", func(now kedatest.Status) bool { return now.HPASyncs > st.HPASyncs+3 })
-	if have := replicas(op); !equal(have, []int{1, 4, 6}) {
+	if have := replicas(op); !slices.Equal(have, []int{1, 4, 6}) {
 		t.Errorf("replicas: %v, want 1, 4, 6", have)
 	}
 }
@@ -137,16 +138,4 @@ func TestNewAndAddRefuse(t *testing.T) {
 	if err := op.Add(kedatest.Object{Namespace: "n", Name: "g"}); err == nil {
 		t.Error("a closed operator accepted an object")
 	}
-}
-
-func equal(a, b []int) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
 }

@@ -65,11 +65,13 @@ type Status struct {
 	Created    bool // there is an autoscaler, a poll loop and a push stream
 	Err        error
 	LastActive time.Time
-	Active     bool          // as last polled or asked for the autoscaler
-	Value      float64       // the sum of the values that came last
-	Spec       Spec          // the one that the autoscaler has
-	Backoff    time.Duration // of the last StreamIsActive that ended, in KEDA's time
+	Active     bool    // as last polled or asked for the autoscaler
+	Value      float64 // the sum of the values that came last
+	Spec       Spec    // the one that the autoscaler has
 	Counters
+
+	Backoff     time.Duration // before StreamIsActive is opened again, in KEDA's time
+	SpecBackoff time.Duration // the same for StreamMetricSpec
 }
 
 // Counters count what has happened to one object.
@@ -90,6 +92,7 @@ type Counters struct {
 	FalsesIgnored int
 
 	SpecStreamsOpened int // StreamMetricSpec
+	SpecStreamsEnded  int // failed attempts to open one as well
 	SpecUpdates       int
 	SpecUnimplemented bool // the scaler has no StreamMetricSpec: not tried again
 }

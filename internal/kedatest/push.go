@@ -95,6 +95,7 @@ func (s *scaledObject) specLoop(ctx context.Context) {
 		if received || errors.Is(err, io.EOF) {
 			retry = s.op.cfg.ReconnectMin
 		}
+		s.op.update(func() { s.status.SpecStreamsEnded++; s.status.SpecBackoff = retry })
 		if !s.op.sleep(ctx, retry) {
 			return
 		}

@@ -175,15 +175,22 @@ func TestStreamMetricSpecIsNotTriedAgainWhereItIsUnimplemented(t *testing.T) {
 func TestStreamMetricSpecBackoffIsResetByAnUpdate(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	op := operator(t, s, kedatest.Config{Speed: 100})
+	op := operator(t, s, kedatest.Config{Speed: 1000})
 	key := add(t, op, kedatest.Object{PollingInterval: never})
-	began := time.Now()
-	for range 10 { // 20 s of KEDA's time; without the reset it would be 302 s
-		send(t, s.specs, target(1))
+	var have []time.Duration
+	end := func() {
+		t.Helper()
 		send(t, s.specs, nil)
+		st := await(t, op, key, "an end", func(st kedatest.Status) bool { return st.SpecStreamsEnded > len(have) })
+		have = append(have, st.SpecBackoff/time.Second)
 	}
-	st := await(t, op, key, "10 updates", func(st kedatest.Status) bool { return st.SpecUpdates == 10 })
-	if d := time.Since(began); d < 9*20*time.Millisecond || d > 2500*time.Millisecond {
-		t.Errorf("10 streams took %v (%+v)", d, st.Counters)
+	for range 4 {
+		end()
+	}
+	send(t, s.specs, target(1))
+	end()
+	end()
+	if want := []time.Duration{2, 4, 8, 16, 2, 4}; !slices.Equal(have, want) {
+		t.Errorf("back-off in seconds: %d, want %d", have, want)
 	}
 }
