@@ -67,6 +67,15 @@ func Decide(p Policy, s Snapshot) Decision {
 	return d
 }
 
+// PerReplica is how many events one replica is there for, at least one: within the drain goal as soon as a service time is
+// known, else as the backlog goal says.
+func (p Policy) PerReplica(serviceTime time.Duration) float64 {
+	if p.Drain > 0 && serviceTime > 0 {
+		return max(1, float64(p.Drain)/float64(serviceTime)*float64(p.Concurrency))
+	}
+	return float64(p.Backlog)
+}
+
 // wanted turns waiting and running events into replicas: none for nothing, else at least one.
 func wanted(p Policy, s Snapshot) (int, string) {
 	n := s.Due + s.InFlight
@@ -75,8 +84,7 @@ func wanted(p Policy, s Snapshot) (int, string) {
 	}
 	want, why := 0, ""
 	if p.Drain > 0 && s.ServiceTime > 0 {
-		perReplica := float64(p.Drain) / float64(s.ServiceTime) * float64(p.Concurrency)
-		want = int(min(math.Ceil(float64(s.Due)/perReplica), math.MaxInt32))
+		want = int(min(math.Ceil(float64(s.Due)/p.PerReplica(s.ServiceTime)), math.MaxInt32))
 		why = fmt.Sprintf("%d due at %v each, to be worked off in %v", s.Due, s.ServiceTime.Round(time.Microsecond), p.Drain)
 	} else {
 		want = ceilDiv(n, p.Backlog)

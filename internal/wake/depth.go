@@ -43,6 +43,7 @@ func (w *Watcher) readLoud(ctx context.Context) time.Duration {
 // readNow asks for a reading at once. The caller holds mu.
 func (w *Watcher) readNow(f *watched) {
 	f.loud, f.next = true, time.Time{}
+	w.reading[f] = struct{}{}
 	w.signal()
 }
 
@@ -54,8 +55,8 @@ func (w *Watcher) toRead(now time.Time) []*watched {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var fs []*watched
-	for _, f := range w.functions {
-		if w.reads(f) && !f.next.After(now) {
+	for f := range w.reading {
+		if !f.next.After(now) {
 			fs = append(fs, f)
 		}
 	}
@@ -67,10 +68,7 @@ func (w *Watcher) nextRead(now time.Time) time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var wait time.Duration
-	for _, f := range w.functions {
-		if !w.reads(f) {
-			continue
-		}
+	for f := range w.reading {
 		if left := max(f.next.Sub(now), time.Millisecond); wait == 0 || left < wait {
 			wait = left
 		}
@@ -116,6 +114,9 @@ func (w *Watcher) apply(f *watched, depths []depth) {
 		w.cfg.AllWork && (r.InFlight > 0 || r.Delivered != f.reading.Delivered)
 	f.reading = r
 	f.next = time.Now().Add(w.interval(f))
+	if !w.reads(f) {
+		delete(w.reading, f)
+	}
 	for i, p := range f.probes {
 		switch {
 		case p.fired || p.number != "" || p.refused:

@@ -82,6 +82,7 @@ type Watcher struct {
 
 	mu        sync.Mutex
 	functions map[function.Key]*watched
+	reading   map[*watched]struct{} // those that are read at intervals
 	probes    map[string]*probe // by number
 	next      uint64
 	request   []byte        // the body of a probe
@@ -115,7 +116,7 @@ func New(nc *nats.Conn, cfg Config) (*Watcher, error) {
 	return &Watcher{
 		request: probeRequest(cfg),
 		nc:      nc, js: js, cfg: cfg, log: cfg.Logger, inbox: nc.NewInbox() + ".",
-		functions: map[function.Key]*watched{}, probes: map[string]*probe{}, changed: make(chan struct{}, 1),
+		functions: map[function.Key]*watched{}, reading: map[*watched]struct{}{}, probes: map[string]*probe{}, changed: make(chan struct{}, 1),
 	}, nil
 }
 
@@ -130,6 +131,7 @@ func (w *Watcher) Watch(key function.Key, consumers []stream.Consumer, onChange 
 		f.probes = append(f.probes, w.newProbe(f, c))
 	}
 	w.functions[key] = f
+	w.reading[f] = struct{}{}
 	if w.running && !w.polling {
 		for _, p := range f.probes {
 			w.park(p)
@@ -156,7 +158,11 @@ func (w *Watcher) forget(key function.Key) {
 		p.timer.Stop()
 	}
 	delete(w.functions, key)
+	delete(w.reading, f)
 }
+
+// Connected reports whether the server can be asked at all. While it is not, readings stand as they were.
+func (w *Watcher) Connected() bool { return w.nc.IsConnected() }
 
 // Reading returns what is known of a function's work now.
 func (w *Watcher) Reading(key function.Key) Reading {
