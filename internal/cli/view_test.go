@@ -26,8 +26,11 @@ func TestFunctionsAreListedByNamespaceAndName(t *testing.T) {
 	t.Parallel()
 	// As text, the middle two would stand before the first: "a-b/x" < "a/x", and the default namespace is not written.
 	want := []function.Key{
-		{Namespace: "a", Name: "x"}, {Namespace: "a-b", Name: "x"}, {Namespace: "default", Name: "a"},
-		{Namespace: "default", Name: "b"}, {Namespace: "e", Name: "a"},
+		{Namespace: "a", Name: "x"},
+		{Namespace: "a-b", Name: "x"},
+		{Namespace: "default", Name: "a"},
+		{Namespace: "default", Name: "b"},
+		{Namespace: "e", Name: "a"},
 	}
 	var h fakeHost
 	for _, key := range slices.Backward(want) {
