@@ -99,7 +99,7 @@ func shorten(problems []Problem, unshown int) []Problem {
 func otherKind(root *yaml.Node) *yaml.Node {
 	for i := 0; i+1 < len(root.Content) && root.Kind == yaml.MappingNode; i += 2 {
 		kind := root.Content[i+1]
-		if root.Content[i].Value == "kind" && kind.Value != "" && nearest(kind.Value, []string{Kind}) == "" {
+		if root.Content[i].Value == "kind" && kind.Value != "" && Nearest(kind.Value, []string{Kind}) == "" {
 			return kind
 		}
 	}

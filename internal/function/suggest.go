@@ -7,7 +7,7 @@ import (
 
 // suggestField returns a hint for a field that does not exist, and the path of the field that was probably meant, if any.
 func suggestField(path, name string, in reflect.Type) (hint, meant string) {
-	if near := nearest(name, fieldNames(in)); near != "" {
+	if near := Nearest(name, fieldNames(in)); near != "" {
 		return "did you mean " + near + "?", join(path, near)
 	}
 	for _, known := range fieldPaths("", reflect.TypeFor[Function]()) {
@@ -51,8 +51,8 @@ func fieldPaths(path string, in reflect.Type) []string {
 	return nil
 }
 
-// nearest returns the word that is a likely misspelling away from name: another case, or a letter in three.
-func nearest(name string, words []string) string {
+// Nearest returns the word that is a likely misspelling away from name, another case or a letter in three, or "".
+func Nearest(name string, words []string) string {
 	best, bestDistance := "", len(name)/3+1
 	if len(name) > 40 {
 		return ""

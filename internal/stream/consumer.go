@@ -46,7 +46,7 @@ func ConsumersOf(fn *function.Function) []Consumer {
 			cs = append(cs, Consumer{t.Event.Stream, EventConsumer(key, t.Event.Subjects...), t.Event.Subjects, i})
 		}
 	}
-	return append(cs, Consumer{WorkStream, consumerName(key, "work"), []string{workSubjects(key)}, WorkTrigger})
+	return append(cs, Consumer{WorkStream, consumerName(key, workRole), []string{workSubjects(key)}, WorkTrigger})
 }
 
 // EventConsumer names the consumer of an event trigger, by what it selects and not by its place in the manifest: a trigger
@@ -56,11 +56,24 @@ func EventConsumer(key function.Key, subjects ...string) string {
 	return consumerName(key, eventPrefix+hex.EncodeToString(sum[:4]))
 }
 
-const eventPrefix = "event-"
+// The roles of consumers, the last part of their names.
+const (
+	eventPrefix = "event-"
+	workRole    = "work"
+)
 
 // consumerName joins with underscores, which neither namespaces nor names may contain, so that no two functions meet.
 func consumerName(key function.Key, role string) string {
 	return key.Namespace + "_" + key.Name + "_" + role
+}
+
+// NamespaceOf returns the namespace of the function that a consumer belongs to, and whether it is a function's.
+func NamespaceOf(consumer string) (namespace string, ok bool) {
+	parts := strings.Split(consumer, "_")
+	if len(parts) != 3 || parts[2] != workRole && !strings.HasPrefix(parts[2], eventPrefix) {
+		return "", false
+	}
+	return parts[0], true
 }
 
 func workSubjects(key function.Key) string {

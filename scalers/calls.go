@@ -1,0 +1,80 @@
+package scalers
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/kedacore/keda/v2/pkg/scalers/externalscaler"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// ask finds out what one call is about and what waits there. The object is nil if the call makes no sense.
+func (s *Scaler) ask(ctx context.Context, ref *externalscaler.ScaledObjectRef) (work, *object, error) {
+	q, err := parse(ref)
+	if err != nil {
+		return work{}, s.refused(&q, err), err
+	}
+	src := s.sourceOf(&q)
+	src.await(ctx, s.cfg.FirstReading)
+	w, err := src.work(time.Now())
+	w.ownPolicy(&q)
+	return w, s.objectOf(&q), err
+}
+
+// ownPolicy puts in the policy of a trigger that names a consumer: several may share the consumer and differ in it.
+func (w *work) ownPolicy(q *question) {
+	if q.policy.Concurrency > 0 {
+		w.policy = q.policy
+	}
+}
+
+// IsActive says whether anything is due or in flight.
+func (s *Scaler) IsActive(ctx context.Context, ref *externalscaler.ScaledObjectRef) (*externalscaler.IsActiveResponse, error) {
+	w, o, err := s.ask(ctx, ref)
+	if err != nil && w.due > 0 {
+		err = nil // something is due for certain, whatever else could not be read
+	}
+	o.record(callIsActive, &w, err, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &externalscaler.IsActiveResponse{Result: w.active}, nil
+}
+
+// GetMetricSpec says how much one replica is there for. It needs no reading: KEDA makes no HPA and polls nothing before this
+// call has succeeded, but a trigger that can never work should fail here, where its status tells.
+func (s *Scaler) GetMetricSpec(ctx context.Context, ref *externalscaler.ScaledObjectRef,
+) (*externalscaler.GetMetricSpecResponse, error) {
+	w, o, err := s.ask(ctx, ref)
+	if status.Code(err) == codes.Unavailable && w.policy.Concurrency > 0 {
+		err = nil
+	}
+	target := 0.0
+	if err == nil {
+		target = targetOf(&w)
+	}
+	o.record(callMetricSpec, &w, err, &answer{target: target})
+	if err != nil {
+		return nil, err
+	}
+	return specOf(target), nil
+}
+
+// GetMetrics says how much work there is. It returns one value: KEDA adds them up.
+func (s *Scaler) GetMetrics(ctx context.Context, req *externalscaler.GetMetricsRequest,
+) (*externalscaler.GetMetricsResponse, error) {
+	w, o, err := s.ask(ctx, req.GetScaledObjectRef())
+	if err == nil && req.GetMetricName() != MetricName {
+		err = status.Error(codes.InvalidArgument, fmt.Sprintf("there is no metric %q, the only one is %s", req.GetMetricName(),
+			MetricName))
+	}
+	if err != nil {
+		o.record(callMetrics, &w, err, nil)
+		return nil, err
+	}
+	a := answerOf(&w)
+	o.record(callMetrics, &w, nil, &a)
+	return valueOf(a.value), nil
+}

@@ -1,0 +1,217 @@
+package scalers
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/kedacore/keda/v2/pkg/scalers/externalscaler"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/pelton-dev/pelton/internal/demand"
+	"github.com/pelton-dev/pelton/internal/function"
+	"github.com/pelton-dev/pelton/internal/stream"
+)
+
+// The keys of a trigger's metadata that are ours.
+const (
+	keyFunction     = "function"
+	keyStream       = "stream"
+	keyConsumer     = "consumer"
+	keyConcurrency  = "concurrency"
+	keyDrainSeconds = "drainSeconds"
+)
+
+var ourKeys = []string{keyFunction, keyStream, keyConsumer, keyConcurrency, keyDrainSeconds}
+
+// kedaKeys are those that KEDA reads itself and passes on as well.
+var kedaKeys = []string{"scalerAddress", "enableTLS", "unsafeSsl", "caCert", "tlsClientCert", "tlsClientKey"}
+
+// fromEnv is the end of a key whose value KEDA takes from the environment of the scale target. It sends the value found under
+// the key as it was written, and nothing if there was none.
+const fromEnv = "FromEnv"
+
+// Bounds of what a trigger may ask for.
+const (
+	maxConcurrency  = 10_000
+	maxDrainSeconds = 24 * 60 * 60
+)
+
+// question is what one trigger of a ScaledObject asks for.
+type question struct {
+	object   objectKey
+	function function.Key    // the zero key if it names a consumer
+	consumer stream.Consumer // if it names no function
+	policy   demand.Policy   // for a consumer; a function has its own
+}
+
+// sourceKey names what is watched for it. The namespace of a function is never empty, so a consumer's key has none.
+func (q *question) sourceKey() function.Key {
+	if q.function != (function.Key{}) {
+		return q.function
+	}
+	return function.Key{Name: q.consumer.Stream + "/" + q.consumer.Name}
+}
+
+// problems are what is wrong with a trigger's metadata. All are told at once.
+type problems struct {
+	texts  []string
+	denied bool
+}
+
+func (p *problems) add(format string, args ...any) {
+	p.texts = append(p.texts, fmt.Sprintf(format, args...))
+}
+
+func (p *problems) deny(format string, args ...any) {
+	p.denied = true
+	p.add(format, args...)
+}
+
+func (p *problems) err() error {
+	if len(p.texts) == 0 {
+		return nil
+	}
+	code := codes.InvalidArgument
+	if p.denied {
+		code = codes.PermissionDenied
+	}
+	return status.Error(code, "trigger metadata: "+strings.Join(p.texts, "; "))
+}
+
+// parse reads what a ScaledObject asks for. Its namespace comes from KEDA, which no user can write; metadata can.
+func parse(ref *externalscaler.ScaledObjectRef) (question, error) {
+	var p problems
+	q := question{object: objectKey{ref.GetNamespace(), ref.GetName()}}
+	if ref.GetNamespace() == "" || ref.GetName() == "" {
+		return q, status.Error(codes.InvalidArgument, "the call names no ScaledObject: only KEDA can ask")
+	}
+	values := readKeys(ref.GetScalerMetadata(), q.object.Namespace, &p)
+	name, isFunction := values[keyFunction]
+	_, hasStream := values[keyStream]
+	_, hasConsumer := values[keyConsumer]
+	switch {
+	case isFunction && (hasStream || hasConsumer):
+		p.add("names a function and a consumer: write either function, or stream and consumer")
+	case isFunction:
+		q.readFunction(name, values, &p)
+	case hasStream || hasConsumer:
+		q.readConsumer(values, &p)
+	case len(p.texts) == 0:
+		p.add("names nothing to scale by: write function: NAME, or stream: NAME, consumer: NAME and concurrency: NUMBER")
+	}
+	return q, p.err()
+}
+
+// readKeys returns the values of our keys, whichever way they were written.
+func readKeys(metadata map[string]string, namespace string, p *problems) map[string]string {
+	values := map[string]string{}
+	for _, key := range slices.Sorted(maps.Keys(metadata)) {
+		value, name := strings.TrimSpace(metadata[key]), strings.TrimSuffix(key, fromEnv)
+		switch {
+		case slices.Contains(ourKeys, name):
+			if _, twice := values[name]; twice {
+				p.add("%s is given twice: write %s or %s%s", name, name, name, fromEnv)
+			}
+			if value == "" {
+				p.add("%s is empty", key)
+			}
+			values[name] = value
+		case slices.Contains(kedaKeys, name):
+		case strings.EqualFold(name, "namespace"):
+			denyNamespace(value, namespace, p)
+		default:
+			p.add("unknown key %q%s", key, suggestion(name))
+		}
+	}
+	return values
+}
+
+func denyNamespace(value, namespace string, p *problems) {
+	const text = "a ScaledObject is answered for its own namespace alone, here %s: remove the key namespace"
+	if value != namespace {
+		p.deny(text, namespace)
+		return
+	}
+	p.add(text, namespace)
+}
+
+// suggestion says which key was probably meant.
+func suggestion(key string) string {
+	if near := function.Nearest(key, ourKeys); near != "" {
+		return fmt.Sprintf(" (did you mean %s?)", near)
+	}
+	return " (known are " + strings.Join(ourKeys, ", ") + ")"
+}
+
+func (q *question) readFunction(name string, values map[string]string, p *problems) {
+	for _, key := range []string{keyConcurrency, keyDrainSeconds} {
+		if _, ok := values[key]; ok {
+			p.add("%s belongs into the Function manifest of %s: remove it here", key, name)
+		}
+	}
+	if namespace, rest, ok := strings.Cut(name, "/"); ok {
+		if namespace != q.object.Namespace {
+			p.deny("function %q is in namespace %s, and a ScaledObject in %s may only ask for functions of its own",
+				name, namespace, q.object.Namespace)
+			return
+		}
+		name = rest
+	}
+	if !function.ValidName(name) {
+		p.add("function: %q is not the name of a function (lower case letters, digits and -, at most 50)", name)
+	}
+	q.function = function.Key{Namespace: q.object.Namespace, Name: name}
+}
+
+func (q *question) readConsumer(values map[string]string, p *problems) {
+	q.consumer = stream.Consumer{
+		Stream: nameOf(keyStream, values, p), Name: nameOf(keyConsumer, values, p), Trigger: stream.WorkTrigger,
+	}
+	if namespace, ours := stream.NamespaceOf(q.consumer.Name); ours && namespace != q.object.Namespace {
+		p.deny("consumer %s is a function's in namespace %s, and a ScaledObject in %s may not ask for it",
+			q.consumer.Name, namespace, q.object.Namespace)
+	}
+	concurrency, hasConcurrency := number(keyConcurrency, values, 1, maxConcurrency, p)
+	drain, hasDrain := number(keyDrainSeconds, values, 0.001, maxDrainSeconds, p)
+	if hasConcurrency && concurrency != float64(int(concurrency)) {
+		p.add("concurrency: %q is not a whole number", values[keyConcurrency])
+	}
+	if !hasConcurrency && !hasDrain {
+		p.add("says not how much one replica does: write concurrency: NUMBER (messages it works on at once), " +
+			"drainSeconds: NUMBER (the backlog shall be gone within), or both")
+	}
+	workers := max(1, int(concurrency))
+	q.policy = demand.Policy{
+		Concurrency: workers, Backlog: workers, Drain: time.Duration(drain * float64(time.Second)),
+	}
+}
+
+// nameOf reads the name of a stream or consumer. It becomes part of a subject, so it must not be more than a name.
+func nameOf(key string, values map[string]string, p *problems) string {
+	value, ok := values[key]
+	switch {
+	case !ok:
+		p.add("%s is missing: a consumer is named by stream and consumer", key)
+	case value != "" && strings.ContainsAny(value, ".*>/\\ \t\r\n\x00") || len(value) > 255:
+		p.add("%s: %q is not a name that NATS allows (no space . * > / \\, at most 255 bytes)", key, value)
+	}
+	return value
+}
+
+func number(key string, values map[string]string, low, high float64, p *problems) (float64, bool) {
+	text, ok := values[key]
+	if !ok || text == "" {
+		return 0, ok
+	}
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(n >= low && n <= high) {
+		p.add("%s: %q is not a number from %v to %v", key, text, low, high)
+		return low, true
+	}
+	return n, true
+}

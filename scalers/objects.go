@@ -1,0 +1,136 @@
+package scalers
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// maxObjects bounds how many ScaledObjects are remembered. Who reaches the port may make up names.
+const maxObjects = 50_000
+
+// objectKey names a ScaledObject.
+type objectKey struct{ Namespace, Name string }
+
+// object is what is remembered of one ScaledObject.
+type object struct {
+	key     objectKey
+	streams atomic.Int64
+	pushes  atomic.Uint64
+
+	mu        sync.Mutex
+	source    string
+	asked     time.Time
+	ended     bool // a stream was ended so that KEDA forgets its back-off
+	decisions []Decision
+}
+
+// objectOf returns what is remembered of a question's ScaledObject.
+func (s *Scaler) objectOf(q *question) *object {
+	s.mu.Lock()
+	o := s.objects[q.object]
+	if o == nil {
+		o = &object{key: q.object}
+		if len(s.objects) < maxObjects {
+			s.objects[q.object] = o
+		}
+	}
+	s.mu.Unlock()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.asked = time.Now()
+	if o.source == "" {
+		o.source = q.describe()
+	}
+	return o
+}
+
+// describe says what a question is about, for people.
+func (q *question) describe() string {
+	switch {
+	case q.function.Name != "":
+		return "function " + q.function.Name
+	case q.consumer.Name != "":
+		return "consumer " + q.consumer.Name + " on stream " + q.consumer.Stream
+	default:
+		return ""
+	}
+}
+
+// refused records a question that makes no sense. It returns the object.
+func (s *Scaler) refused(q *question, err error) *object {
+	if q.object.Namespace == "" || q.object.Name == "" {
+		return &object{}
+	}
+	o := s.objectOf(q)
+	o.record(callRefused, &work{}, err, nil)
+	return o
+}
+
+// open counts a stream until the function that it returns is called.
+func (o *object) open() (closed func()) {
+	o.streams.Add(1)
+	return func() {
+		o.streams.Add(-1)
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.asked = time.Now()
+	}
+}
+
+func (o *object) unused(now time.Time, after time.Duration) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.streams.Load() == 0 && now.Sub(o.asked) > after
+}
+
+// endsFirst reports whether the stream shall end now although all is well: the first one after a start of the scaler.
+func (o *object) endsFirst(now time.Time, s *Scaler) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.ended || now.Sub(s.started) > s.cfg.FreshStart {
+		return false
+	}
+	o.ended = true
+	return true
+}
+
+// Decisions returns the last decisions of every ScaledObject that has asked lately, by namespace and name.
+func (s *Scaler) Decisions() []Object {
+	s.mu.Lock()
+	objects := make([]*object, 0, len(s.objects))
+	for _, o := range s.objects {
+		objects = append(objects, o)
+	}
+	s.mu.Unlock()
+	list := make([]Object, len(objects))
+	for i, o := range objects {
+		list[i] = o.view()
+	}
+	slices.SortFunc(list, func(a, b Object) int {
+		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+	})
+	return list
+}
+
+// DecisionsOf returns the last decisions of one ScaledObject, and whether it has asked lately.
+func (s *Scaler) DecisionsOf(namespace, name string) (Object, bool) {
+	s.mu.Lock()
+	o := s.objects[objectKey{namespace, name}]
+	s.mu.Unlock()
+	if o == nil {
+		return Object{}, false
+	}
+	return o.view(), true
+}
+
+func (o *object) view() Object {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return Object{
+		Namespace: o.key.Namespace, Name: o.key.Name, Source: o.source, Streams: int(o.streams.Load()), Asked: o.asked,
+		Decisions: slices.Clone(o.decisions),
+	}
+}

@@ -1,0 +1,233 @@
+package scalers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/pelton-dev/pelton/internal/catalog"
+	"github.com/pelton-dev/pelton/internal/demand"
+	"github.com/pelton-dev/pelton/internal/function"
+	"github.com/pelton-dev/pelton/internal/stream"
+	"github.com/pelton-dev/pelton/internal/wake"
+)
+
+var errNotConnected = status.Error(codes.Unavailable, "the scaler is not connected to NATS: it does not know what waits")
+
+// source is the queue of one function, or one consumer that a ScaledObject names. All who ask for it share it.
+type source struct {
+	key     function.Key
+	watcher *wake.Watcher
+	read    chan struct{} // closed by the first reading
+
+	mu        sync.Mutex
+	consumers []stream.Consumer // what is watched; nil while the function is unknown
+	policy    demand.Policy     // of a function
+	meter     meter
+	wasRead   bool
+	streams   map[chan struct{}]struct{} // one place each: something has changed
+	asked     time.Time
+}
+
+func (src *source) watchKey() function.Key { return src.key }
+
+// sourceOf returns the source that a question is about and begins to watch it if nobody did.
+func (s *Scaler) sourceOf(q *question) *source {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := q.sourceKey()
+	src := s.sources[key]
+	if src == nil {
+		src = &source{
+			key: key, watcher: s.cfg.Watcher, read: make(chan struct{}), streams: map[chan struct{}]struct{}{}, policy: q.policy,
+		}
+		s.sources[key] = src
+		if q.function == (function.Key{}) {
+			src.watch([]stream.Consumer{q.consumer})
+		} else {
+			s.follow(src)
+		}
+	}
+	src.mu.Lock()
+	src.asked = time.Now()
+	src.mu.Unlock()
+	return src
+}
+
+// follow brings the source of a function to what the catalog says of it.
+func (s *Scaler) follow(src *source) {
+	e, known, _ := s.cfg.Catalog.Lookup(src.key)
+	if !known {
+		src.mu.Lock()
+		src.consumers = nil
+		src.mu.Unlock()
+		s.cfg.Watcher.Unwatch(src.key)
+		src.notify()
+		return
+	}
+	src.mu.Lock()
+	src.policy = policyOf(&e)
+	src.mu.Unlock()
+	src.watch(consumersOf(&e))
+	src.notify()
+}
+
+// functionChanged is called by the catalog.
+func (s *Scaler) functionChanged(key function.Key) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if src := s.sources[key]; src != nil {
+		s.follow(src)
+	}
+}
+
+func policyOf(e *catalog.Entry) demand.Policy {
+	return demand.PolicyOf(&function.Spec{Concurrency: e.Concurrency, Scale: e.Scale})
+}
+
+func consumersOf(e *catalog.Entry) []stream.Consumer {
+	cs := make([]stream.Consumer, len(e.Consumers))
+	for i, c := range e.Consumers {
+		cs[i] = stream.Consumer{Stream: c.Stream, Name: c.Name}
+	}
+	return cs
+}
+
+// watch watches consumers, unless they are watched already.
+func (src *source) watch(consumers []stream.Consumer) {
+	src.mu.Lock()
+	same := sameConsumers(src.consumers, consumers)
+	src.consumers = consumers
+	if !same {
+		src.meter = meter{}
+	}
+	src.mu.Unlock()
+	if !same {
+		src.watcher.Watch(src.key, consumers, src.changed)
+	}
+}
+
+func sameConsumers(a, b []stream.Consumer) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i].Stream != b[i].Stream || a[i].Name != b[i].Name {
+			return false
+		}
+	}
+	return true
+}
+
+// changed is called by the watcher.
+func (src *source) changed() {
+	r := src.watcher.Reading(src.key)
+	src.mu.Lock()
+	src.meter.take(r)
+	if !src.wasRead && (r.Known || r.Err != nil) {
+		src.wasRead = true
+		close(src.read)
+	}
+	src.mu.Unlock()
+	src.notify()
+}
+
+// notify wakes the source's streams.
+func (src *source) notify() {
+	src.mu.Lock()
+	defer src.mu.Unlock()
+	for ch := range src.streams {
+		select {
+		case ch <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// subscribe gives a stream a channel that is sent to when something has changed.
+func (src *source) subscribe() (changed chan struct{}, cancel func()) {
+	changed = make(chan struct{}, 1)
+	src.mu.Lock()
+	defer src.mu.Unlock()
+	src.streams[changed] = struct{}{}
+	return changed, func() {
+		src.mu.Lock()
+		defer src.mu.Unlock()
+		delete(src.streams, changed)
+		src.asked = time.Now()
+	}
+}
+
+func (src *source) unused(now time.Time, after time.Duration) bool {
+	src.mu.Lock()
+	defer src.mu.Unlock()
+	return len(src.streams) == 0 && now.Sub(src.asked) > after
+}
+
+// await waits for the first reading, but never for long: KEDA calls without a deadline, and holds the object's lock.
+func (src *source) await(ctx context.Context, atMost time.Duration) {
+	src.mu.Lock()
+	nothing := src.wasRead || src.consumers == nil
+	src.mu.Unlock()
+	if nothing {
+		return
+	}
+	timer := time.NewTimer(atMost)
+	defer timer.Stop()
+	select {
+	case <-src.read:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// work is what a source's queue holds, and how fast it is worked on.
+type work struct {
+	due, inFlight int
+	again         bool
+	active        bool // something is due, in flight, or was a moment ago
+	unattended    bool // something is due, and nobody takes it
+	service       time.Duration
+	policy        demand.Policy
+}
+
+// work returns what waits now. The error is a gRPC status that says why that is not known; what is known stands beside it.
+func (src *source) work(now time.Time) (work, error) {
+	r := src.watcher.Reading(src.key)
+	src.mu.Lock()
+	defer src.mu.Unlock()
+	w := work{
+		due: clamp(r.Due), inFlight: clamp(r.InFlight), again: r.Again,
+		service: src.meter.announced, policy: src.policy,
+	}
+	w.active = w.due+w.inFlight > 0 || r.Again || src.meter.workedLately(now)
+	w.unattended = (w.due > 0 || r.Again) && !src.meter.taken
+	switch {
+	case src.consumers == nil:
+		return work{}, src.unknown()
+	case !src.watcher.Connected():
+		return w, errNotConnected
+	case errors.Is(r.Err, wake.ErrNoConsumer):
+		return w, status.Error(codes.NotFound, fmt.Sprintf("%v: create it, or correct the trigger's metadata", r.Err))
+	case r.Err != nil:
+		return w, status.Error(codes.Unavailable, r.Err.Error())
+	case !r.Known:
+		return w, status.Error(codes.Unavailable, "the queue has not been read yet: ask again in a moment")
+	}
+	return w, nil
+}
+
+// unknown says that the catalog does not have the function.
+func (src *source) unknown() error {
+	return status.Error(codes.NotFound, fmt.Sprintf("there is no function %s in namespace %s on this NATS server: "+
+		"start its sidecar once, run pelton provision with its manifest, or correct the trigger's metadata", src.key.Name,
+		src.key.Namespace))
+}
+
+// clamp keeps a count within what the arithmetic takes.
+func clamp(n uint64) int { return int(min(n, 1<<31-1)) }
