@@ -40,7 +40,7 @@ func (g *guard) stream(srv any, stream grpc.ServerStream, info *grpc.StreamServe
 		open.Dec()
 		g.metrics.ended(info.FullMethod, err)
 	}()
-	return next(srv, &countedStream{stream, g.metrics, info.FullMethod})
+	return next(srv, &leanStream{stream, g.metrics, info.FullMethod})
 }
 
 func (g *guard) panicked(method string, p any) error {
@@ -49,17 +49,46 @@ func (g *guard) panicked(method string, p any) error {
 	return status.Error(codes.Internal, "the server made a mistake; its log has more")
 }
 
-// countedStream counts what is sent.
-type countedStream struct {
+// leanStream keeps the stack of its handler small, and counts what is sent. A handler that waits for hours keeps the stack that
+// it once needed, and coding a message needs much: on goroutines of their own, which end, it costs no memory for long.
+type leanStream struct {
 	grpc.ServerStream
 	metrics *metrics
 	method  string
 }
 
-func (s *countedStream) SendMsg(m any) error {
-	err := s.ServerStream.SendMsg(m)
-	if err == nil {
-		s.metrics.pushes.WithLabelValues(s.method).Inc()
+func (s *leanStream) RecvMsg(m any) error {
+	return elsewhere(func() error { return s.ServerStream.RecvMsg(m) })
+}
+
+func (s *leanStream) SendMsg(m any) error {
+	return elsewhere(func() error {
+		err := s.ServerStream.SendMsg(m)
+		if err == nil {
+			s.metrics.pushes.WithLabelValues(s.method).Inc()
+		}
+		return err
+	})
+}
+
+// elsewhere runs call on a goroutine of its own and waits for it. A panic there is one here.
+func elsewhere(call func() error) error {
+	type result struct {
+		err   error
+		panic any
 	}
-	return err
+	done := make(chan result)
+	go func() {
+		var r result
+		defer func() {
+			r.panic = recover()
+			done <- r
+		}()
+		r.err = call()
+	}()
+	r := <-done
+	if r.panic != nil {
+		panic(r.panic)
+	}
+	return r.err
 }

@@ -21,6 +21,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/emptypb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
@@ -144,6 +145,11 @@ func TestHealth(t *testing.T) {
 	}
 }
 
+// panics is a message whose coding panics.
+type panics struct{}
+
+func (panics) ProtoReflect() protoreflect.Message { panic("secret") }
+
 // TestPanic makes one call panic, and one stream: each is an error of its own, and the server goes on.
 func TestPanic(t *testing.T) {
 	t.Parallel()
@@ -155,7 +161,7 @@ func TestPanic(t *testing.T) {
 			}
 			return nil
 		},
-		stream: func(grpc.ServerStream) error { panic("secret") },
+		stream: func(s grpc.ServerStream) error { return s.SendMsg(panics{}) },
 	})
 	if err := r.call(1); status.Code(err) != codes.Internal || strings.Contains(err.Error(), "secret") {
 		t.Errorf("call that panics: %v", err)
