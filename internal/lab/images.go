@@ -1,0 +1,126 @@
+package lab
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/pelton-dev/pelton/internal/image"
+)
+
+// registry is a host that does not exist: an image of this name can only have been loaded.
+const registry = "pelton.local/"
+
+const pauseImage = registry + "pause:1"
+
+// Images of the project that Up loads: each is one program of this repository.
+const (
+	SidecarImage = registry + "pelton-sidecar:dev"
+	ScalerImage  = registry + "pelton-scaler:dev"
+	// HelloImage is the example function on the Go SDK, protocol stream.
+	HelloImage = registry + "hello:dev"
+)
+
+// source is an image with one program of the repository.
+type source struct{ image, pkg string }
+
+var projectImages = []source{
+	{SidecarImage, "cmd/pelton-sidecar"},
+	{ScalerImage, "cmd/pelton-scaler"},
+	{HelloImage, "functions/examples/hello"},
+}
+
+// nobody is the user that our images run as: some clusters refuse images that would run as root.
+const nobody = "65532"
+
+// LoadProgram builds a package of the repository ("cmd/pelton-sidecar") into an image and loads it. It reports whether the
+// image was not there as it is now.
+func (c *Cluster) LoadProgram(ctx context.Context, name, pkg string) (bool, error) {
+	if err := c.findRepository(); err != nil {
+		return false, err
+	}
+	dir := c.path("run", "images")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return false, fmt.Errorf("build image %s: %w", name, err)
+	}
+	file := filepath.Join(dir, strings.NewReplacer("/", "_", ":", "_").Replace(name))
+	if err := goBuild(ctx, os.Stderr, c.repo, file, "-s -w", "./"+pkg); err != nil {
+		return false, fmt.Errorf("build image %s: %w", name, err)
+	}
+	path := "/app/" + filepath.Base(pkg)
+	built, err := image.Build(image.Spec{
+		Name: name, Entrypoint: []string{path}, User: nobody, WorkingDir: "/",
+		Files: []image.File{{Path: path, Source: file, Mode: 0o755}, {Path: "/tmp", Mode: os.ModeDir | os.ModeSticky | 0o777}},
+	})
+	if err != nil {
+		return false, err
+	}
+	archive := file + ".tar"
+	if err := built.WriteFile(archive); err != nil {
+		return false, err
+	}
+	return c.load(ctx, archive)
+}
+
+// LoadImage loads an archive that `docker save`, internal/image or `ctr images export` wrote. Pods name it with
+// imagePullPolicy IfNotPresent or Never.
+func (c *Cluster) LoadImage(ctx context.Context, archive string) error {
+	_, err := c.load(ctx, archive)
+	return err
+}
+
+// load skips an archive that was loaded before.
+func (c *Cluster) load(ctx context.Context, archive string) (bool, error) {
+	content, err := os.ReadFile(archive)
+	if err != nil {
+		return false, fmt.Errorf("load image: %w", err)
+	}
+	sum := sha256.Sum256(content)
+	mark := c.path("run", "loaded", hex.EncodeToString(sum[:]))
+	if _, err := os.Stat(mark); err == nil {
+		return false, nil
+	}
+	if _, err := c.Ctr(ctx, "images", "import", archive); err != nil {
+		return false, fmt.Errorf("load image %s: %w", archive, err)
+	}
+	return true, writeChanged(mark, []byte(archive), 0o644)
+}
+
+// Ctr runs containerd's own client on the lab's containerd and returns its output.
+func (c *Cluster) Ctr(ctx context.Context, args ...string) ([]byte, error) {
+	all := append([]string{"--address", c.dir + containerdSocket, "--namespace", "k8s.io"}, args...)
+	out, err := output(exec.CommandContext(ctx, "ctr", all...))
+	if err != nil {
+		return out, fmt.Errorf("ctr %s: %w", strings.Join(args, " "), err)
+	}
+	return out, nil
+}
+
+// loadPause loads the image that every pod begins with.
+func (c *Cluster) loadPause(ctx context.Context) (string, error) {
+	return loadedNote(c.LoadProgram(ctx, pauseImage, "internal/lab/pause"))
+}
+
+func loadedNote(loaded bool, err error) (string, error) {
+	if err == nil && !loaded {
+		return "unchanged", nil
+	}
+	return "loaded", err
+}
+
+// loadProjectImages comes last: the cluster stands even if the project does not compile at the moment.
+func (c *Cluster) loadProjectImages(ctx context.Context) error {
+	for _, s := range projectImages {
+		if err := c.step(ctx, strings.TrimPrefix(s.image, registry), func(ctx context.Context) (string, error) {
+			return loadedNote(c.LoadProgram(ctx, s.image, s.pkg))
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
