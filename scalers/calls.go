@@ -16,7 +16,10 @@ func (s *Scaler) ask(ctx context.Context, ref *externalscaler.ScaledObjectRef) (
 	if err != nil {
 		return work{}, s.refused(&q, err), err
 	}
-	src := s.sourceOf(&q)
+	src, err := s.sourceOf(&q)
+	if err != nil {
+		return work{}, s.refused(&q, err), err
+	}
 	src.await(ctx, s.cfg.FirstReading)
 	w, err := src.work(time.Now())
 	w.ownPolicy(&q)

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/codes"
+
 	"github.com/pelton-dev/pelton/internal/kedatest"
 	"github.com/pelton-dev/pelton/internal/waittest"
 )
@@ -85,6 +87,11 @@ func TestKEDAComesBackAfterEveryKill(t *testing.T) {
 		r = w.startScaler(t, r.addr)
 		op.awaitWoken(t, waiting)
 		op.awaitReset(t, keys, resets)
+	}
+	for _, e := range op.Timeline() { // a scaler that has just started does not know: that is Unavailable
+		if e.Kind == kedatest.KindError && strings.Contains(e.Text, codes.NotFound.String()) {
+			t.Errorf("every function was there all the time: %v", e)
+		}
 	}
 }
 

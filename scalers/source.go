@@ -36,12 +36,18 @@ type source struct {
 
 func (src *source) watchKey() function.Key { return src.key }
 
+// maxSources bounds how much is watched. Who reaches the port may make up names.
+const maxSources = 50_000
+
 // sourceOf returns the source that a question is about and begins to watch it if nobody did.
-func (s *Scaler) sourceOf(q *question) *source {
+func (s *Scaler) sourceOf(q *question) (*source, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	key := q.sourceKey()
 	src := s.sources[key]
+	if src == nil && len(s.sources) >= maxSources {
+		return nil, status.Errorf(codes.ResourceExhausted, "the scaler watches %d queues already, its limit", maxSources)
+	}
 	if src == nil {
 		src = &source{
 			key: key, watcher: s.cfg.Watcher, read: make(chan struct{}), streams: map[chan struct{}]struct{}{}, policy: q.policy,
@@ -56,7 +62,7 @@ func (s *Scaler) sourceOf(q *question) *source {
 	src.mu.Lock()
 	src.asked = time.Now()
 	src.mu.Unlock()
-	return src
+	return src, nil
 }
 
 // follow brings the source of a function to what the catalog says of it.

@@ -19,45 +19,29 @@ const (
 func (s *Scaler) StreamIsActive(ref *externalscaler.ScaledObjectRef,
 	out grpc.ServerStreamingServer[externalscaler.IsActiveResponse],
 ) error {
-	q, err := parse(ref)
-	if err != nil {
-		s.refused(&q, err)
+	in, err := s.openStream(ref)
+	if in == nil {
 		return err
 	}
-	if !s.beginStream() {
-		return nil
-	}
-	defer s.streams.Done()
-	src, o := s.sourceOf(&q), s.objectOf(&q)
-	defer o.open()()
-	changed, cancel := src.subscribe()
-	defer cancel()
-	src.await(out.Context(), s.cfg.FirstReading)
-	p := pusher{scaler: s, src: src, object: o, question: &q, out: out}
-	return s.loop(out.Context(), changed, p.push)
+	defer in.close()
+	in.src.await(out.Context(), s.cfg.FirstReading)
+	p := pusher{scaler: s, inquiry: in, out: out}
+	return s.loop(out.Context(), in.changed, p.push)
 }
 
 // StreamMetricSpec sends how much one replica is there for, and again whenever that changes.
 func (s *Scaler) StreamMetricSpec(ref *externalscaler.ScaledObjectRef,
 	out grpc.ServerStreamingServer[externalscaler.GetMetricSpecResponse],
 ) error {
-	q, err := parse(ref)
-	if err != nil {
-		s.refused(&q, err)
+	in, err := s.openStream(ref)
+	if in == nil {
 		return err
 	}
-	if !s.beginStream() {
-		return nil
-	}
-	defer s.streams.Done()
-	src, o := s.sourceOf(&q), s.objectOf(&q)
-	defer o.open()()
-	changed, cancel := src.subscribe()
-	defer cancel()
+	defer in.close()
 	sent := 0.0
-	return s.loop(out.Context(), changed, func(now time.Time) (time.Duration, bool, error) {
-		w, _ := src.work(now)
-		w.ownPolicy(&q)
+	return s.loop(out.Context(), in.changed, func(now time.Time) (time.Duration, bool, error) {
+		w, _ := in.src.work(now)
+		w.ownPolicy(&in.question)
 		if w.policy.Concurrency == 0 {
 			return 0, false, nil // the function is not known (any more): GetMetricSpec says so
 		}
@@ -66,9 +50,44 @@ func (s *Scaler) StreamMetricSpec(ref *externalscaler.ScaledObjectRef,
 			return 0, false, nil
 		}
 		sent = target
-		o.record(callSpecPushed, &w, nil, &answer{target: target})
+		in.object.record(callSpecPushed, &w, nil, &answer{target: target})
 		return 0, false, out.Send(specOf(target))
 	})
+}
+
+// inquiry is an open stream and what it is about.
+type inquiry struct {
+	question question
+	src      *source
+	object   *object
+	changed  <-chan struct{}
+	close    func()
+}
+
+// openStream finds out what a stream is about. It returns nil if there is nothing to stream: for a reason, which is the
+// error, or because streams end now.
+func (s *Scaler) openStream(ref *externalscaler.ScaledObjectRef) (*inquiry, error) {
+	q, err := parse(ref)
+	if err != nil {
+		s.refused(&q, err)
+		return nil, err
+	}
+	src, err := s.sourceOf(&q)
+	if err != nil {
+		s.refused(&q, err)
+		return nil, err
+	}
+	if !s.beginStream() {
+		return nil, nil
+	}
+	o := s.objectOf(&q)
+	closed := o.open()
+	changed, cancel := src.subscribe()
+	return &inquiry{q, src, o, changed, func() {
+		cancel()
+		closed()
+		s.streams.Done()
+	}}, nil
 }
 
 // loop calls push now, whenever something has changed, and after the wait it returns; 0 is not before something changes. It
@@ -98,20 +117,19 @@ func (s *Scaler) loop(ctx context.Context, changed <-chan struct{},
 
 // pusher is one stream of activity.
 type pusher struct {
-	scaler   *Scaler
-	src      *source
-	object   *object
-	question *question
-	out      grpc.ServerStreamingServer[externalscaler.IsActiveResponse]
-	told     bool // a state was sent
-	active   bool // the last one
-	sent     time.Time
+	*inquiry
+
+	scaler *Scaler
+	out    grpc.ServerStreamingServer[externalscaler.IsActiveResponse]
+	told   bool // a state was sent
+	active bool // the last one
+	sent   time.Time
 }
 
 // push sends what is due to be sent and returns when to look again.
 func (p *pusher) push(now time.Time) (time.Duration, bool, error) {
 	w, err := p.src.work(now)
-	w.ownPolicy(p.question)
+	w.ownPolicy(&p.question)
 	if err != nil && w.due == 0 {
 		return p.scaler.cfg.Resend, false, nil // not known: nothing is sent, and nothing that was sent is taken back
 	}
