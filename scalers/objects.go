@@ -23,7 +23,7 @@ type object struct {
 	mu        sync.Mutex
 	source    string
 	asked     time.Time
-	ended     bool // a stream was ended so that KEDA forgets its back-off
+	waits     bool // KEDA waits longer and longer between streams, until one ends cleanly
 	decisions []Decision
 }
 
@@ -32,7 +32,7 @@ func (s *Scaler) objectOf(q *question) *object {
 	s.mu.Lock()
 	o := s.objects[q.object]
 	if o == nil {
-		o = &object{key: q.object}
+		o = &object{key: q.object, waits: time.Since(s.started) < s.cfg.FreshStart} // its last stream may have broken with us
 		if len(s.objects) < maxObjects {
 			s.objects[q.object] = o
 		}
@@ -86,15 +86,21 @@ func (o *object) unused(now time.Time, after time.Duration) bool {
 	return o.streams.Load() == 0 && now.Sub(o.asked) > after
 }
 
-// endsFirst reports whether the stream shall end now although all is well: the first one after a start of the scaler.
-func (o *object) endsFirst(now time.Time, s *Scaler) bool {
+// broke notes that a stream ended from KEDA's side.
+func (o *object) broke() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.ended || now.Sub(s.started) > s.cfg.FreshStart {
-		return false
-	}
-	o.ended = true
-	return true
+	o.waits = true
+}
+
+// endsNow reports whether the stream shall end now although all is well. KEDA doubles its wait between streams, up to a
+// minute, after each that did not end cleanly; one clean end has it begin anew.
+func (o *object) endsNow() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	ends := o.waits
+	o.waits = false
+	return ends
 }
 
 // Decisions returns the last decisions of every ScaledObject that has asked lately, by namespace and name.

@@ -40,9 +40,9 @@ type Config struct {
 	FirstReading time.Duration // how long a call waits for the first reading of consumers that nobody has asked for before
 	Forget       time.Duration // how long consumers stay watched after the last call
 
-	// FreshStart is how long after Run begins a ScaledObject's first stream is ended cleanly once its state was sent. KEDA
-	// doubles its wait between reconnects, to a minute, until a stream ends without an error: a scaler that was killed a few
-	// times would be without streams for that long. Negative is never.
+	// FreshStart is how long after New a ScaledObject that is new to us is taken for one whose stream broke when we were
+	// started anew: its next stream is ended cleanly once its state was sent, or KEDA would go on with a wait of up to a
+	// minute between streams. Negative is never.
 	FreshStart time.Duration
 
 	Logger *zap.Logger

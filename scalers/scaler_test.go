@@ -377,23 +377,36 @@ func TestForgets(t *testing.T) {
 	r.awaitActive(ref("hello", "function", "hello"), true)
 }
 
-// TestFreshStartEndsTheFirstStream makes KEDA forget its back-off.
-func TestFreshStartEndsTheFirstStream(t *testing.T) {
+// TestStreamEndsOnceForTheBackOff makes KEDA forget its back-off: after a start of the scaler, and after a stream that KEDA's
+// side has broken.
+func TestStreamEndsOnceForTheBackOff(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *scalers.Config) { c.FreshStart = time.Hour })
 	r.provision("hello", nil)
 	r.publish("hello", 1)
-	for i := range 2 {
-		active, err := r.client.StreamIsActive(t.Context(), ref("hello", "function", "hello"))
+	open := func(ctx context.Context, ends bool) {
+		t.Helper()
+		active, err := r.client.StreamIsActive(ctx, ref("hello", "function", "hello"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if m, err := active.Recv(); err != nil || !m.Result {
-			t.Fatalf("stream %d: message %v, %v; want true", i, m, err)
+			t.Fatalf("message %v, %v; want true", m, err)
 		}
-		_, err = active.Recv()
-		if i == 0 && (err == nil || err.Error() != "EOF") || i == 1 && err != nil {
-			t.Errorf("stream %d: then %v; the first ends cleanly, the second goes on", i, err)
+		if _, err = active.Recv(); ends != (err != nil && err.Error() == "EOF") {
+			t.Errorf("then %v; want a clean end: %v", err, ends)
 		}
 	}
+	open(t.Context(), true)
+	ctx, breaks := context.WithCancel(t.Context())
+	open(ctx, false)
+	breaks()
+	waittest.Eventually(t, func() error {
+		if c := r.scaler.Counts(); c.Streams > 0 {
+			return fmt.Errorf("%d streams are open", c.Streams)
+		}
+		return nil
+	})
+	open(t.Context(), true)
+	open(t.Context(), false)
 }
