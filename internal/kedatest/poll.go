@@ -28,17 +28,17 @@ func (s *scaledObject) poll(ctx context.Context) {
 	if ctx.Err() != nil {
 		return
 	}
-	s.op.update(func() {
+	if err != nil {
+		s.event(KindError, fmt.Sprintf("poll: %v", err), nil)
+	}
+	s.requestScale(obs.active, err != nil, "poll")
+	s.op.update(func() { // last: who has seen a poll counted sees what came of it
 		s.status.Polls++
 		s.status.Err = err
 		if err != nil {
 			s.status.PollErrors++
 		}
 	})
-	if err != nil {
-		s.event(KindError, fmt.Sprintf("poll: %v", err), nil)
-	}
-	s.requestScale(obs.active, err != nil, "poll")
 }
 
 // observation is what the autoscaler has seen, where it asks anyway and nothing can scale to zero; else the scaler's answer.
