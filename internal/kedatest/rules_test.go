@@ -51,10 +51,15 @@ func decideAll(t *testing.T, obj Object, steps []step) {
 func TestAutoscalerWithBehavior(t *testing.T) {
 	t.Parallel()
 	decideAll(t, Object{ScaleDownStabilization: 60 * time.Second, MaxReplicas: 50}, []step{
-		{0, 1, 100, 5}, {15, 5, 100, 10}, {30, 10, 100, 20}, {45, 20, 100, 40}, {60, 40, 100, 50},
-		{75, 50, 0, 50}, {119, 50, 3, 50}, // a wish of 100 was less than a minute ago
-		{121, 50, 2, 3}, // now the highest is 3
-		{300, 3, 0, 1},  // one is the least that it can write
+		{0, 1, 100, 5},
+		{15, 5, 100, 10},
+		{30, 10, 100, 20},
+		{45, 20, 100, 40},
+		{60, 40, 100, 50},
+		{75, 50, 0, 50},
+		{119, 50, 3, 50}, // a wish of 100 was less than a minute ago
+		{121, 50, 2, 3},  // now the highest is 3
+		{300, 3, 0, 1},   // one is the least that it can write
 		{301, 1, 1, 1},
 	})
 }
