@@ -84,14 +84,14 @@ func (c *Cluster) stamp(p program, goVersion string) (stamp, flags string, err e
 
 // Build builds the programs that are missing or not what the modules say, and tells how long each took.
 func (c *Cluster) Build(ctx context.Context) error {
+	if err := c.claim(); err != nil {
+		return err
+	}
 	unlock, err := c.lock(ctx)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if err := c.claim(); err != nil {
-		return err
-	}
 	return c.build(ctx)
 }
 
@@ -136,8 +136,10 @@ func (c *Cluster) buildOne(ctx context.Context, p program, stamp, flags string) 
 	if err := c.checkSpaceToBuild(ctx); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(c.path("bin"), 0o755); err != nil {
-		return err
+	for _, dir := range []string{c.path("bin"), c.LogDir()} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
 	}
 	log, err := os.Create(filepath.Join(c.LogDir(), "build-"+p.name+".log"))
 	if err != nil {

@@ -100,23 +100,6 @@ func checkDir(dir string) error {
 	return nil
 }
 
-// claim makes the directory ours. One with files of others in it is refused: Down removes what it finds under our names.
-func (c *Cluster) claim() error {
-	entries, err := os.ReadDir(c.dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("read lab directory: %w", err)
-	}
-	const marker = ".pelton-lab"
-	_, err = os.Stat(c.path(marker))
-	if err != nil && len(entries) > 0 && c.dir != DefaultDir {
-		return fmt.Errorf("lab directory %s: it has files of others in it; name one that is empty or does not exist", c.dir)
-	}
-	if err := os.MkdirAll(c.LogDir(), 0o755); err != nil {
-		return fmt.Errorf("make lab directory: %w", err)
-	}
-	return os.WriteFile(c.path(marker), []byte("This directory belongs to internal/lab of Pelton.\n"), 0o644)
-}
-
 // state is what is known of a cluster between two commands. It is there from the first change to the machine to the last.
 type state struct {
 	Boot          string        `json:"boot"`

@@ -34,9 +34,11 @@ type component struct {
 
 // patience is how long a component may take to become ready on a machine that is busy with other things; grace how long it
 // may take to end when it is asked to. Nothing of the cluster is kept, so that there is no harm in a kill.
+// closing is how long the ports of a process that was killed may stay open.
 const (
 	patience = 2 * time.Minute
 	grace    = 3 * time.Second
+	closing  = 2 * time.Second
 )
 
 // components returns all programs in the order in which they are started.

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/pelton-dev/pelton/internal/lab/proc"
 )
@@ -17,6 +19,10 @@ import (
 // it can and reports all that it could not. Without a cluster it does nothing.
 func (c *Cluster) Down(ctx context.Context) error {
 	unlock, err := c.lock(ctx)
+	if errors.Is(err, ErrDown) {
+		fmt.Fprintln(c.out, "there is no lab: nothing to do")
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -55,8 +61,8 @@ func (c *Cluster) down(ctx context.Context) error {
 	try("strays", c.killMarked)
 	try("mounts", c.unmount)
 	try("cgroups", removeCgroups)
-	try("network", removeNetwork)
-	try("settings", func(context.Context) (string, error) { return "", c.restoreMachine(old) })
+	try("network", c.removeNetwork)
+	try("settings", func(ctx context.Context) (string, error) { return "", c.restoreMachine(ctx, old) })
 	if err := errors.Join(problems...); err != nil {
 		return fmt.Errorf("take the lab down: %w", err) // the state stays, for the next try
 	}
@@ -76,9 +82,22 @@ func (c *Cluster) unmount(ctx context.Context) (string, error) {
 	return fmt.Sprintf("%d", len(mounts)), errors.Join(problems...)
 }
 
-func (c *Cluster) restoreMachine(old *state) error {
-	problems := []error{clearHosts(hostsFile), removeLinks("/var/log/containers", c.LogDir())}
-	if old != nil && len(old.Kernel) > 0 {
+// sharedDirs are where the kubelet, containerd and CNI plugins keep something at a fixed place. An empty one is of no use.
+var sharedDirs = []string{
+	"/var/log/containers", "/var/lib/kubelet/device-plugins", "/var/lib/kubelet", resultsDir, filepath.Dir(resultsDir),
+	"/run/containerd/s", "/run/containerd",
+}
+
+func (c *Cluster) restoreMachine(ctx context.Context, old *state) error {
+	problems := []error{
+		clearHosts(hostsFile), removeLinks("/var/log/containers", c.LogDir()),
+		removeShimSockets(c.path("cd", "state")),
+	}
+	removeDeadSocket(ctx, "/var/lib/kubelet/device-plugins/kubelet.sock")
+	for _, dir := range sharedDirs {
+		_ = os.Remove(dir) // it stays if there is something in it
+	}
+	if boot, err := proc.Boot(); err == nil && old != nil && old.Boot == boot { // another boot began with its own
 		problems = append(problems, restoreKernel("/proc/sys", old.Kernel))
 	}
 	return errors.Join(problems...)
@@ -95,6 +114,36 @@ func removeLinks(dir, into string) error {
 		link := filepath.Join(dir, entry.Name())
 		if target, err := os.Readlink(link); err == nil && strings.HasPrefix(target, into+"/") {
 			problems = append(problems, os.Remove(link))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// removeDeadSocket removes a socket at which nobody listens any more.
+func removeDeadSocket(ctx context.Context, path string) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
+	if err == nil {
+		_ = conn.Close()
+		return
+	}
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		_ = os.Remove(path)
+	}
+}
+
+// removeShimSockets removes the sockets of shims, which lie outside the state directory of their containerd. The bundle of each
+// container says where.
+func removeShimSockets(state string) error {
+	files, err := filepath.Glob(filepath.Join(state, "io.containerd.runtime.v2.task", "*", "*", "address"))
+	problems := []error{err}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		socket, isSocket := strings.CutPrefix(strings.TrimSpace(string(text)), "unix://")
+		if err != nil || !isSocket {
+			continue
+		}
+		if err := os.Remove(socket); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			problems = append(problems, err)
 		}
 	}
 	return errors.Join(problems...)

@@ -4,17 +4,70 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"runtime"
 	"syscall"
 	"time"
 )
 
-// lock lets one command at a time change the lab, and waits for its turn. The kernel gives it back if we are killed.
-func (c *Cluster) lock(ctx context.Context) (unlock func(), err error) {
-	if err := os.MkdirAll(c.dir, 0o755); err != nil {
-		return nil, fmt.Errorf("lock lab: %w", err)
+// marker is a file that makes a directory a lab's. It is also what is locked.
+const marker = ".pelton-lab"
+
+// claim makes the directory ours. One with files of others in it is refused: Down removes what it finds under our names.
+func (c *Cluster) claim() error {
+	if err := mayChange(); err != nil {
+		return err
 	}
-	file, err := os.OpenFile(c.path(".lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	return c.claimDir()
+}
+
+func (c *Cluster) claimDir() error {
+	entries, err := os.ReadDir(c.dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("read lab directory: %w", err)
+	}
+	_, err = os.Stat(c.path(marker))
+	if err == nil {
+		return nil
+	}
+	if len(entries) > 0 && c.dir != DefaultDir {
+		return fmt.Errorf("lab directory %s: it has files of others in it; name one that is empty or does not exist", c.dir)
+	}
+	if err := os.MkdirAll(c.dir, 0o755); err != nil {
+		return fmt.Errorf("make lab directory: %w", err)
+	}
+	if err := os.WriteFile(c.path(marker), []byte("This directory belongs to internal/lab of Pelton.\n"), 0o644); err != nil {
+		return fmt.Errorf("make lab directory: %w", err)
+	}
+	return nil
+}
+
+// mayChange refuses machines and users for which every later step would fail with a riddle.
+func mayChange() error {
+	if runtime.GOOS != "linux" {
+		return fmt.Errorf("a lab needs Linux, this is %s", runtime.GOOS)
+	}
+	if os.Geteuid() != 0 {
+		return errors.New("a lab makes network devices, mounts and cgroups: run it as root")
+	}
+	return nil
+}
+
+// lock lets one command at a time change the lab, and waits for its turn. The kernel gives it back if we are killed. In a
+// directory that is no lab's it is ErrDown.
+func (c *Cluster) lock(ctx context.Context) (unlock func(), err error) {
+	if err := mayChange(); err != nil {
+		return nil, err
+	}
+	return c.lockDir(ctx)
+}
+
+func (c *Cluster) lockDir(ctx context.Context) (unlock func(), err error) {
+	file, err := os.OpenFile(c.path(marker), os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("lock lab %s: %w", c.dir, ErrDown)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("lock lab: %w", err)
 	}

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,7 +14,7 @@ import (
 	"github.com/pelton-dev/pelton/internal/lab/proc"
 )
 
-// resultsDir is where the CNI library remembers what it gave to whom; our files begin with the name of our network.
+// resultsDir is where the CNI library remembers what it gave to whom. What it gave to our pods names our directory.
 const resultsDir = "/var/lib/cni/results"
 
 // link is a network device as `ip -json address` shows it.
@@ -90,17 +91,24 @@ func addressFree(all []link) error {
 }
 
 // removeNetwork removes the bridge and what the CNI plugins remember. The pods' devices went with their namespaces.
-func removeNetwork(ctx context.Context) (string, error) {
+func (c *Cluster) removeNetwork(ctx context.Context) (string, error) {
 	var problems []error
 	if hasBridge() {
 		problems = append(problems, run(ctx, "ip", "link", "delete", bridge))
 	}
-	results, err := filepath.Glob(filepath.Join(resultsDir, network+"-*"))
-	problems = append(problems, err)
-	for _, file := range results {
-		problems = append(problems, os.Remove(file))
+	return "", errors.Join(append(problems, removeNaming(resultsDir, c.dir))...)
+}
+
+// removeNaming removes the files of a directory in which a path under another directory is written.
+func removeNaming(dir, named string) error {
+	files, err := filepath.Glob(filepath.Join(dir, "*"))
+	problems := []error{err}
+	for _, file := range files {
+		if text, err := os.ReadFile(file); err == nil && bytes.Contains(text, []byte(named+"/")) {
+			problems = append(problems, os.Remove(file))
+		}
 	}
-	return "", errors.Join(problems...)
+	return errors.Join(problems...)
 }
 
 // portsFree reports every port of a component that somebody else has, and who.

@@ -123,6 +123,10 @@ func (c *Cluster) condition(ctx context.Context, url, kind string) error {
 
 // await polls a check until it passes. It gives up when ended returns an error, or with the last problem after patience.
 func await(ctx context.Context, ended func() error, check func(context.Context) error) error {
+	return awaitFor(ctx, patience, ended, check)
+}
+
+func awaitFor(ctx context.Context, patience time.Duration, ended func() error, check func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
@@ -139,7 +143,7 @@ func await(ctx context.Context, ended func() error, check func(context.Context) 
 		case <-tick.C:
 		case <-ctx.Done():
 			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return fmt.Errorf("not ready within %v: %w", patience, err)
+				return fmt.Errorf("still after %v: %w", patience, err)
 			}
 			return ctx.Err()
 		}

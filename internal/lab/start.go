@@ -3,8 +3,12 @@ package lab
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"syscall"
+
+	"github.com/pelton-dev/pelton/internal/lab/daemon"
+	"github.com/pelton-dev/pelton/internal/lab/proc"
 )
 
 // startAll starts what does not run, in the order in which one needs the other.
@@ -64,7 +68,11 @@ func (c *Cluster) restart(ctx context.Context, part component) (int, error) {
 	if _, err := c.keeper.Stop(ctx, part.name, grace); err != nil {
 		return 0, err
 	}
-	if err := portsFree(part); err != nil {
+	if err := c.killStrays(ctx, part); err != nil {
+		return 0, err
+	}
+	free := func(context.Context) error { return portsFree(part) }
+	if err := awaitFor(ctx, closing, never, free); err != nil {
 		return 0, err
 	}
 	rec, err := c.keeper.Start(c.spec(part))
@@ -72,6 +80,34 @@ func (c *Cluster) restart(ctx context.Context, part component) (int, error) {
 		return 0, err
 	}
 	return rec.PID, c.awaitReady(ctx, part, rec)
+}
+
+// killStrays ends what an earlier command started as this component and was killed before it could record it.
+func (c *Cluster) killStrays(ctx context.Context, part component) error {
+	const longest = 15 // what the kernel keeps of a name
+	name := filepath.Base(part.command[0])
+	for _, p := range c.keeper.Marked() {
+		if p.Command != name[:min(longest, len(name))] {
+			continue
+		}
+		if err := daemon.KillProcess(p); err != nil {
+			return fmt.Errorf("kill %s without a record (pid %d): %w", p.Command, p.PID, err)
+		}
+		if err := await(ctx, never, ended(p)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ended returns a check that passes when a process is gone.
+func ended(p proc.Process) func(context.Context) error {
+	return func(context.Context) error {
+		if now, err := proc.Read(p.PID); err == nil && !now.Dead && now.Started == p.Started {
+			return fmt.Errorf("%s (pid %d) is still there", p.Command, p.PID)
+		}
+		return nil
+	}
 }
 
 // Restart ends a component, as gently as a platform would, starts it again and waits until it is ready.

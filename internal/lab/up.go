@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"time"
 
@@ -15,14 +16,14 @@ import (
 // Where all is well it changes nothing. What it has begun when it fails, the next Up or Down takes on.
 func (c *Cluster) Up(ctx context.Context) error {
 	begun := time.Now()
+	if err := c.claim(); err != nil {
+		return err
+	}
 	unlock, err := c.lock(ctx)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if err := c.claim(); err != nil {
-		return err
-	}
 	if err := c.step(ctx, "machine", c.checkMachine); err != nil {
 		return err
 	}
@@ -92,7 +93,10 @@ func (c *Cluster) rotateLogs() error {
 	if err := os.RemoveAll(previous); err != nil {
 		return fmt.Errorf("remove old logs: %w", err)
 	}
-	return errors.Join(os.Rename(c.LogDir(), previous), os.MkdirAll(c.LogDir(), 0o755))
+	if err := os.Rename(c.LogDir(), previous); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("keep old logs: %w", err)
+	}
+	return os.MkdirAll(c.LogDir(), 0o755)
 }
 
 // prepare writes certificates and settings. From its first file on there is something for Down to undo.

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/pelton-dev/pelton/internal/lab/proc"
 	"github.com/pelton-dev/pelton/internal/waittest"
 )
@@ -67,8 +69,8 @@ func TestStartFindStop(t *testing.T) {
 	if err != nil || !alive || found.PID != rec.PID || !found.Runs(shell(obedient)) || found.Runs(shell(stubborn)) {
 		t.Errorf("found %+v, %v, %v", found, alive, err)
 	}
-	if session, _, _ := syscall.Syscall(syscall.SYS_GETSID, uintptr(rec.PID), 0, 0); int(session) != rec.PID {
-		t.Errorf("session is %d, want one of its own: %d", session, rec.PID)
+	if session, err := unix.Getsid(rec.PID); session != rec.PID {
+		t.Errorf("session is %d, want one of its own: %d, %v", session, rec.PID, err)
 	}
 	if _, err := k.Start(shell(obedient)); err == nil || !strings.Contains(err.Error(), "runs already") {
 		t.Errorf("started twice: %v", err)

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"strings"
 	"syscall"
 	"text/tabwriter"
 
@@ -27,6 +28,7 @@ const usage = `usage: lab COMMAND
   build               build the programs only
   load IMAGE.tar...   load image archives
   restart COMPONENT   end a component and start it again
+  host NAME [IP...]   give a name to addresses in /etc/hosts, until down; without an IP take it away
   kubectl ARGS...     run kubectl on the cluster
 
 The cluster lives in $PELTON_LAB_DIR, by default ` + lab.DefaultDir + `.
@@ -78,6 +80,8 @@ func run(ctx context.Context, args []string) error {
 		return load(ctx, cluster, args)
 	case command == "restart" && len(args) == 1:
 		return cluster.Restart(ctx, args[0])
+	case command == "host" && len(args) > 0:
+		return cluster.SetHost(ctx, args[0], args[1:]...)
 	case command == "kubectl":
 		return kubectl(ctx, cluster, args)
 	case len(args) > 0:
@@ -121,7 +125,8 @@ func status(ctx context.Context, cluster *lab.Cluster) error {
 			pid, uptime = fmt.Sprint(s.PID), s.Uptime.String()
 		}
 		if s.Problem != nil {
-			healthy, err = "no: "+s.Problem.Error(), errDown
+			problem, _, _ := strings.Cut(s.Problem.Error(), "\n")
+			healthy, err = "no: "+problem, errDown
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", s.Name, pid, uptime, healthy, s.Log)
 	}
