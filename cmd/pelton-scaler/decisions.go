@@ -33,8 +33,8 @@ func (a audience) admit(next http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host, _, _ := net.SplitHostPort(r.RemoteAddr)
 		if a == nobody || (a == loopback && !isLoopback(host)) {
-			http.Error(w, "decisions tell how deep queues are and are shown on loopback alone, if at all: ask through kubectl port-forward, "+
-				"or set PELTON_DECISIONS=all if everybody who reaches this port may read them", http.StatusForbidden)
+			http.Error(w, "decisions tell how deep queues are and are shown on loopback alone, if at all: "+
+				"ask through kubectl port-forward, or set PELTON_DECISIONS=all if everybody who reaches this port may read them", http.StatusForbidden)
 			return
 		}
 		next(w, r)

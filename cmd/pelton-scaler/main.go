@@ -24,11 +24,16 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime/debug"
 
 	"github.com/pelton-dev/pelton/internal/program"
 )
 
 func main() {
+	if os.Getenv("GOGC") == "" {
+		// Thousands of idle streams are a large heap and many stacks, and the garbage collector waits in proportion to both.
+		debug.SetGCPercent(50)
+	}
 	if err := run(program.UntilSignal(context.Background()), os.Getenv); err != nil {
 		fmt.Fprintf(os.Stderr, "pelton-scaler: %v\n", err)
 		os.Exit(1)

@@ -166,11 +166,12 @@ func (p *parts) connected(run func(context.Context) error) func(context.Context)
 
 // unready says why KEDA is not told what waits, or nil.
 func (p *parts) unready(ctx context.Context) error {
+	down := p.nc.Down()
 	switch {
 	case ctx.Err() != nil:
 		return errors.New("it drains")
-	case !p.nc.IsConnected():
-		return errors.New("NATS is not connected")
+	case down != "":
+		return errors.New(down)
 	default:
 		return p.scaler.Ready()
 	}

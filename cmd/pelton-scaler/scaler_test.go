@@ -49,7 +49,8 @@ func TestServes(t *testing.T) {
 	p.await("/readyz", http.StatusOK, "ok")
 	c.awaitHealth(healthpb.HealthCheckResponse_SERVING)
 	c.awaitActive(true)
-	p.await("/metrics", http.StatusOK, `pelton_rpc_calls_total{code="Unavailable",method="/externalscaler.ExternalScaler/GetMetrics"}`)
+	p.await("/metrics", http.StatusOK,
+		`pelton_rpc_calls_total{code="Unavailable",method="/externalscaler.ExternalScaler/GetMetrics"}`)
 	p.await("/metrics", http.StatusOK, "\npelton_scaler_sources 1")
 }
 

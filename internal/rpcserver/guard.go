@@ -49,8 +49,8 @@ func (g *guard) panicked(method string, p any) error {
 	return status.Error(codes.Internal, "the server made a mistake; its log has more")
 }
 
-// leanStream keeps the stack of its handler small, and counts what is sent. A handler that waits for hours keeps the stack that
-// it once needed, and coding a message needs much: on goroutines of their own, which end, it costs no memory for long.
+// leanStream keeps the stack of its handler small, and counts what is sent. A handler that waits for hours keeps the stack
+// that it once needed, and coding a message needs much: on goroutines of their own, which end, it costs no memory for long.
 type leanStream struct {
 	grpc.ServerStream
 	metrics *metrics

@@ -39,13 +39,13 @@ type service struct {
 
 var description = grpc.ServiceDesc{
 	ServiceName: "test.Service", HandlerType: (*any)(nil),
-	Methods: []grpc.MethodDesc{{MethodName: "Unary", Handler: unary}},
+	Methods: []grpc.MethodDesc{{MethodName: "Unary", Handler: handleUnary}},
 	Streams: []grpc.StreamDesc{{StreamName: "Stream", ServerStreams: true, Handler: func(srv any, s grpc.ServerStream) error {
 		return srv.(*service).stream(s)
 	}}},
 }
 
-func unary(srv any, ctx context.Context, decode func(any) error, guard grpc.UnaryServerInterceptor) (any, error) {
+var handleUnary = func(srv any, ctx context.Context, decode func(any) error, guard grpc.UnaryServerInterceptor) (any, error) {
 	in := &wrapperspb.BytesValue{}
 	if err := decode(in); err != nil {
 		return nil, err
