@@ -41,7 +41,7 @@ func TestGolden(t *testing.T) {
 	}
 	files := map[string][]byte{"commands": []byte(commands(c))}
 	for _, name := range []string{"containerd.toml", "cni.conflist", "kubelet.yaml", "keda.yaml", "kubeconfig"} {
-		if files[name], err = c.render(name, "admin", []byte("certificate")); err != nil {
+		if files[name], err = c.render(name, values{User: "admin", CA: "Y2E=", Cert: "Y2VydA==", Key: "a2V5"}); err != nil {
 			t.Fatal(err)
 		}
 	}

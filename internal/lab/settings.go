@@ -41,27 +41,27 @@ var labPorts = ports{
 
 // values are what the templates are filled with.
 type values struct {
-	Dir, PKI, ContainerdSocket, CNIPlugins, PauseImage    string
-	Network, Bridge, BridgeIP, PodNet, PodFirst, User, CA string
-	Ports                                                 ports
+	Dir, PKI, ContainerdSocket, CNIPlugins, PauseImage string
+	Network, Bridge, BridgeIP, PodNet, PodFirst        string
+	User, CA, Cert, Key                                string // the last three in base64
+	Ports                                              ports
 }
 
 //go:embed templates
 var templates embed.FS
 
-// render fills one template.
-func (c *Cluster) render(name, user string, ca []byte) ([]byte, error) {
-	tmpl, err := template.New(name).Option("missingkey=error").ParseFS(templates, "templates/"+name)
+// render fills one template. User and certificates come with v; all else is the same for every template.
+func (c *Cluster) render(name string, v values) ([]byte, error) {
+	tmpl, err := template.New(name).ParseFS(templates, "templates/"+name)
 	if err != nil {
 		return nil, fmt.Errorf("parse %s: %w", name, err)
 	}
+	v.Dir, v.PKI, v.ContainerdSocket = c.dir, c.path("run", "pki"), c.dir+containerdSocket
+	v.CNIPlugins, v.PauseImage = cniPlugins, pauseImage
+	v.Network, v.Bridge, v.BridgeIP, v.PodNet, v.PodFirst = network, bridge, bridgeIP, podNet, podFirst
+	v.Ports = labPorts
 	var out bytes.Buffer
-	err = tmpl.Execute(&out, values{
-		Dir: c.dir, PKI: c.path("run", "pki"), ContainerdSocket: c.dir + containerdSocket, CNIPlugins: cniPlugins,
-		PauseImage: pauseImage, Network: network, Bridge: bridge, BridgeIP: bridgeIP, PodNet: podNet, PodFirst: podFirst,
-		User: user, CA: base64.StdEncoding.EncodeToString(ca), Ports: labPorts,
-	})
-	if err != nil {
+	if err := tmpl.Execute(&out, v); err != nil {
 		return nil, fmt.Errorf("render %s: %w", name, err)
 	}
 	return out.Bytes(), nil
@@ -69,19 +69,19 @@ func (c *Cluster) render(name, user string, ca []byte) ([]byte, error) {
 
 // writeSettings writes the configuration of every component.
 func (c *Cluster) writeSettings() error {
-	ca, err := os.ReadFile(c.path("run", "pki", "ca.crt"))
-	if err != nil {
-		return fmt.Errorf("read certificate: %w", err)
-	}
 	for _, file := range []struct{ template, user, path string }{
-		{"containerd.toml", "", "run/containerd.toml"},
-		{"cni.conflist", "", "run/cni/10-pelton-lab.conflist"},
-		{"kubelet.yaml", "", "run/kubelet.yaml"},
-		{"keda.yaml", "", "run/keda.yaml"},
+		{"containerd.toml", "admin", "run/containerd.toml"},
+		{"cni.conflist", "admin", "run/cni/10-pelton-lab.conflist"},
+		{"kubelet.yaml", "admin", "run/kubelet.yaml"},
+		{"keda.yaml", "admin", "run/keda.yaml"},
 		{"kubeconfig", "admin", "run/admin.conf"},
 		{"kubeconfig", "node", "run/node.conf"},
 	} {
-		text, err := c.render(file.template, file.user, ca)
+		v, err := c.credentials(file.user)
+		if err != nil {
+			return err
+		}
+		text, err := c.render(file.template, v)
 		if err != nil {
 			return err
 		}
@@ -90,6 +90,18 @@ func (c *Cluster) writeSettings() error {
 		}
 	}
 	return nil
+}
+
+func (c *Cluster) credentials(user string) (values, error) {
+	v := values{User: user}
+	for name, to := range map[string]*string{"ca.crt": &v.CA, user + ".crt": &v.Cert, user + ".key": &v.Key} {
+		text, err := os.ReadFile(c.pki(name))
+		if err != nil {
+			return values{}, fmt.Errorf("read certificate: %w", err)
+		}
+		*to = base64.StdEncoding.EncodeToString(text)
+	}
+	return v, nil
 }
 
 // writeChanged writes a file whole or not at all, and leaves one that is right already alone.
