@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -49,7 +50,7 @@ func (c *Cluster) LoadProgram(ctx context.Context, name, pkg string) (bool, erro
 		return false, fmt.Errorf("build image %s: %w", name, err)
 	}
 	file := filepath.Join(dir, strings.NewReplacer("/", "_", ":", "_").Replace(name))
-	if err := goBuild(ctx, os.Stderr, c.repo, file, "-s -w", "./"+pkg); err != nil {
+	if err := goBuild(ctx, io.Discard, c.repo, file, "-s -w", "./"+pkg); err != nil {
 		return false, fmt.Errorf("build image %s: %w", name, err)
 	}
 	path := "/app/" + filepath.Base(pkg)

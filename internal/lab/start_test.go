@@ -57,10 +57,11 @@ func TestEnsure(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := await(t.Context(), never, func(context.Context) error {
-		if _, alive, err := c.keeper.Find("script"); alive || err != nil {
-			return fmt.Errorf("alive: %v, %v", alive, err)
+		_, alive, err := c.keeper.Find("script")
+		if alive {
+			return errors.New("still alive")
 		}
-		return nil
+		return err
 	}); err != nil {
 		t.Fatal(err)
 	}
