@@ -42,11 +42,13 @@ func TestHosts(t *testing.T) {
 		want      string
 	}{
 		{
-			"scaler.lab", []string{"198.18.0.11", "198.18.0.12"},
+			"scaler.lab",
+			[]string{"198.18.0.11", "198.18.0.12"},
 			"\n198.18.0.11 scaler.lab # pelton-lab\n198.18.0.12 scaler.lab # pelton-lab\n",
 		},
 		{
-			"other.lab", []string{"::1"},
+			"other.lab",
+			[]string{"::1"},
 			"\n198.18.0.11 scaler.lab # pelton-lab\n198.18.0.12 scaler.lab # pelton-lab\n::1 other.lab # pelton-lab\n",
 		},
 		{"scaler.lab", []string{"198.18.0.13"}, "\n::1 other.lab # pelton-lab\n198.18.0.13 scaler.lab # pelton-lab\n"},
