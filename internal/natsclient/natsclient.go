@@ -1,8 +1,9 @@
 // Package natsclient makes the one connection to NATS that a server program of ours lives on.
 //
-// It comes back by itself, without end, also if it has not been there yet; it is closed for good only by Close or where trying
-// again makes no sense: the server refuses the credentials. Publishes are not buffered while it is down: a record must fail,
-// not be stored some time later. The package knows nothing of what is sent. Who dials closes.
+// It comes back by itself, without end, also if it has not been there yet. A server that refuses the credentials at the start
+// closes it for good: whoever started the program shall see that. Later they may be refused for as long as it takes to
+// renew them. Publishes are not buffered while it is down: a record must fail, not be stored some time later. The package
+// knows nothing of what is sent. Who dials closes.
 package natsclient
 
 import (
@@ -10,6 +11,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -38,19 +41,26 @@ type Conn struct {
 	*nats.Conn
 	connected chan struct{} // closed by the first connection
 	closed    chan struct{} // closed once the connection is closed for good
+	refused   error         // why it was closed at the start; written before closed is closed
+	log       *zap.Logger
 }
 
 // Dial begins to connect and does not wait. An error means that trying again would change nothing.
 func Dial(cfg Config) (*Conn, error) {
-	c := &Conn{connected: make(chan struct{}), closed: make(chan struct{})}
-	log := cmp.Or(cfg.Logger, zap.NewNop())
+	c := &Conn{connected: make(chan struct{}), closed: make(chan struct{}), log: cmp.Or(cfg.Logger, zap.NewNop())}
+	dialed := make(chan struct{})
+	options := append(cfg.options(), nats.CustomReconnectDelay(func(int) time.Duration {
+		<-dialed
+		return c.beforeNextTry()
+	}))
 	var err error
-	c.Conn, err = nats.Connect(cfg.URL, append(cfg.options(), c.handlers(log)...)...)
+	c.Conn, err = nats.Connect(cfg.URL, append(options, c.handlers()...)...)
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS: %w", err)
 	}
+	close(dialed)
 	if !c.IsConnected() {
-		log.Warn("NATS cannot be reached yet, trying again", zap.Error(c.LastError()))
+		c.log.Warn("NATS cannot be reached yet, trying again", zap.Error(c.LastError()))
 	}
 	return c, nil
 }
@@ -90,12 +100,12 @@ func (c *Conn) Run(ctx context.Context) error {
 	}
 }
 
-func (c *Conn) lost() error { return cmp.Or(c.LastError(), errClosed) }
+func (c *Conn) lost() error { return cmp.Or(c.refused, c.LastError(), errClosed) }
 
 func (cfg Config) options() []nats.Option {
 	options := []nats.Option{
 		nats.Name(cfg.Name), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1), nats.RetryOnFailedConnect(true),
-		nats.ReconnectWait(250 * time.Millisecond), nats.ReconnectJitter(250*time.Millisecond, time.Second),
+		nats.IgnoreAuthErrorAbort(), // or two refusals in a row would close it for good
 		nats.PingInterval(10 * time.Second), nats.MaxPingsOutstanding(2),
 	}
 	if cfg.Creds != "" {
@@ -107,20 +117,87 @@ func (cfg Config) options() []nats.Option {
 	return append(options, cfg.More...)
 }
 
-func (c *Conn) handlers(log *zap.Logger) []nats.Option {
+// beforeNextTry is called by the client when all servers have been tried in vain, and returns how long to wait. It gives up on
+// a server that refuses us and never did otherwise.
+func (c *Conn) beforeNextTry() time.Duration {
+	if err := c.LastError(); isRefusal(err) && !c.wasConnected() {
+		c.refused = err
+		c.Close()
+	}
+	return minWait + rand.N(maxWait-minWait) // or all clients of a server that was lost would come back at once
+}
+
+// The bounds of the wait between two tries to connect.
+const (
+	minWait = 250 * time.Millisecond
+	maxWait = time.Second
+)
+
+// Down says why there is no connection now, or "" if there is one.
+func (c *Conn) Down() string {
+	switch err := c.LastError(); {
+	case c.IsConnected():
+		return ""
+	case isRefusal(err):
+		return "NATS is not connected: it refuses the credentials: " + err.Error()
+	default:
+		return "NATS is not connected"
+	}
+}
+
+// handlers are called one after another, by one goroutine of the client.
+func (c *Conn) handlers() []nats.Option {
+	var told trouble
 	return []nats.Option{
 		nats.ConnectHandler(func(*nats.Conn) { close(c.connected) }),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
-				log.Warn("connection lost", zap.Error(err))
+				c.log.Warn("connection lost", zap.Error(err))
 			}
 		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) {
-			log.Info("connection is back", zap.String("server", nc.ConnectedUrlRedacted()))
+			told = trouble{}
+			c.log.Info("connection is back", zap.String("server", nc.ConnectedUrlRedacted()))
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			log.Warn("connection in trouble", zap.Error(err))
+			if told.isNews(err, time.Now()) {
+				c.log.Warn("connection in trouble", zap.Error(err))
+			}
 		}),
 		nats.ClosedHandler(func(*nats.Conn) { close(c.closed) }),
 	}
+}
+
+func (c *Conn) wasConnected() bool {
+	select {
+	case <-c.connected:
+		return true
+	default:
+		return false
+	}
+}
+
+// isRefusal reports whether the server does not want us, as we are.
+func isRefusal(err error) bool {
+	return slices.ContainsFunc([]error{
+		nats.ErrAuthorization, nats.ErrAuthExpired, nats.ErrAuthRevoked, nats.ErrAccountAuthExpired,
+	}, func(refusal error) bool { return errors.Is(err, refusal) })
+}
+
+// trouble is what was told last. What goes on for long shall not fill the log: a refused connection is tried again and again.
+type trouble struct {
+	text string
+	at   time.Time
+}
+
+// repeatTrouble is how long the same trouble is not told again.
+const repeatTrouble = time.Minute
+
+// isNews reports whether err is to be told now.
+func (t *trouble) isNews(err error, now time.Time) bool {
+	if err.Error() == t.text && now.Sub(t.at) < repeatTrouble {
+		return false
+	}
+	t.text, t.at = err.Error(), now
+	return true
 }

@@ -1,15 +1,19 @@
 package natsclient_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/pelton-dev/pelton/internal/natsclient"
 	"github.com/pelton-dev/pelton/internal/natstest"
@@ -86,11 +90,11 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// TestRefused ends at a server that does not want us: waiting would change nothing.
-func TestRefused(t *testing.T) {
-	t.Parallel()
+// guarded starts a server at a port, 0 is any, that wants a password.
+func guarded(t *testing.T, port int, password string) *server.Server {
+	t.Helper()
 	srv, err := server.NewServer(&server.Options{
-		Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true, Username: "user", Password: "secret",
+		Host: "127.0.0.1", Port: cmp.Or(port, server.RANDOM_PORT), NoSigs: true, NoLog: true, Username: "user", Password: password,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -98,9 +102,66 @@ func TestRefused(t *testing.T) {
 	srv.Start()
 	t.Cleanup(srv.WaitForShutdown)
 	t.Cleanup(srv.Shutdown)
-	_, err = natsclient.Connect(t.Context(), natsclient.Config{URL: srv.ClientURL(), Name: "test"})
+	return srv
+}
+
+// TestRefused ends at a server that does not want us, be it there at once or later: whoever started us shall see it.
+func TestRefused(t *testing.T) {
+	t.Parallel()
+	_, err := natsclient.Connect(t.Context(), natsclient.Config{URL: guarded(t, 0, "secret").ClientURL(), Name: "test"})
 	if err == nil || !strings.Contains(err.Error(), "connect to NATS: nats: Authorization Violation") {
 		t.Errorf("connect: %v", err)
+	}
+	port := freePort(t)
+	c, err := natsclient.Dial(natsclient.Config{URL: fmt.Sprintf("nats://127.0.0.1:%d", port), Name: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	guarded(t, port, "secret")
+	if err := c.Run(t.Context()); !errors.Is(err, nats.ErrAuthorization) {
+		t.Errorf("run: %v", err)
+	}
+}
+
+// TestRenewedCredentials loses a connection to a server that has a new password, is refused again and again, and comes back
+// once the password is what the server wants.
+func TestRenewedCredentials(t *testing.T) {
+	t.Parallel()
+	var password atomic.Value
+	password.Store("first")
+	core, logs := observer.New(zap.InfoLevel)
+	srv := guarded(t, 0, "first")
+	port := srv.Addr().(*net.TCPAddr).Port
+	tries := atomic.Int64{}
+	c, err := natsclient.Connect(t.Context(), natsclient.Config{
+		URL: srv.ClientURL(), Name: "test", Logger: zap.New(core),
+		More: []nats.Option{nats.UserInfoHandler(func() (string, string) {
+			tries.Add(1)
+			return "user", password.Load().(string)
+		})},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	srv.Shutdown()
+	srv.WaitForShutdown()
+	guarded(t, port, "second")
+	waittest.Eventually(t, func() error {
+		if n, down := tries.Load(), c.Down(); n < 5 || !strings.Contains(down, "it refuses the credentials: nats: Authorization") {
+			return fmt.Errorf("%d tries, %q", n, down)
+		}
+		return nil
+	})
+	password.Store("second")
+	waittest.Eventually(t, func() error {
+		if down := c.Down(); down != "" {
+			return errors.New(down)
+		}
+		return c.Flush()
+	})
+	if n := logs.FilterMessage("connection in trouble").Len(); n != 1 {
+		t.Errorf("the same trouble was logged %d times", n)
 	}
 }
 
