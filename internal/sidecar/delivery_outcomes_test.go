@@ -106,7 +106,7 @@ func TestDeadLetters(t *testing.T) {
 		return invoke.Outcome{Kind: invoke.Reject, Reason: "HTTP 422: no such thing"}, nil
 	}
 	retry := func(context.Context, *invoke.Call) (invoke.Outcome, error) {
-		return invoke.Outcome{Kind: invoke.Retry, Reason: "busy"}, nil
+		return invoke.Outcome{Kind: invoke.Retry, Reason: "busy", After: time.Hour}, nil
 	}
 	broken := ceHeader("1")
 	delete(broken, "ce-source")
@@ -121,10 +121,13 @@ func TestDeadLetters(t *testing.T) {
 	}{
 		"rejected":    {nil, reject, ceHeader("1"), "rejected", "no such thing", 1, 1},
 		"attempts":    {nil, crash, ceHeader("1"), "attempts", "crash: connection reset", 3, 3},
-		"undecodable": {nil, done, broken, "undecodable", "source", 1, 0},
+		"undecodable": {nil, done, broken, "undecodable", "source", 0, 0},
 		"expired": {
-			func(s *function.Spec) { s.Retry.MaxAge = function.Duration(20 * time.Millisecond) },
+			func(s *function.Spec) { s.Retry.MaxAge = function.Duration(10 * time.Minute) },
 			retry, ceHeader("1"), "expired", "busy", 1, 1,
+		},
+		"expired before the first call": {
+			func(s *function.Spec) { s.Retry.MaxAge = 1 }, done, ceHeader("1"), "expired", "older than maxAge", 0, 0,
 		},
 	}
 	for name, test := range tests {
@@ -154,7 +157,7 @@ func TestDeadLetters(t *testing.T) {
 					t.Errorf("header %s is %v, want %v", name, l.Header[name], values)
 				}
 			}
-			if got := f.handler.calls.Load(); got != test.calls && name != "expired" {
+			if got := f.handler.calls.Load(); got != test.calls {
 				t.Errorf("%d calls, want %d", got, test.calls)
 			}
 		})

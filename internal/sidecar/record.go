@@ -128,10 +128,14 @@ func (s *Sidecar) parkable(st *settlement, m *nats.Msg) {
 	}
 }
 
-func (s *Sidecar) publishDead(ctx context.Context, d *delivery, reason, text string) error {
+func (s *Sidecar) publishDead(ctx context.Context, d *delivery, st *settlement) error {
+	attempts := d.attempt
+	if st.early {
+		attempts--
+	}
 	return deadletter.Publish(ctx, s.js, deadletter.Letter{
 		Namespace: s.key.Namespace, Function: s.key.Name,
-		Reason: reason, Error: text, Attempts: d.attempt,
+		Reason: st.reason, Error: st.text, Attempts: attempts,
 		Stream: d.origin.Stream, Sequence: d.origin.Sequence, Subject: d.origin.Subject,
 		Stored: d.origin.Time, Died: time.Now(),
 		Header: keptHeaders(d), Data: d.msg.Data,

@@ -29,6 +29,7 @@ type settlement struct {
 	text   string        // what the handler said
 	delay  time.Duration // park, handBack
 	reply  *event.Event  // ackDone
+	early  bool          // bury: decided before the handler was called at this attempt
 }
 
 // notReadyDelay is how long a message rests that met a handler which does not listen.

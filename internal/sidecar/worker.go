@@ -100,7 +100,7 @@ func (s *Sidecar) examine(d *delivery, src *source, m *nats.Msg, now time.Time) 
 			s.log.Error("message is not a delivery, it is left alone", zap.String("subject", m.Subject), zap.String("reply", m.Reply))
 			return settlement{action: handBack, reason: "not-a-delivery", text: err.Error(), delay: notReadyDelay}, true
 		}
-		return settlement{action: bury, reason: deadletter.ReasonUndecodable, text: err.Error()}, true
+		return settlement{action: bury, reason: deadletter.ReasonUndecodable, text: err.Error(), early: true}, true
 	}
 	if n := d.redeliveries(); n > s.cfg.MaxRedeliveries {
 		return settlement{
@@ -110,7 +110,7 @@ func (s *Sidecar) examine(d *delivery, src *source, m *nats.Msg, now time.Time) 
 	}
 	if expired(d.origin.Time, now, s.fn.Spec.Retry) {
 		text := "older than maxAge " + s.fn.Spec.Retry.MaxAge.String()
-		return settlement{action: bury, reason: deadletter.ReasonExpired, text: text}, true
+		return settlement{action: bury, reason: deadletter.ReasonExpired, text: text, early: true}, true
 	}
 	if src.filter != nil {
 		match, err := src.filter.Match(&d.event)
@@ -167,7 +167,7 @@ func (s *Sidecar) store(ctx context.Context, d *delivery, st *settlement, run *l
 	switch {
 	case st.action == bury:
 		return s.keepTrying(ctx, "dead letter",
-			func(try context.Context) error { return s.publishDead(try, d, st.reason, st.text) })
+			func(try context.Context) error { return s.publishDead(try, d, st) })
 	case st.action == ackDone && st.reply != nil && s.fn.Spec.Reply != nil:
 		return s.storeReply(ctx, d, st, run)
 	}
