@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
@@ -23,7 +22,6 @@ import (
 	"github.com/pelton-dev/pelton/internal/probes"
 	"github.com/pelton-dev/pelton/internal/program"
 	"github.com/pelton-dev/pelton/internal/sidecar"
-	"github.com/pelton-dev/pelton/internal/stream"
 )
 
 // run serves until ctx ends, and then drains.
@@ -88,6 +86,8 @@ func (d *deliverer) Run(ctx context.Context) error {
 		if err := provision(ctx, nc.Conn, js, s.function); err != nil {
 			return err
 		}
+		leave := background(ctx, func(ctx context.Context) error { return enter(ctx, js, s.function, d.log) })
+		defer leave()
 	}
 	records := ledger.NewWriter(js, ledger.WriterConfig{Logger: d.log.Named("ledger")})
 	sc, err := sidecar.New(nc.Conn, d.inv, sidecar.Config{
@@ -106,12 +106,12 @@ func (d *deliverer) Run(ctx context.Context) error {
 	}()
 	stopRecords := background(ctx, records.Run)
 	defer stopRecords()
-	d.health.ReadyWhen(func() string { return unready(ctx, sc, nc.Conn) })
+	d.health.ReadyWhen(func() string { return unready(ctx, sc, nc) })
 	return lifecycle.Run(ctx, nil, lifecycle.Actor{Name: "sidecar", Run: sc.Run}, lifecycle.Actor{Name: "NATS", Run: nc.Run})
 }
 
 // unready says why no events are delivered now, or "".
-func unready(ctx context.Context, sc *sidecar.Sidecar, nc *nats.Conn) string {
+func unready(ctx context.Context, sc *sidecar.Sidecar, nc *natsclient.Conn) string {
 	if ctx.Err() != nil {
 		return "it drains"
 	}
@@ -123,8 +123,8 @@ func unready(ctx context.Context, sc *sidecar.Sidecar, nc *nats.Conn) string {
 	if sc.Paused() {
 		return "the handler does not listen"
 	}
-	if !nc.IsConnected() {
-		return "NATS is not connected"
+	if down := nc.Down(); down != "" {
+		return down
 	}
 	return sc.Refusal()
 }
@@ -134,7 +134,7 @@ func background(ctx context.Context, run func(context.Context) error) (stop func
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() {
-		_ = run(ctx) // run records are for people: losing them ends nothing
+		_ = run(ctx) // delivery goes on without it
 		close(done)
 	}()
 	return func() {
@@ -160,16 +160,6 @@ func newInvoker(s settings) (invoke.Invoker, error) {
 	default:
 		return nil, fmt.Errorf("spec.handler.protocol: %q is not one that this sidecar speaks", h.Protocol)
 	}
-}
-
-func provision(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, fn *function.Function) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	if _, err := stream.Ensure(ctx, js, stream.Config{MaxPayload: nc.MaxPayload()}); err != nil {
-		return err
-	}
-	_, err := stream.EnsureFunction(ctx, js, fn)
-	return err
 }
 
 // handlerEnv is our own environment and the manifest's. What is ours in it is not for handlers: it says how to reach NATS.
