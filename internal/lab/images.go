@@ -2,8 +2,6 @@ package lab
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"os"
@@ -65,31 +63,35 @@ func (c *Cluster) LoadProgram(ctx context.Context, name, pkg string) (bool, erro
 	if err := built.WriteFile(archive); err != nil {
 		return false, err
 	}
-	return c.load(ctx, archive)
+	config, err := built.ConfigName()
+	if err != nil {
+		return false, fmt.Errorf("build image %s: %w", name, err)
+	}
+	if c.hasImage(ctx, name, config.String()) {
+		return false, nil
+	}
+	return true, c.LoadImage(ctx, archive)
 }
 
 // LoadImage loads an archive that `docker save`, internal/image or `ctr images export` wrote. Pods name it with
 // imagePullPolicy IfNotPresent or Never.
 func (c *Cluster) LoadImage(ctx context.Context, archive string) error {
-	_, err := c.load(ctx, archive)
-	return err
+	if _, err := c.Ctr(ctx, "images", "import", archive); err != nil {
+		return fmt.Errorf("load image %s: %w", archive, err)
+	}
+	return nil
 }
 
-// load skips an archive that was loaded before.
-func (c *Cluster) load(ctx context.Context, archive string) (bool, error) {
-	content, err := os.ReadFile(archive)
-	if err != nil {
-		return false, fmt.Errorf("load image: %w", err)
+// hasImage asks containerd, since images can also be removed or replaced by hand. It writes a manifest of its own when it
+// imports an archive; what stays the same is the config, which names all layers.
+func (c *Cluster) hasImage(ctx context.Context, name, config string) bool {
+	list, err := c.Ctr(ctx, "images", "list", "name=="+name)
+	i := strings.Index(string(list), "sha256:")
+	if err != nil || i < 0 {
+		return false
 	}
-	sum := sha256.Sum256(content)
-	mark := c.path("run", "loaded", hex.EncodeToString(sum[:]))
-	if _, err := os.Stat(mark); err == nil {
-		return false, nil
-	}
-	if _, err := c.Ctr(ctx, "images", "import", archive); err != nil {
-		return false, fmt.Errorf("load image %s: %w", archive, err)
-	}
-	return true, writeChanged(mark, []byte(archive), 0o644)
+	manifest, err := c.Ctr(ctx, "content", "get", strings.Fields(string(list[i:]))[0])
+	return err == nil && strings.Contains(string(manifest), config)
 }
 
 // Ctr runs containerd's own client on the lab's containerd and returns its output.
