@@ -46,21 +46,20 @@ func (s *Scaler) IsActive(ctx context.Context, ref *externalscaler.ScaledObjectR
 	return &externalscaler.IsActiveResponse{Result: w.active}, nil
 }
 
-// GetMetricSpec says how much one replica is there for. It needs no reading: KEDA makes no HPA and polls nothing before this
-// call has succeeded, but a trigger that can never work should fail here, where its status tells.
+// GetMetricSpec says how much one replica is there for. It always answers: KEDA tells nobody why this call has failed, and
+// makes no HPA, polls nothing and listens to no stream until it succeeds, which it tries ever more seldom. What is wrong is
+// said by the calls that follow, whose errors KEDA puts into the events of the ScaledObject.
 func (s *Scaler) GetMetricSpec(ctx context.Context, ref *externalscaler.ScaledObjectRef,
 ) (*externalscaler.GetMetricSpecResponse, error) {
 	w, o, err := s.ask(ctx, ref)
-	if status.Code(err) == codes.Unavailable && w.policy.Concurrency > 0 {
-		err = nil
-	}
-	target := 0.0
-	if err == nil {
-		target = targetOf(&w)
-	}
-	o.record(callMetricSpec, &w, err, &answer{target: target})
-	if err != nil {
+	if o.key == (objectKey{}) {
 		return nil, err
+	}
+	target := targetOf(&w)
+	if err == nil || w.policy.Concurrency > 0 {
+		o.record(callMetricSpec, &w, nil, &answer{target: target})
+	} else {
+		o.record(callMetricSpec, &w, err, nil)
 	}
 	return specOf(target), nil
 }

@@ -7,49 +7,28 @@ import (
 
 	"google.golang.org/grpc/status"
 
+	"github.com/pelton-dev/pelton/internal/decision"
 	"github.com/pelton-dev/pelton/internal/demand"
+)
+
+// What is told of answers, and also read elsewhere.
+type (
+	Object   = decision.Object
+	Decision = decision.Decision
 )
 
 // The calls that decisions are made for.
 const (
-	callIsActive   = "IsActive"
-	callMetrics    = "GetMetrics"
-	callMetricSpec = "GetMetricSpec"
-	callPushed     = "pushed activity"
-	callSpecPushed = "pushed target"
-	callRefused    = "refused"
+	callIsActive   = decision.IsActive
+	callMetrics    = decision.Metrics
+	callMetricSpec = decision.MetricSpec
+	callPushed     = decision.ActivityPushed
+	callSpecPushed = decision.TargetPushed
+	callRefused    = decision.Refused
 )
 
 // maxDecisions is how many are kept of one ScaledObject.
 const maxDecisions = 16
-
-// Object is what the scaler last decided for one ScaledObject.
-type Object struct {
-	Namespace string     `json:"namespace"`
-	Name      string     `json:"name"`
-	Source    string     `json:"source"`  // what its trigger names
-	Streams   int        `json:"streams"` // open from KEDA
-	Asked     time.Time  `json:"asked"`   // the last call
-	Decisions []Decision `json:"decisions"`
-}
-
-// Decision is one answer, and what it was made of. Equal answers in a row are one decision.
-type Decision struct {
-	At          time.Time `json:"at"`    // the first time
-	Last        time.Time `json:"last"`  // the last time
-	Count       int       `json:"count"` // how often in a row
-	Call        string    `json:"call"`
-	Due         int       `json:"due"`      // events that could be given now
-	InFlight    int       `json:"inFlight"` // given and not settled
-	Unattended  bool      `json:"unattended,omitempty"`
-	ServiceTime float64   `json:"serviceSeconds,omitempty"` // measured per event
-	Active      bool      `json:"active"`
-	Value       float64   `json:"value"`            // of the metric
-	Target      float64   `json:"target,omitempty"` // events per replica
-	Wanted      int       `json:"wanted"`           // replicas, before the ScaledObject's bounds
-	Error       string    `json:"error,omitempty"`
-	Reason      string    `json:"reason"` // in words
-}
 
 // record keeps a decision. a is nil for one about activity alone.
 func (o *object) record(call string, w *work, err error, a *answer) {
@@ -70,7 +49,7 @@ func (o *object) record(call string, w *work, err error, a *answer) {
 		if last.Call != call {
 			continue
 		}
-		if last.same(&d) {
+		if last.Same(&d) {
 			last.Count, last.Last = last.Count+1, now
 			return
 		}
@@ -81,13 +60,6 @@ func (o *object) record(call string, w *work, err error, a *answer) {
 		o.decisions = o.decisions[:maxDecisions-1]
 	}
 	o.decisions = slices.Insert(o.decisions, 0, d)
-}
-
-// same reports whether two decisions differ at most in their times.
-func (d *Decision) same(other *Decision) bool {
-	a, b := *d, *other
-	a.At, a.Last, a.Count, a.Reason = b.At, b.Last, b.Count, b.Reason
-	return a == b
 }
 
 // reasonOf says in words what an answer was made of.

@@ -40,6 +40,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{nats: natstest.Start(t, natstest.Listen())}
+	w.config.FreshStart, w.config.Settle = scalers.DefaultFreshStart/speed, scalers.DefaultSettle/speed
 	w.js = w.nats.JetStream(t)
 	if _, err := stream.Ensure(t.Context(), w.js, stream.Config{}); err != nil {
 		t.Fatal(err)

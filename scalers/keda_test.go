@@ -232,7 +232,7 @@ func TestKEDAHoldsReplicasWhileNATSIsGone(t *testing.T) {
 func TestKEDATellsAUserWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.config.FirstReading = waittest.Patience // a busy machine may read late: then it is not known that a stream is missing
+	w.config.FirstReading = 2 * time.Second // a busy machine may read late: then it is not known that a stream is missing
 	w.function(t, "hello", 1)
 	op := startKEDA(t, kedatest.Config{
 		Addresses: []string{w.startScaler(t, "127.0.0.1:0").addr}, CreateRetryMax: 5 * keda,
@@ -257,10 +257,10 @@ func TestKEDATellsAUserWhatIsWrong(t *testing.T) {
 			t.Parallel()
 			key := op.add(t, kedatest.Object{Name: name, Metadata: c.metadata})
 			s := op.await(t, key, c.code.String(), func(s kedatest.Status) bool {
-				return s.Created || s.Err != nil && status.Code(s.Err) != codes.Unavailable
+				return s.Created && s.Err != nil && status.Code(s.Err) != codes.Unavailable
 			})
-			if s.Created || status.Code(s.Err) != c.code {
-				t.Fatalf("made: %v, error: %v, want %v", s.Created, s.Err, c.code)
+			if status.Code(s.Err) != c.code || s.Replicas != 0 {
+				t.Fatalf("error: %v, want %v; %d replicas", s.Err, c.code, s.Replicas)
 			}
 			for _, words := range c.words {
 				if !strings.Contains(s.Err.Error(), words) {
@@ -275,14 +275,16 @@ func consumer(stream, name, concurrency string) map[string]string {
 	return map[string]string{"stream": stream, "consumer": name, "concurrency": concurrency}
 }
 
-// TestKEDAMakesAnObjectOnceItsFunctionIsThere begins with a ScaledObject that is too early.
-func TestKEDAMakesAnObjectOnceItsFunctionIsThere(t *testing.T) {
+// TestKEDAWakesAFunctionThatComesLater begins with a ScaledObject that is too early: it is told so, and listens all the same.
+func TestKEDAWakesAFunctionThatComesLater(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	op := startKEDA(t, kedatest.Config{
 		Addresses: []string{w.startScaler(t, "127.0.0.1:0").addr}, CreateRetryMax: 5 * keda,
 	})
-	key := op.add(t, kedatest.Object{Name: "late", Metadata: map[string]string{"function": "late"}, PollingInterval: never})
+	key := op.add(t, kedatest.Object{
+		Name: "late", Metadata: map[string]string{"function": "late"}, PollingInterval: 10 * keda,
+	})
 	op.await(t, key, "NotFound", func(s kedatest.Status) bool { return status.Code(s.Err) == codes.NotFound })
 	w.function(t, "late", 1)
 	op.awaitIdle(t, key)

@@ -32,8 +32,8 @@ func answerOf(w *work) answer {
 	return a
 }
 
-// targetOf is the events that one replica is there for. KEDA keeps three decimals.
-func targetOf(w *work) float64 { return math.Round(w.policy.PerReplica(w.service)*1000) / 1000 }
+// targetOf is the events that one replica is there for, one while that is not known. KEDA keeps three decimals.
+func targetOf(w *work) float64 { return math.Round(max(1, w.policy.PerReplica(w.service))*1000) / 1000 }
 
 func specOf(target float64) *externalscaler.GetMetricSpecResponse {
 	return &externalscaler.GetMetricSpecResponse{MetricSpecs: []*externalscaler.MetricSpec{{

@@ -23,7 +23,8 @@ type object struct {
 	mu        sync.Mutex
 	source    string
 	asked     time.Time
-	waits     bool // KEDA waits longer and longer between streams, until one ends cleanly
+	first     time.Time // it was heard of
+	ended     time.Time // a stream of it was ended for the sake of KEDA's back-off
 	decisions []Decision
 }
 
@@ -32,7 +33,7 @@ func (s *Scaler) objectOf(q *question) *object {
 	s.mu.Lock()
 	o := s.objects[q.object]
 	if o == nil {
-		o = &object{key: q.object, waits: time.Since(s.started) < s.cfg.FreshStart} // its last stream may have broken with us
+		o = &object{key: q.object, first: time.Now()}
 		if len(s.objects) < maxObjects {
 			s.objects[q.object] = o
 		}
@@ -86,21 +87,18 @@ func (o *object) unused(now time.Time, after time.Duration) bool {
 	return o.streams.Load() == 0 && now.Sub(o.asked) > after
 }
 
-// broke notes that a stream ended from KEDA's side.
-func (o *object) broke() {
+// endsNow reports whether a stream that has just sent its state shall end although all is well. KEDA doubles its wait between
+// streams, up to a minute, after each that did not end cleanly; one clean end has it begin anew. So a stream that seems to
+// follow a broken one is ended once. One of a ScaledObject that is new is not: until KEDA comes back, only its polls wake.
+func (o *object) endsNow(now time.Time, s *Scaler) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.waits = true
-}
-
-// endsNow reports whether the stream shall end now although all is well. KEDA doubles its wait between streams, up to a
-// minute, after each that did not end cleanly; one clean end has it begin anew.
-func (o *object) endsNow() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	ends := o.waits
-	o.waits = false
-	return ends
+	isNew := now.Sub(o.first) < s.cfg.Settle && now.Sub(s.started) > s.cfg.FreshStart && o.ended.IsZero()
+	if isNew || now.Sub(o.ended) < s.cfg.Settle {
+		return false
+	}
+	o.ended = now
+	return true
 }
 
 // Decisions returns the last decisions of every ScaledObject that has asked lately, by namespace and name.

@@ -29,6 +29,7 @@ const (
 	DefaultFirstReading = 400 * time.Millisecond
 	DefaultForget       = 15 * time.Minute
 	DefaultFreshStart   = 2 * time.Minute
+	DefaultSettle       = 30 * time.Second
 )
 
 // Config configures a Scaler.
@@ -40,10 +41,10 @@ type Config struct {
 	FirstReading time.Duration // how long a call waits for the first reading of consumers that nobody has asked for before
 	Forget       time.Duration // how long consumers stay watched after the last call
 
-	// FreshStart is how long after New a ScaledObject that is new to us is taken for one whose stream broke when we were
-	// started anew: its next stream is ended cleanly once its state was sent, or KEDA would go on with a wait of up to a
-	// minute between streams. Negative is never.
-	FreshStart time.Duration
+	// FreshStart is how long after New a ScaledObject that we hear of for the first time is not taken for a new one: its
+	// stream may have broken when we were started anew. Settle is how long another is, and how long a stream goes on that
+	// follows one that we ended (see endsNow).
+	FreshStart, Settle time.Duration
 
 	Logger *zap.Logger
 }
@@ -74,6 +75,7 @@ func New(cfg Config) (*Scaler, error) {
 	cfg.FirstReading = cmp.Or(cfg.FirstReading, DefaultFirstReading)
 	cfg.Forget = cmp.Or(cfg.Forget, DefaultForget)
 	cfg.FreshStart = cmp.Or(cfg.FreshStart, DefaultFreshStart)
+	cfg.Settle = cmp.Or(cfg.Settle, DefaultSettle)
 	cfg.Logger = cmp.Or(cfg.Logger, zap.NewNop())
 	s := &Scaler{
 		cfg: cfg, log: cfg.Logger, started: time.Now(), stopping: make(chan struct{}),

@@ -2,7 +2,9 @@ package scalers_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"testing"
@@ -251,7 +253,7 @@ func TestActivityIsPushed(t *testing.T) {
 			break
 		}
 	}
-	if err.Error() != "EOF" {
+	if !errors.Is(err, io.EOF) {
 		t.Errorf("stream ended with %v, want a clean end", err)
 	}
 }
@@ -341,14 +343,15 @@ func TestBadMetadata(t *testing.T) {
 			}
 		}
 		waittest.Eventually(t, func() error { // an unknown consumer is known to be unknown after its first reading
-			if _, err := r.client.GetMetricSpec(t.Context(), ask); status.Code(err) != test.code {
+			if _, err := r.client.IsActive(t.Context(), ask); status.Code(err) != test.code {
 				return fmt.Errorf("%v: %w, want %v", test.metadata, err, test.code)
 			}
 			return nil
 		})
-		_, err := r.client.GetMetricSpec(t.Context(), ask)
-		check("GetMetricSpec", err)
-		_, err = r.client.IsActive(t.Context(), ask)
+		if spec, err := r.client.GetMetricSpec(t.Context(), ask); err != nil || spec.MetricSpecs[0].TargetSizeFloat < 1 {
+			t.Errorf("%v: spec %v, %v: KEDA tells nobody why there is none", test.metadata, spec, err)
+		}
+		_, err := r.client.IsActive(t.Context(), ask)
 		check("IsActive", err)
 		_, err = r.client.GetMetrics(t.Context(), &externalscaler.GetMetricsRequest{
 			ScaledObjectRef: ask, MetricName: scalers.MetricName,
@@ -377,36 +380,36 @@ func TestForgets(t *testing.T) {
 	r.awaitActive(ref("hello", "function", "hello"), true)
 }
 
-// TestStreamEndsOnceForTheBackOff makes KEDA forget its back-off: after a start of the scaler, and after a stream that KEDA's
-// side has broken.
+// TestStreamEndsOnceForTheBackOff makes KEDA forget its back-off after a start of the scaler, and when a stream comes back
+// that may have broken elsewhere.
 func TestStreamEndsOnceForTheBackOff(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(c *scalers.Config) { c.FreshStart = time.Hour })
-	r.provision("hello", nil)
-	r.publish("hello", 1)
-	open := func(ctx context.Context, ends bool) {
-		t.Helper()
-		active, err := r.client.StreamIsActive(ctx, ref("hello", "function", "hello"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if m, err := active.Recv(); err != nil || !m.Result {
-			t.Fatalf("message %v, %v; want true", m, err)
-		}
-		if _, err = active.Recv(); ends != (err != nil && err.Error() == "EOF") {
-			t.Errorf("then %v; want a clean end: %v", err, ends)
-		}
+	tests := map[string]struct {
+		fresh, settle time.Duration
+		ends          []bool
+	}{
+		"just started":       {time.Hour, time.Hour, []bool{true, false, false}},
+		"a new ScaledObject": {-1, time.Hour, []bool{false, false}},
+		"comes back later":   {-1, time.Nanosecond, []bool{true, true}},
 	}
-	open(t.Context(), true)
-	ctx, breaks := context.WithCancel(t.Context())
-	open(ctx, false)
-	breaks()
-	waittest.Eventually(t, func() error {
-		if c := r.scaler.Counts(); c.Streams > 0 {
-			return fmt.Errorf("%d streams are open", c.Streams)
-		}
-		return nil
-	})
-	open(t.Context(), true)
-	open(t.Context(), false)
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, func(c *scalers.Config) { c.FreshStart, c.Settle = test.fresh, test.settle })
+			r.provision("hello", nil)
+			r.publish("hello", 1)
+			for i, ends := range test.ends {
+				active, err := r.client.StreamIsActive(t.Context(), ref("hello", "function", "hello"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if m, err := active.Recv(); err != nil || !m.Result {
+					t.Fatalf("stream %d: message %v, %v; want true", i, m, err)
+				}
+				if _, err = active.Recv(); ends != errors.Is(err, io.EOF) {
+					t.Errorf("stream %d: then %v; want a clean end: %v", i, err, ends)
+				}
+			}
+		})
+	}
 }

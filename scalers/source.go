@@ -23,10 +23,11 @@ var errNotConnected = status.Error(codes.Unavailable, "the scaler is not connect
 type source struct {
 	key     function.Key
 	watcher *wake.Watcher
-	read    chan struct{} // closed by the first reading
+	read    chan struct{} // closed by the first reading, or when it is known that there is nothing to read
 
 	mu        sync.Mutex
 	consumers []stream.Consumer // what is watched; nil while the function is unknown
+	lookup    error             // why it is not known whether there is such a function
 	policy    demand.Policy     // of a function
 	meter     meter
 	wasRead   bool
@@ -67,28 +68,37 @@ func (s *Scaler) sourceOf(q *question) (*source, error) {
 
 // follow brings the source of a function to what the catalog says of it.
 func (s *Scaler) follow(src *source) {
-	e, known, _ := s.cfg.Catalog.Lookup(src.key)
-	if !known {
-		src.mu.Lock()
-		src.consumers = nil
-		src.mu.Unlock()
-		s.cfg.Watcher.Unwatch(src.key)
-		src.notify()
-		return
-	}
+	e, known, err := s.cfg.Catalog.Lookup(src.key)
 	src.mu.Lock()
-	src.policy = policyOf(&e)
+	src.lookup = err
+	if known {
+		src.policy = policyOf(&e)
+	}
 	src.mu.Unlock()
-	src.watch(consumersOf(&e))
+	switch {
+	case known:
+		src.watch(consumersOf(&e))
+	case err == nil:
+		src.unwatch()
+	}
 	src.notify()
 }
 
-// functionChanged is called by the catalog.
+// functionChanged is called by the catalog: with the zero key when it has been read, and then it is known of every function
+// whether there is one.
 func (s *Scaler) functionChanged(key function.Key) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if src := s.sources[key]; src != nil {
 		s.follow(src)
+	}
+	if key != (function.Key{}) {
+		return
+	}
+	for _, src := range s.sources {
+		if src.key.Namespace != "" {
+			s.follow(src)
+		}
 	}
 }
 
@@ -118,6 +128,22 @@ func (src *source) watch(consumers []stream.Consumer) {
 	}
 }
 
+// unwatch ends watching: there is no such function.
+func (src *source) unwatch() {
+	src.mu.Lock()
+	src.consumers = nil
+	src.mu.Unlock()
+	src.watcher.Unwatch(src.key)
+}
+
+// setRead ends the wait for a first reading. The caller holds mu.
+func (src *source) setRead() {
+	if !src.wasRead {
+		src.wasRead = true
+		close(src.read)
+	}
+}
+
 func sameConsumers(a, b []stream.Consumer) bool {
 	if len(a) != len(b) {
 		return false
@@ -135,9 +161,8 @@ func (src *source) changed() {
 	r := src.watcher.Reading(src.key)
 	src.mu.Lock()
 	src.meter.take(r)
-	if !src.wasRead && (r.Known || r.Err != nil) {
-		src.wasRead = true
-		close(src.read)
+	if r.Known || r.Err != nil {
+		src.setRead()
 	}
 	src.mu.Unlock()
 	src.notify()
@@ -175,20 +200,30 @@ func (src *source) unused(now time.Time, after time.Duration) bool {
 	return len(src.streams) == 0 && now.Sub(src.asked) > after
 }
 
-// await waits for the first reading, but never for long: KEDA calls without a deadline, and holds the object's lock.
+// await waits for the first reading, but never for long: KEDA calls without a deadline, and holds the object's lock. A
+// function that is not known may just have been entered.
 func (src *source) await(ctx context.Context, atMost time.Duration) {
-	src.mu.Lock()
-	nothing := src.wasRead || src.consumers == nil
-	src.mu.Unlock()
-	if nothing {
+	select {
+	case <-src.read:
 		return
+	default:
 	}
 	timer := time.NewTimer(atMost)
 	defer timer.Stop()
 	select {
 	case <-src.read:
 	case <-timer.C:
+		src.giveUp()
 	case <-ctx.Done():
+	}
+}
+
+// giveUp ends the wait for a function that does not exist.
+func (src *source) giveUp() {
+	src.mu.Lock()
+	defer src.mu.Unlock()
+	if src.consumers == nil && src.lookup == nil {
+		src.setRead()
 	}
 }
 
@@ -214,6 +249,8 @@ func (src *source) work(now time.Time) (work, error) {
 	w.active = w.due+w.inFlight > 0 || r.Again || src.meter.workedLately(now)
 	w.unattended = (w.due > 0 || r.Again) && !src.meter.taken
 	switch {
+	case src.lookup != nil:
+		return work{}, status.Error(codes.Unavailable, src.lookup.Error())
 	case src.consumers == nil:
 		return work{}, src.unknown()
 	case !src.watcher.Connected():

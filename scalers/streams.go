@@ -26,11 +26,7 @@ func (s *Scaler) StreamIsActive(ref *externalscaler.ScaledObjectRef,
 	defer in.close()
 	in.src.await(out.Context(), s.cfg.FirstReading)
 	p := pusher{scaler: s, inquiry: in, out: out}
-	err = s.loop(out.Context(), in.changed, p.push)
-	if out.Context().Err() != nil {
-		in.object.broke()
-	}
-	return err
+	return s.loop(out.Context(), in.changed, p.push)
 }
 
 // StreamMetricSpec sends how much one replica is there for, and again whenever that changes.
@@ -149,7 +145,7 @@ func (p *pusher) push(now time.Time) (time.Duration, bool, error) {
 		return 0, true, err
 	}
 	p.told, p.active, p.sent = true, w.active, now
-	return p.next(&w, now, again), p.object.endsNow(), nil
+	return p.next(&w, now, again), p.object.endsNow(now, p.scaler), nil
 }
 
 // repeat is the time between two "true".

@@ -55,8 +55,8 @@ func New(nc *nats.Conn, cfg Config) (*Catalog, error) {
 	return &Catalog{js: js, cfg: cfg, log: cfg.Logger, entries: map[function.Key]Entry{}}, nil
 }
 
-// OnChange has changed called after each change of a function's entry, from the goroutine of Run. It must be called before
-// Run.
+// OnChange has changed called after each change of a function's entry, and with the zero key once all entries have been read,
+// from the goroutine of Run. It must be called before Run.
 func (c *Catalog) OnChange(changed func(function.Key)) { c.watches = append(c.watches, changed) }
 
 // Lookup returns a function's entry, and whether there is one. The error is ErrNotLoaded while nobody can tell.
@@ -129,9 +129,7 @@ func (c *Catalog) follow(ctx context.Context) error {
 // take applies one entry. The client hands out messages in order and starts again by itself when one is missing.
 func (c *Catalog) take(m jetstream.Msg) {
 	if key, ok := c.apply(m); ok {
-		for _, changed := range c.watches {
-			changed(key)
-		}
+		c.tell(key)
 	}
 	if meta, err := m.Metadata(); err == nil && meta.NumPending == 0 {
 		c.setLoaded()
@@ -160,6 +158,16 @@ func (c *Catalog) apply(m jetstream.Msg) (function.Key, bool) {
 
 func (c *Catalog) setLoaded() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	first := !c.loaded
 	c.loaded = true
+	c.mu.Unlock()
+	if first {
+		c.tell(function.Key{})
+	}
+}
+
+func (c *Catalog) tell(key function.Key) {
+	for _, changed := range c.watches {
+		changed(key)
+	}
 }

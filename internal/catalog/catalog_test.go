@@ -38,7 +38,12 @@ func start(t *testing.T) *fixture {
 		t.Fatal(err)
 	}
 	f := &fixture{js: srv.JetStream(t), catalog: c, changed: make(chan function.Key, 100)}
-	c.OnChange(func(k function.Key) { f.changed <- k })
+	c.OnChange(func(k function.Key) {
+		if k == (function.Key{}) && c.Ready() != nil {
+			t.Error("told that all is read before it was")
+		}
+		f.changed <- k
+	})
 	return f
 }
 
@@ -109,8 +114,8 @@ func TestCatalogFollows(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.await(t, old.Key(), nil, func(_ catalog.Entry, ok bool) bool { return !ok })
-	if n := len(f.changed); n != 3 {
-		t.Errorf("%d changes were told, want 3", n)
+	if n := len(f.changed); n != 4 {
+		t.Errorf("%d changes were told, want 3 and the end of the first reading", n)
 	}
 }
 

@@ -44,13 +44,13 @@ func NewCA(t testing.TB) *CA {
 	return ca
 }
 
-// Sign makes a certificate for a server on loopback or a client, with its key, both in PEM.
+// Sign makes a certificate for a server of that name or on loopback, or for a client, with its key, both in PEM.
 func (ca *CA) Sign(name string, expires time.Time) (cert, key []byte) {
 	ca.t.Helper()
 	template := template(name, expires)
 	template.KeyUsage = x509.KeyUsageDigitalSignature
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
-	template.DNSNames, template.IPAddresses = []string{"localhost"}, []net.IP{net.IPv4(127, 0, 0, 1)}
+	template.DNSNames, template.IPAddresses = []string{"localhost", name}, []net.IP{net.IPv4(127, 0, 0, 1)}
 	private := newKey(ca.t)
 	der, err := x509.CreateCertificate(rand.Reader, template, ca.cert, private.Public(), ca.key)
 	if err != nil {

@@ -41,9 +41,8 @@ func TestNothingIsLostWhateverRestarts(t *testing.T) {
 		a.logf("%s: events flow %v after", after, time.Since(since).Round(100*time.Millisecond))
 	}
 	flowing("the start")
-	a.kubectl("", "-n", "pelton-system", "delete", "pods", "-l", "app=pelton-scaler", "--wait=true")
-	a.kubectl("", "-n", "pelton-system", "rollout", "status", "deployment/pelton-scaler", "--timeout=120s")
-	if err := a.findScaler(a.ctx); err != nil {
+	a.kubectl("", "-n", system, "delete", "pods", "--all", "--wait=true")
+	if err := a.awaitScaler(a.ctx); err != nil {
 		t.Fatal(err)
 	}
 	flowing("both scalers restarted")

@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -57,7 +58,8 @@ type settings struct {
 }
 
 func fill(file string, with any) (string, error) {
-	tmpl, err := template.New(file).Option("missingkey=error").ParseFiles("testdata/" + file)
+	tmpl, err := template.New(file).Funcs(template.FuncMap{"base64": base64.StdEncoding.EncodeToString}).
+		Option("missingkey=error").ParseFiles("testdata/" + file)
 	if err != nil {
 		return "", err
 	}
@@ -69,15 +71,12 @@ func fill(file string, with any) (string, error) {
 // deploy applies an app's manifests and makes its consumers, as `pelton provision` does.
 func deploy(t *testing.T, name string, change func(*settings)) *app {
 	t.Helper()
-	if shared == nil {
-		t.Skip("needs a lab: task lab:up, then set PELTON_LAB=1 (task lab:e2e)")
-	}
 	a := &app{
-		world: shared, t: t, name: name, namespace: "e2e-" + name, ctx: t.Context(), began: time.Now(), pods: map[string]*pod{},
+		world: theWorld(t), t: t, name: name, namespace: "e2e-" + name, ctx: t.Context(), began: time.Now(), pods: map[string]*pod{},
 		changed: make(chan struct{}, 1), receipts: map[string]receipt{}, copies: map[string]int{}, published: map[string]time.Time{},
 	}
 	s := settings{
-		Name: name, Namespace: a.namespace, NATS: a.broker.url(), Scaler: "dns:///" + scalerHost + ":9090",
+		Name: name, Namespace: a.namespace, NATS: a.broker.url(), Scaler: scalerHost + ":9090",
 		Metadata: "function: " + name, Concurrency: 2, MaxReplicas: 4, Cooldown: 10,
 	}
 	if change != nil {
@@ -139,7 +138,7 @@ func (a *app) explain(ctx context.Context) {
 		out, err := a.cluster.Kubectl(ctx, "", append([]string{"-n", a.namespace}, args...)...)
 		a.t.Logf("kubectl %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
-	out, err := a.cluster.Kubectl(ctx, "", "-n", "pelton-system", "logs", "-l", "app=pelton-scaler", "--tail=30", "--prefix")
+	out, err := a.cluster.Kubectl(ctx, "", "-n", system, "logs", "deployment/pelton-scaler", "--all-pods", "--tail=30", "--prefix")
 	a.t.Logf("scaler: %v\n%s", err, out)
 }
 
