@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/pelton-dev/pelton/internal/decision"
 )
 
 // maxObjects bounds how many ScaledObjects are remembered. Who reaches the port may make up names.
@@ -52,9 +54,9 @@ func (s *Scaler) objectOf(q *question) *object {
 func (q *question) describe() string {
 	switch {
 	case q.function.Name != "":
-		return "function " + q.function.Name
+		return decision.FunctionSource(q.function.Name)
 	case q.consumer.Name != "":
-		return "consumer " + q.consumer.Name + " on stream " + q.consumer.Stream
+		return decision.ConsumerSource(q.consumer.Stream, q.consumer.Name)
 	default:
 		return ""
 	}

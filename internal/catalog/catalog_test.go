@@ -180,3 +180,32 @@ func TestEntryHoldsNoSecrets(t *testing.T) {
 		t.Error(d)
 	}
 }
+
+// TestRead asks for entries one by one.
+func TestRead(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	fn := makeFunction("fn", 3)
+	read := func(want catalog.Entry, there bool) {
+		t.Helper()
+		e, ok, err := catalog.Read(t.Context(), f.js, fn.Key())
+		if err != nil || ok != there || !cmp.Equal(e, want) {
+			t.Errorf("read %+v, %v, %v", e, ok, err)
+		}
+	}
+	read(catalog.Entry{}, false) // no stream
+	if err := catalog.Ensure(t.Context(), f.js, 1); err != nil {
+		t.Fatal(err)
+	}
+	read(catalog.Entry{}, false) // no entry
+	f.put(t, fn)
+	read(catalog.EntryOf(fn), true)
+	if _, err := f.js.Publish(t.Context(), "pelton.function.shop.fn", []byte("{")); err != nil {
+		t.Fatal(err)
+	}
+	read(catalog.Entry{}, true) // nonsense
+	if err := catalog.Remove(t.Context(), f.js, fn.Key()); err != nil {
+		t.Fatal(err)
+	}
+	read(catalog.Entry{}, false)
+}

@@ -53,4 +53,6 @@ func (d *Decision) Same(other *Decision) bool {
 func FunctionSource(name string) string { return "function " + name }
 
 // ConsumerSource is the Source of an Object whose trigger names a consumer.
-func ConsumerSource(stream, consumer string) string { return "consumer " + consumer + " on stream " + stream }
+func ConsumerSource(stream, consumer string) string {
+	return "consumer " + consumer + " on stream " + stream
+}

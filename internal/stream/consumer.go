@@ -119,8 +119,7 @@ func checkReply(ctx context.Context, js jetstream.JetStream, fn *function.Functi
 	}
 	_, err := js.StreamNameBySubject(ctx, fn.Spec.Reply.Subject)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return fmt.Errorf("spec.reply.subject: no stream stores %q (use a subject below events., or create a stream for it)",
-			fn.Spec.Reply.Subject)
+		return noReplyStream(fn.Spec.Reply.Subject)
 	}
 	if err != nil {
 		return fmt.Errorf("look up the stream of reply subject %q: %w", fn.Spec.Reply.Subject, err)
@@ -128,11 +127,14 @@ func checkReply(ctx context.Context, js jetstream.JetStream, fn *function.Functi
 	return nil
 }
 
+func noReplyStream(subject string) error {
+	return fmt.Errorf("spec.reply.subject: no stream stores %q (use a subject below events., or create a stream for it)", subject)
+}
+
 func ensureConsumer(ctx context.Context, js jetstream.JetStream, fn *function.Function, c Consumer, begin start) error {
 	s, err := js.Stream(ctx, c.Stream)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return fmt.Errorf("spec.triggers[%d].event.stream: stream %q does not exist (create it, or use %s)", c.Trigger,
-			c.Stream, EventsStream)
+		return noStream(c)
 	}
 	if err != nil {
 		return fmt.Errorf("look up stream %s: %w", c.Stream, err)
@@ -159,13 +161,21 @@ func ensureConsumer(ctx context.Context, js jetstream.JetStream, fn *function.Fu
 // checkCovered refuses a trigger that could never see an event: its stream stores no such subject.
 func checkCovered(fn *function.Function, c Consumer, stored []string) error {
 	for i, filter := range c.Filters {
-		covered := slices.ContainsFunc(stored, func(s string) bool { return function.SubjectsOverlap(s, filter) })
-		if !covered && c.Trigger != WorkTrigger {
+		if !overlaps(stored, filter) && c.Trigger != WorkTrigger {
 			return fmt.Errorf("spec.triggers[%d].event.subjects[%d]: stream %s stores %v, so no event can match %q (function %s)",
 				c.Trigger, i, c.Stream, stored, filter, fn.Key())
 		}
 	}
 	return nil
+}
+
+func overlaps(stored []string, subject string) bool {
+	return slices.ContainsFunc(stored, func(s string) bool { return function.SubjectsOverlap(s, subject) })
+}
+
+func noStream(c Consumer) error {
+	return fmt.Errorf("spec.triggers[%d].event.stream: stream %q does not exist (create it, or use %s)", c.Trigger, c.Stream,
+		EventsStream)
 }
 
 func consumerConfig(fn *function.Function, c Consumer) jetstream.ConsumerConfig {

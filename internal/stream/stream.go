@@ -21,6 +21,8 @@ const (
 	RunsStream   = "PELTON_RUNS" // run records
 )
 
+const eventSubjects = "events.>"
+
 // MaxConsumers is the limit set on our streams. A server refuses more than 1,000 on a stream that sets none.
 const MaxConsumers = 20_000
 
@@ -74,7 +76,7 @@ func wanted(cfg Config) []jetstream.StreamConfig {
 	}
 	events, work, dead, runs := base, base, base, base
 
-	events.Name, events.Subjects = EventsStream, []string{"events.>"}
+	events.Name, events.Subjects = EventsStream, []string{eventSubjects}
 	events.Description = "Pelton: what publishers publish"
 	events.MaxAge, events.AllowAtomicPublish = 7*24*time.Hour, true
 	events.MaxMsgSize = maxEvent(cfg.MaxPayload)

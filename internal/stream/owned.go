@@ -1,0 +1,138 @@
+package stream
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/pelton-dev/pelton/internal/function"
+)
+
+// Owned is what a server holds for one function.
+type Owned struct {
+	Consumers []*jetstream.ConsumerInfo // on whatever stream, by stream and name
+	Schedules map[string]uint64         // subject to sequence: a schedule that was set anew has another
+	Parked    int                       // retries that wait for their time
+}
+
+// Nothing reports whether the server holds nothing.
+func (o *Owned) Nothing() bool {
+	return len(o.Consumers) == 0 && len(o.Schedules) == 0 && o.Parked == 0
+}
+
+// Waiting adds up the events that the function has not settled: due, in flight, and parked.
+func (o *Owned) Waiting() (due, inFlight, parked int) {
+	for _, c := range o.Consumers {
+		due, inFlight = due+int(c.NumPending), inFlight+c.NumAckPending
+	}
+	return due, inFlight, o.Parked
+}
+
+// OwnedBy looks on all streams for what a function has, so it also finds what its manifest of today does not name.
+func OwnedBy(ctx context.Context, js jetstream.JetStream, key function.Key) (Owned, error) {
+	o := Owned{Schedules: map[string]uint64{}}
+	names := js.StreamNames(ctx)
+	for name := range names.Name() {
+		if err := o.addConsumers(ctx, js, name, key); err != nil {
+			return o, err
+		}
+	}
+	if err := names.Err(); err != nil {
+		return o, fmt.Errorf("list streams: %w", err)
+	}
+	slices.SortFunc(o.Consumers, func(a, b *jetstream.ConsumerInfo) int {
+		return cmp.Or(strings.Compare(a.Stream, b.Stream), strings.Compare(a.Name, b.Name))
+	})
+	return o, o.addParked(ctx, js, key)
+}
+
+func (o *Owned) addConsumers(ctx context.Context, js jetstream.JetStream, name string, key function.Key) error {
+	s, err := js.Stream(ctx, name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil // it has just been deleted
+	}
+	if err != nil {
+		return fmt.Errorf("look up stream %s: %w", name, err)
+	}
+	names := s.ConsumerNames(ctx)
+	for consumer := range names.Name() {
+		if consumer != consumerName(key, workRole) && !strings.HasPrefix(consumer, consumerName(key, eventPrefix)) {
+			continue
+		}
+		c, err := s.Consumer(ctx, consumer)
+		if errors.Is(err, jetstream.ErrConsumerNotFound) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("look up consumer %s on stream %s: %w", consumer, name, err)
+		}
+		o.Consumers = append(o.Consumers, c.CachedInfo())
+	}
+	if err := names.Err(); err != nil {
+		return fmt.Errorf("list consumers of stream %s: %w", name, err)
+	}
+	return nil
+}
+
+// addParked looks at what is parked for the function: its schedules are there beside its retries.
+func (o *Owned) addParked(ctx context.Context, js jetstream.JetStream, key function.Key) error {
+	s, err := js.Stream(ctx, WorkStream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look up stream %s: %w", WorkStream, err)
+	}
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter(parkSubjects(key)))
+	if err != nil {
+		return fmt.Errorf("list what is parked: %w", err)
+	}
+	for subject, messages := range info.State.Subjects {
+		if !strings.HasPrefix(subject, schedulePrefix(key)) {
+			o.Parked += int(messages)
+			continue
+		}
+		m, err := s.GetLastMsgForSubject(ctx, subject)
+		if err != nil {
+			return fmt.Errorf("look up schedule %s: %w", subject, err)
+		}
+		o.Schedules[subject] = m.Sequence
+	}
+	return nil
+}
+
+// Remove deletes what a server holds for a function: schedules first, so that nothing more comes, then consumers. Events stay
+// in the streams of their publishers. With discard, the function's own queue is emptied, parked retries with it; without,
+// what is there waits until the function is provisioned again.
+func Remove(ctx context.Context, js jetstream.JetStream, key function.Key, o Owned, discard bool) error {
+	if len(o.Schedules) > 0 {
+		if err := RemoveSchedules(ctx, js, key); err != nil {
+			return err
+		}
+	}
+	if err := deleteConsumers(ctx, js, o.Consumers); err != nil || !discard {
+		return err
+	}
+	s, err := js.Stream(ctx, WorkStream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look up stream %s: %w", WorkStream, err)
+	}
+	for _, subjects := range []string{workSubjects(key), parkSubjects(key)} {
+		if err := s.Purge(ctx, jetstream.WithPurgeSubject(subjects)); err != nil {
+			return fmt.Errorf("empty %s: %w", subjects, err)
+		}
+	}
+	return nil
+}
+
+func parkSubjects(key function.Key) string {
+	return "pelton.park." + key.Namespace + "." + key.Name + ".>"
+}
