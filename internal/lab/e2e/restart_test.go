@@ -63,7 +63,7 @@ func TestNothingIsLostWhateverRestarts(t *testing.T) {
 	a.order("last", nil)
 	a.awaitReceipts()
 	a.logf("%d events, none lost; the last one found no pod and took %v", len(a.receipts),
-		a.receipts["last"].Started.Sub(a.published["last"]).Round(time.Millisecond))
+		a.begun("last").Round(time.Millisecond))
 }
 
 // TestWrongMetadataSaysSo gives a ScaledObject a key that does not exist.

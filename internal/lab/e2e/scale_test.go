@@ -13,7 +13,7 @@ func TestFromZeroAndBack(t *testing.T) {
 	a.awaitScaledObject()
 	a.order("first", nil)
 	a.awaitReceipts()
-	a.logf("first event handled %v after it was stored", a.receipts["first"].Started.Sub(a.published["first"]).Round(time.Millisecond))
+	a.logf("first event handled %v after it was stored", a.begun("first").Round(time.Millisecond))
 	for i := range 40 {
 		a.order(fmt.Sprintf("backlog-%d", i), map[string]any{"workMillis": 3000})
 	}
@@ -22,8 +22,10 @@ func TestFromZeroAndBack(t *testing.T) {
 	a.awaitPods(0)
 	a.checkOnce()
 	replicas := map[string]int{}
-	for _, r := range a.receipts {
-		replicas[r.Replica]++
+	for _, l := range a.lines("") {
+		if l.What == "end" {
+			replicas[l.Replica]++
+		}
 	}
 	a.logf("orders per replica: %v", replicas)
 }
@@ -49,7 +51,7 @@ func TestColdStart(t *testing.T) {
 		bare.awaitPods(0)
 		id := woken.order(fmt.Sprint(i), nil)
 		woken.awaitReceipts()
-		cold = append(cold, woken.receipts[id].Started.Sub(woken.published[id]))
+		cold = append(cold, woken.begun(id))
 		woken.awaitPods(0)
 		woken.logf("round %d: bare scale to Ready %v, publish to handler %v", i, floor[i].Round(time.Millisecond),
 			cold[i].Round(time.Millisecond))
@@ -74,11 +76,11 @@ func TestParkedRetriesCostNoPod(t *testing.T) {
 		t.Fatalf("it took %v to get to zero: too long to see anything", waited)
 	}
 	a.awaitReceipts()
-	r := a.receipts["one"]
-	a.logf("retried %v after it was published", r.Started.Sub(a.published["one"]).Round(time.Millisecond))
-	if r.Attempt != 2 || !r.Started.After(zero) || r.Started.Sub(a.published["one"]) < 60*time.Second {
-		t.Errorf("%+v; zero pods at %v, published at %v", r, zero, a.published["one"])
+	lines := a.lines("one")
+	if len(lines) != 3 || lines[1].Attempt != 2 || !lines[1].At.After(zero) || lines[1].At.Sub(lines[0].At) < 60*time.Second {
+		t.Fatalf("%+v; want two calls, the second 60 s later; zero pods at %v", lines, zero)
 	}
+	a.logf("retried %v after the first call, which asked for 60 s", lines[1].At.Sub(lines[0].At).Round(time.Millisecond))
 }
 
 // TestScaleInInterruptsNobody lets most of the work end while some handlers still run, so that pods go beside them.

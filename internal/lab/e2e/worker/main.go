@@ -1,5 +1,5 @@
-// Command worker is the handler of the lab's tests: an event says how long it works and how often it fails, and the reply
-// tells what happened.
+// Command worker is the handler of the lab's tests: an event says how long it works and how often it fails. It writes down when
+// each call begins and ends, in a folder of the host, and replies with a receipt.
 package main
 
 import (
@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
@@ -23,14 +24,13 @@ type order struct {
 	RetryAfter int    `json:"retryAfterS,omitempty"` // of those
 }
 
-// receipt is the reply to an order that was carried out.
-type receipt struct {
-	ID           string    `json:"id"`
-	Replica      string    `json:"replica"`
-	Attempt      int       `json:"attempt"`
-	Redeliveries int       `json:"redeliveries"`
-	Started      time.Time `json:"started"`
-	Ended        time.Time `json:"ended"`
+// line is one line of the ledger: a call has begun or ended. It is there whatever becomes of the reply.
+type line struct {
+	ID      string    `json:"id"`
+	What    string    `json:"what"` // begin or end
+	Replica string    `json:"replica"`
+	Attempt int       `json:"attempt"`
+	At      time.Time `json:"at"`
 }
 
 func main() {
@@ -47,7 +47,10 @@ func work(ctx context.Context, e event.Event) (*event.Event, error) {
 		return nil, functions.Reject("data is not an order: " + err.Error())
 	}
 	d := functions.FromContext(ctx)
-	fmt.Fprintf(os.Stderr, "%s: attempt %d\n", o.ID, d.Attempt)
+	l := line{ID: o.ID, Replica: d.Replica, Attempt: d.Attempt, What: "begin", At: started}
+	if err := write(l); err != nil {
+		return nil, err
+	}
 	if d.Attempt <= o.Fail {
 		return nil, functions.Retry(time.Duration(o.RetryAfter)*time.Second, errors.New("as ordered"))
 	}
@@ -56,10 +59,25 @@ func work(ctx context.Context, e event.Event) (*event.Event, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+	l.What, l.At = "end", time.Now()
+	if err := write(l); err != nil {
+		return nil, err
+	}
 	reply := event.New()
 	reply.SetType("receipt")
-	err := reply.SetData("application/json", receipt{
-		ID: o.ID, Replica: d.Replica, Attempt: d.Attempt, Redeliveries: d.Redeliveries, Started: started, Ended: time.Now(),
-	})
-	return &reply, err
+	return &reply, reply.SetData("application/json", map[string]string{"id": o.ID})
+}
+
+// write adds a line to the ledger of this replica, in one write.
+func write(l line) error {
+	text, err := json.Marshal(l)
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(filepath.Join("/ledger", l.Replica), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(append(text, '\n'))
+	return errors.Join(err, f.Close())
 }
