@@ -5,7 +5,7 @@
 // and drift, so only the ratios mean anything. Everything it starts it also stops.
 //
 //	go run ./internal/bench               # everything
-//	go run ./internal/bench -only drain   # one part: drain, latency, stall, coldstart, wake, idle, memory, build
+//	go run ./internal/bench -only drain   # one part: drain, latency, stall, coldstart, wake, idle, memory, scaler, build
 //	go run ./internal/bench -quick        # a first look at everything
 package main
 
@@ -36,6 +36,7 @@ func main() {
 	flag.IntVar(&opts.rounds, "rounds", 5, "rounds of the drain; the median counts")
 	flag.StringVar(&opts.transport, "transport", "",
 		"one transport for the drain: \"http tcp\", \"http unix\" or stream (default all)")
+	flag.IntVar(&opts.functions, "functions", 10_000, "functions that the scaler watches")
 	flag.BoolVar(&opts.quick, "quick", false, "a tenth of the runs and of the time, for a first look (not for the drain)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -51,6 +52,7 @@ type options struct {
 	only           string
 	transport      string
 	events, rounds int
+	functions      int
 	quick          bool
 }
 
@@ -78,6 +80,7 @@ func measure(ctx context.Context, opts options) error {
 		{"wake", wakeUp},
 		{"idle", idle},
 		{"memory", memory},
+		{"scaler", scaler},
 		{"build", buildTime},
 	}
 	r, err := newRig(ctx, opts)

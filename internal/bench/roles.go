@@ -27,7 +27,7 @@ func runRole(role string) {
 		"handler-sdk": func() error {
 			return functions.Serve(func(context.Context, event.Event) (*event.Event, error) { return nil, nil })
 		},
-		"latency-http": noteHTTP, "latency-sdk": noteSDK, "latency-frames": noteFrames,
+		"latency-http": noteHTTP, "latency-sdk": noteSDK, "latency-frames": noteFrames, "echo": serveEcho,
 		"loop-http": loopHTTP, "loop-raw": loopRaw, "loop-frames": loopFrames, "loop-frames-lean": loopFramesLean,
 	}
 	run, ok := roles[role]

@@ -65,9 +65,11 @@ func (r *rig) idleFunctions(ctx context.Context, n int) ([]*function.Function, t
 	fns := make([]*function.Function, n)
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(8)
+	p := &progress{what: "functions made", of: int64(n)}
 	for i := range fns {
 		fns[i] = newFunction(fmt.Sprintf("idle-%d", i), transports()[0], wakeSubject(i))
 		group.Go(func() error {
+			defer p.step()
 			_, err := stream.EnsureFunction(ctx, r.js, fns[i])
 			return err
 		})
@@ -136,17 +138,23 @@ func (w *woken) watch(ctx context.Context, js jetstream.JetStream, fns []*functi
 	return time.Since(began), nil
 }
 
-// wakeOnce publishes to a function and waits until that is known. Then the event is taken away, as if it were done.
+// wakeOnce publishes to a function and waits until that is known.
 func (r *rig) wakeOnce(ctx context.Context, w *woken, i, functions int) (time.Duration, error) {
 	i = i * 7 % functions
 	w.waits.Store(int64(i))
+	return r.publishAndWait(ctx, i, w.told)
+}
+
+// publishAndWait publishes to a function and returns after what time that was told. Then the event is taken away, as if it
+// were done.
+func (r *rig) publishAndWait(ctx context.Context, i int, tells <-chan time.Time) (time.Duration, error) {
 	began := time.Now()
 	if _, err := r.js.PublishMsgAsync(benchEvent(wakeSubject(i), i, []byte(`{}`))); err != nil {
 		return 0, err
 	}
 	var told time.Time
 	select {
-	case told = <-w.told:
+	case told = <-tells:
 	case <-time.After(time.Minute):
 		return 0, fmt.Errorf("function %d was not woken within a minute", i)
 	case <-ctx.Done():
