@@ -164,7 +164,10 @@ func (c *Cluster) checkSpaceToBuild(ctx context.Context) error {
 	if size := sizeOf(cache, diskToBuild); size >= diskToBuild {
 		need = diskToRun
 	}
-	return errors.Join(checkSpace(cache, need), checkSpace(c.path("bin"), programsSize))
+	if err := errors.Join(checkSpace(cache, need), checkSpace(c.path("bin"), programsSize)); err != nil {
+		return fmt.Errorf("%w: %w", ErrMachine, err)
+	}
+	return nil
 }
 
 // sizeOf adds up the files of a directory until it has seen enough.

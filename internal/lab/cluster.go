@@ -45,6 +45,9 @@ type Cluster struct {
 	keeper daemon.Keeper
 }
 
+// ErrMachine says that this machine, or this user, cannot run a lab. The error that wraps it says what is missing.
+var ErrMachine = errors.New("a lab cannot run here")
+
 // ErrDown is returned by Open for a lab that does not run.
 var ErrDown = errors.New("the lab is not running: start it with `go run ./internal/lab/cmd/lab up`")
 

@@ -46,10 +46,10 @@ func (c *Cluster) claimDir() error {
 // mayChange refuses machines and users for which every later step would fail with a riddle.
 func mayChange() error {
 	if runtime.GOOS != "linux" {
-		return fmt.Errorf("a lab needs Linux, this is %s", runtime.GOOS)
+		return fmt.Errorf("%w: it needs Linux, this is %s", ErrMachine, runtime.GOOS)
 	}
 	if os.Geteuid() != 0 {
-		return errors.New("a lab makes network devices, mounts and cgroups: run it as root")
+		return fmt.Errorf("%w: it makes network devices, mounts and cgroups: run it as root", ErrMachine)
 	}
 	return nil
 }

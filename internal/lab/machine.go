@@ -24,7 +24,11 @@ const (
 
 // checkMachine looks for what no package can bring, and reports all that is missing.
 func (c *Cluster) checkMachine(ctx context.Context) (string, error) {
-	return "", errors.Join(checkOverlay(ctx), checkCgroups("/sys/fs/cgroup"), checkSpace(c.dir, diskToRun))
+	err := errors.Join(checkOverlay(ctx), checkCgroups("/sys/fs/cgroup"), checkSpace(c.dir, diskToRun))
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", ErrMachine, err)
+	}
+	return "", nil
 }
 
 // checkOverlay looks for the file system that images are mounted with. It may be a module that is not loaded yet.

@@ -67,7 +67,7 @@ func (c *Cluster) ensureBridge(ctx context.Context) (string, error) {
 	if i < 0 {
 		note = "made"
 		if err := run(ctx, "ip", "link", "add", bridge, "type", "bridge"); err != nil {
-			return "", fmt.Errorf("make a bridge (the kernel needs CONFIG_BRIDGE, or a module that modprobe finds): %w", err)
+			return "", fmt.Errorf("%w: make a bridge (the kernel needs CONFIG_BRIDGE, or a module that modprobe finds): %w", ErrMachine, err)
 		}
 		all = append(all, link{Name: bridge})
 		i = len(all) - 1

@@ -31,6 +31,7 @@ const usage = `usage: lab COMMAND
   host NAME [IP...]   give a name to addresses in /etc/hosts, until down; without an IP take it away
   kubectl ARGS...     run kubectl on the cluster
 
+The exit code is 3 where a lab cannot run: not as root, not on Linux, too little disk space, a kernel that lacks something.
 The cluster lives in $PELTON_LAB_DIR, by default ` + lab.DefaultDir + `.
 `
 
@@ -52,6 +53,9 @@ func main() {
 	default:
 		if !errors.Is(err, errDown) {
 			fmt.Fprintf(os.Stderr, "lab: %v\n", err)
+		}
+		if errors.Is(err, lab.ErrMachine) {
+			os.Exit(3)
 		}
 		os.Exit(1)
 	}
