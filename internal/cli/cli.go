@@ -18,6 +18,7 @@ type app struct {
 
 	output   string // text or json
 	natsURL  string
+	creds    string
 	stateDir string
 }
 
@@ -77,14 +78,15 @@ func (a *app) root() *cobra.Command {
 	flags := root.PersistentFlags()
 	flags.StringVarP(&a.output, "output", "o", "text", "what stdout and errors look like: text or json")
 	flags.StringVar(&a.natsURL, "nats", "", "NATS server to use (default: the one of the running pelton up, then $NATS_URL)")
+	flags.StringVar(&a.creds, "creds", "", "NATS credentials file for a server that was named (default: $NATS_CREDS)")
 	flags.StringVar(&a.stateDir, "state-dir", "", "folder of pelton up's state (default: .pelton here or in a folder above)")
-	bindEnv(flags, "output", "nats", "state-dir")
+	bindEnv(flags, "output", "nats", "creds", "state-dir")
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.prepare(cmd) }
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage(cmd.CommandPath()+" --help", "%s", err)
 	})
 	root.AddCommand(a.upCommand(), a.newCommand(), a.sendCommand(), a.invokeCommand(), a.functionsCommand(), a.dlqCommand(),
-		a.whyCommand(), a.validateCommand(), a.versionCommand(), a.completionCommand(root))
+		a.whyCommand(), a.validateCommand(), a.provisionCommand(), a.deprovisionCommand(), a.versionCommand(), a.completionCommand(root))
 	prepareTree(root)
 	return root
 }

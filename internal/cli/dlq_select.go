@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -73,18 +74,11 @@ func known(ctx context.Context, t *target, key function.Key) error {
 	if err != nil {
 		return explain("cannot list the functions", err)
 	}
-	var names []string
-	for _, sub := range subs {
-		if sub.key == key {
-			return nil
-		}
-		names = append(names, sub.key.String())
+	if slices.ContainsFunc(subs, func(sub subscription) bool { return sub.key == key }) {
+		return nil
 	}
-	e := &Error{
-		Exit: ExitNotFound, Message: fmt.Sprintf("there is no function or dead letter of %s", key), Hint: "pelton dlq list",
+	return &Error{
+		Exit: ExitNotFound, Message: fmt.Sprintf("there is no function or dead letter of %s", key),
+		Hint: cmp.Or(didYouMean(key, subs), "pelton dlq list"),
 	}
-	if near := closest(key.String(), names); near != "" {
-		e.Hint = "did you mean " + near + "?"
-	}
-	return e
 }

@@ -68,6 +68,22 @@ func matching(subs []subscription, subject string) []function.Key {
 	return keys
 }
 
+// didYouMean names the function that may have been meant by a key that none has, or is "".
+func didYouMean(key function.Key, subs []subscription) string {
+	var names []string
+	for _, s := range subs {
+		if s.key.Name == key.Name {
+			return "did you mean " + s.key.String() + "?" // in another namespace
+		}
+		names = append(names, s.key.String())
+	}
+	near := closest(key.String(), names)
+	if near == "" {
+		return ""
+	}
+	return "did you mean " + near + "?"
+}
+
 // nearest describes the subject closest to one that nobody listens on, or "" if none is close.
 func nearest(subs []subscription, subject string) string {
 	listened := map[string]string{} // what could have been meant: who listens on it

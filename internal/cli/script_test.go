@@ -13,6 +13,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/rogpeppe/go-internal/testscript"
+	"go.uber.org/zap"
 )
 
 // TestMain lets the test binary stand for pelton and nats in scripts.
@@ -58,6 +59,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "await": await, "awaitfile": awaitFile, "usestate": useState, "sigkill": sigkill,
+			"natsserver": natsServerCmd,
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", env.WorkDir)
@@ -189,4 +191,14 @@ func sigkill(ts *testscript.TestScript, _ bool, args []string) {
 	p, err := os.FindProcess(pid)
 	ts.Check(err)
 	ts.Check(p.Kill())
+}
+
+// natsserver starts a NATS server with nothing in it, and sets NATS_SERVER to its address.
+func natsServerCmd(ts *testscript.TestScript, _ bool, _ []string) {
+	dir, err := os.MkdirTemp(ts.MkAbs("."), "nats")
+	ts.Check(err)
+	n, err := startNATS(0, dir, 1<<30, zap.NewNop())
+	ts.Check(err)
+	ts.Defer(n.stop)
+	ts.Setenv("NATS_SERVER", n.url())
 }

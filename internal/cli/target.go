@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,18 +43,41 @@ func (a *app) connect(ctx context.Context) (*target, error) {
 			Hint: "start it with `pelton up`, run this in its folder, or name the server with --nats",
 		}
 	}
-	if err := t.dial(ctx); err != nil {
-		return nil, err
+	return t, a.open(ctx, t)
+}
+
+// connectNamed connects to the server that was named, and never to that of a pelton up, which has its functions from manifests
+// of its own.
+func (a *app) connectNamed(ctx context.Context) (*target, error) {
+	t := &target{url: cmp.Or(a.natsURL, a.getenv("NATS_URL"))}
+	if t.url == "" {
+		return nil, usage("--nats URL, or $NATS_URL; pelton up provisions its functions by itself", "which NATS server?")
 	}
-	return t, nil
+	return t, a.open(ctx, t)
+}
+
+// open connects. A server that was named may want credentials.
+func (a *app) open(ctx context.Context, t *target) error {
+	var auth credentials
+	if t.state == nil {
+		var err error
+		if auth, err = a.natsCredentials(); err != nil {
+			return err
+		}
+	}
+	return t.dial(ctx, auth.options()...)
 }
 
 func unreachable(message string, cause error, hint string) error {
 	return &Error{Exit: ExitUnreachable, Message: message, Cause: cause, Hint: hint}
 }
 
-func (t *target) dial(ctx context.Context) error {
-	nc, err := nats.Connect(t.url, append(connOptions("pelton cli"), nats.Timeout(connectTimeout))...)
+func (t *target) dial(ctx context.Context, options ...nats.Option) error {
+	options = append(append(connOptions("pelton cli"), nats.Timeout(connectTimeout)), options...)
+	nc, err := nats.Connect(t.url, options...)
+	if errors.Is(err, nats.ErrAuthorization) {
+		return unreachable("NATS at "+t.url+" refuses the credentials", err, "--creds FILE, or $NATS_CREDS")
+	}
 	if err != nil {
 		return unreachable("cannot reach NATS at "+t.url, err, "check that the server runs and the address is right")
 	}
@@ -74,7 +98,7 @@ func (t *target) dial(ctx context.Context) error {
 func connOptions(name string) []nats.Option {
 	return []nats.Option{
 		nats.Name(name), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1), nats.ReconnectWait(250 * time.Millisecond),
-		nats.IgnoreAuthErrorAbort(), // credentials may be refused for as long as it takes to renew them
+		nats.IgnoreAuthErrorAbort(),                                       // credentials may be refused for as long as it takes to renew them
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // the default prints to stderr
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -18,7 +19,11 @@ import (
 // dial makes a connection of ours: inside the process, or to the server that was named.
 func (u *upRun) dial(name string, options ...nats.Option) (*nats.Conn, error) {
 	if u.nats == nil {
-		options = append(append(connOptions("pelton up "+name), nats.Timeout(connectTimeout)), options...)
+		auth, err := u.app.natsCredentials()
+		if err != nil {
+			return nil, err
+		}
+		options = slices.Concat(connOptions("pelton up "+name), auth.options(), options, []nats.Option{nats.Timeout(connectTimeout)})
 		nc, err := nats.Connect(u.opts.natsURL, options...)
 		if err != nil {
 			return nil, unreachable("cannot reach NATS at "+u.opts.natsURL, err, "check that the server runs, or leave --nats out")

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/pelton-dev/pelton/internal/decision"
 	"github.com/pelton-dev/pelton/internal/function"
 )
 
@@ -32,14 +34,16 @@ type diagnosis struct {
 	Function string  `json:"function"`
 	Answer   string  `json:"answer"`
 	Checks   []check `json:"checks"`
+
+	ScaledObjects []decision.Object `json:"scaledObjects,omitempty"` // what a scaler told of them
 }
 
 // add notes one line.
 func (d *diagnosis) add(c check) { d.Checks = append(d.Checks, c) }
 
-// conclude picks the first failing line.
-func (d *diagnosis) conclude() {
-	d.Answer = "nothing is wrong: it runs when an event is due"
+// conclude picks the first failing line, or says what is so if none fails.
+func (d *diagnosis) conclude(best string) {
+	d.Answer = best
 	for _, c := range d.Checks {
 		if c.State == checkFail {
 			d.Answer = c.Name + ": " + c.Detail
@@ -49,27 +53,56 @@ func (d *diagnosis) conclude() {
 }
 
 func (a *app) whyCommand() *cobra.Command {
-	return &cobra.Command{
+	var scaler, namespace string
+	cmd := &cobra.Command{
 		Use:   "why FUNCTION",
 		Short: "Say why a function runs or does not run",
 		Long: "Say why a function runs or does not run: a list of checks from the manifest to the last outcome, in the order\n" +
-			"of an event's way. The first line that fails is the answer. The exit code is 0 if the checks could be made.",
+			"of an event's way. The first line that fails is the answer. The exit code is 0 if the checks could be made.\n\n" +
+			"It asks the running pelton up. On Kubernetes it asks pelton-scaler, at the HTTP address of --scaler, what KEDA asks\n" +
+			"and is told; with --nats also the server, what is there and what waits.",
 		Example: "  # Why is nothing happening?\n  pelton why thumbnail\n\n" +
-			"  # The answer alone\n  pelton why thumbnail -o json | jq -r .answer",
+			"  # The answer alone\n  pelton why thumbnail -o json | jq -r .answer\n\n" +
+			"  # On Kubernetes, with: kubectl port-forward -n pelton deployment/pelton-scaler 8081\n" +
+			"  pelton why thumbnail --namespace shop --scaler http://127.0.0.1:8081 --nats nats://127.0.0.1:4222",
 		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return a.why(cmd.Context(), args[0]) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			key, err := keyIn(args[0], namespace)
+			switch {
+			case err != nil:
+				return err
+			case scaler != "":
+				return a.whyScaler(cmd.Context(), key, scaler)
+			default:
+				return a.why(cmd.Context(), key)
+			}
+		},
 	}
+	cmd.Flags().StringVar(&scaler, "scaler", "", "URL of pelton-scaler's HTTP address: ask what it tells KEDA")
+	cmd.Flags().StringVarP(&namespace, "namespace", "n", "", "namespace of the function; the same as NAMESPACE/FUNCTION")
+	return cmd
+}
+
+// keyIn reads a function's name whose namespace may be given apart.
+func keyIn(name, namespace string) (function.Key, error) {
+	if namespace != "" && strings.Contains(name, "/") {
+		return function.Key{}, usage("one or the other", "the namespace is given twice: %q and --namespace %s", name, namespace)
+	}
+	if namespace != "" {
+		name = namespace + "/" + name
+	}
+	return parseKey(name)
 }
 
 const whyTimeout = 15 * time.Second
 
-func (a *app) why(ctx context.Context, name string) error {
-	key, err := parseKey(name)
-	if err != nil {
-		return err
-	}
+func (a *app) why(ctx context.Context, key function.Key) error {
 	state, err := a.runningUp()
 	if err != nil {
+		var e *Error
+		if errors.As(err, &e) && e.Exit == ExitUnreachable {
+			e.Hint += "; on Kubernetes, ask pelton-scaler with --scaler URL"
+		}
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, whyTimeout)
@@ -80,7 +113,7 @@ func (a *app) why(ctx context.Context, name string) error {
 	if failure != nil && !errors.As(failure, &e) {
 		return failure
 	}
-	d.conclude()
+	d.conclude("nothing is wrong: it runs when an event is due")
 	if err := a.showDiagnosis(d); err != nil {
 		return err
 	}

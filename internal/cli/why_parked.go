@@ -26,7 +26,7 @@ func (w *whyFunction) parked(ctx context.Context) check {
 	subject := "pelton.park." + w.view.Namespace + "." + w.view.Name + ".>"
 	var next time.Time
 	n := 0
-	for seq := uint64(1); n < parkedRead; n++ {
+	for seq := uint64(1); n < parkedRead; {
 		m, err := s.GetMsg(ctx, seq, jetstream.WithGetMsgSubject(subject))
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
 			break
@@ -34,10 +34,14 @@ func (w *whyFunction) parked(ctx context.Context) check {
 		if err != nil {
 			return check{Name: "retries", State: checkNote, Detail: err.Error()}
 		}
+		seq = m.Sequence + 1
+		if m.Header.Get(stream.ScheduleHeader) != "" {
+			continue // a schedule of a trigger: it has no event yet
+		}
+		n++
 		if due, err := time.Parse(time.RFC3339Nano, m.Header.Get(headerDue)); err == nil && (next.IsZero() || due.Before(next)) {
 			next = due
 		}
-		seq = m.Sequence + 1
 	}
 	if n > 0 {
 		c.State, c.Detail = checkNote, fmt.Sprintf("%s waiting for its time", plural(n, "event"))

@@ -18,15 +18,17 @@ type Owned struct {
 	Consumers []*jetstream.ConsumerInfo // on whatever stream, by stream and name
 	Schedules map[string]uint64         // subject to sequence: a schedule that was set anew has another
 	Parked    int                       // retries that wait for their time
+	Orphans   int                       // events in the function's own queue while that has no consumer
 }
 
 // Nothing reports whether the server holds nothing.
 func (o *Owned) Nothing() bool {
-	return len(o.Consumers) == 0 && len(o.Schedules) == 0 && o.Parked == 0
+	return len(o.Consumers) == 0 && len(o.Schedules) == 0 && o.Parked == 0 && o.Orphans == 0
 }
 
 // Waiting adds up the events that the function has not settled: due, in flight, and parked.
 func (o *Owned) Waiting() (due, inFlight, parked int) {
+	due = o.Orphans
 	for _, c := range o.Consumers {
 		due, inFlight = due+int(c.NumPending), inFlight+c.NumAckPending
 	}
@@ -48,7 +50,7 @@ func OwnedBy(ctx context.Context, js jetstream.JetStream, key function.Key) (Own
 	slices.SortFunc(o.Consumers, func(a, b *jetstream.ConsumerInfo) int {
 		return cmp.Or(strings.Compare(a.Stream, b.Stream), strings.Compare(a.Name, b.Name))
 	})
-	return o, o.addParked(ctx, js, key)
+	return o, o.addQueue(ctx, js, key)
 }
 
 func (o *Owned) addConsumers(ctx context.Context, js jetstream.JetStream, name string, key function.Key) error {
@@ -79,8 +81,8 @@ func (o *Owned) addConsumers(ctx context.Context, js jetstream.JetStream, name s
 	return nil
 }
 
-// addParked looks at what is parked for the function: its schedules are there beside its retries.
-func (o *Owned) addParked(ctx context.Context, js jetstream.JetStream, key function.Key) error {
+// addQueue looks at the function's own queue. Schedules are there beside parked retries.
+func (o *Owned) addQueue(ctx context.Context, js jetstream.JetStream, key function.Key) error {
 	s, err := js.Stream(ctx, WorkStream)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return nil
@@ -88,13 +90,13 @@ func (o *Owned) addParked(ctx context.Context, js jetstream.JetStream, key funct
 	if err != nil {
 		return fmt.Errorf("look up stream %s: %w", WorkStream, err)
 	}
-	info, err := s.Info(ctx, jetstream.WithSubjectFilter(parkSubjects(key)))
+	parked, err := messagesOn(ctx, s, parkSubjects(key))
 	if err != nil {
-		return fmt.Errorf("list what is parked: %w", err)
+		return err
 	}
-	for subject, messages := range info.State.Subjects {
+	for subject, n := range parked {
 		if !strings.HasPrefix(subject, schedulePrefix(key)) {
-			o.Parked += int(messages)
+			o.Parked += int(n)
 			continue
 		}
 		m, err := s.GetLastMsgForSubject(ctx, subject)
@@ -103,7 +105,23 @@ func (o *Owned) addParked(ctx context.Context, js jetstream.JetStream, key funct
 		}
 		o.Schedules[subject] = m.Sequence
 	}
-	return nil
+	if slices.ContainsFunc(o.Consumers, func(c *jetstream.ConsumerInfo) bool { return c.Stream == WorkStream }) {
+		return nil
+	}
+	queued, err := messagesOn(ctx, s, workSubjects(key))
+	for _, n := range queued {
+		o.Orphans += int(n)
+	}
+	return err
+}
+
+// messagesOn counts the messages on each of some subjects.
+func messagesOn(ctx context.Context, s jetstream.Stream, subjects string) (map[string]uint64, error) {
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter(subjects))
+	if err != nil {
+		return nil, fmt.Errorf("look for messages on %s: %w", subjects, err)
+	}
+	return info.State.Subjects, nil
 }
 
 // Remove deletes what a server holds for a function: schedules first, so that nothing more comes, then consumers. Events stay

@@ -94,7 +94,7 @@ func TestRemove(t *testing.T) {
 		left    [5]int
 		again   [5]int // once it has been provisioned again
 	}{
-		"keeping":    {false, [5]int{0, 0, 0, 0, 1}, [5]int{3, 1, 1, 0, 1}},
+		"keeping":    {false, [5]int{0, 0, 1, 0, 1}, [5]int{3, 1, 1, 0, 1}},
 		"discarding": {true, [5]int{}, [5]int{3, 1, 0, 0, 0}},
 	} {
 		t.Run(name, func(t *testing.T) {
