@@ -83,23 +83,38 @@ func TestParkedRetriesCostNoPod(t *testing.T) {
 	a.logf("retried %v after the first call, which asked for 60 s", lines[1].At.Sub(lines[0].At).Round(time.Millisecond))
 }
 
-// TestScaleInInterruptsNobody lets most of the work end while some handlers still run, so that pods go beside them.
+// TestScaleInInterruptsNobody takes three of four pods away while each runs a handler of 25 s.
 func TestScaleInInterruptsNobody(t *testing.T) {
 	a := deploy(t, "scalein", func(s *settings) { s.Concurrency, s.Cooldown = 1, 5 })
 	a.awaitScaledObject()
-	for i := range 8 { // four pods, two rounds: some handlers go on for 20 s when the others have nothing left
-		work := 1000
-		if i%2 == 0 {
-			work = 20_000
-		}
-		a.order(fmt.Sprint(i), map[string]any{"workMillis": work})
+	for i := range 4 {
+		a.order(fmt.Sprint(i), map[string]any{"workMillis": 25_000})
 	}
-	a.await("four pods", func() string {
-		if a.peak < 4 {
-			return fmt.Sprintf("%d at most", a.peak)
+	a.await("four handlers at work", func() string {
+		if n := len(a.lines("")); n < 4 {
+			return fmt.Sprintf("%d at work", n)
 		}
 		return ""
 	})
+	path := "/apis/keda.sh/v1alpha1/namespaces/" + a.namespace + "/scaledobjects/" + a.name
+	if err := a.api.patch(a.ctx, path, `{"spec":{"maxReplicaCount":1}}`); err != nil {
+		t.Fatal(err)
+	}
+	a.await("three pods told to go", func() string {
+		going := 0
+		for _, p := range a.pods {
+			if p.Metadata.DeletedAt != "" {
+				going++
+			}
+		}
+		if going < 3 {
+			return fmt.Sprintf("%d pods go", going)
+		}
+		return ""
+	})
+	if n := len(a.lines("")); n != 4 {
+		t.Fatalf("%d lines: the handlers ended too early to show anything", n)
+	}
 	a.awaitReceipts()
 	a.awaitPods(0)
 	a.checkOnce()
