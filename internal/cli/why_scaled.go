@@ -62,7 +62,8 @@ func (w *whyScaled) errors(decisions []decision.Decision) check {
 	if d.Count > 1 {
 		c.Detail += fmt.Sprintf(" (%d times)", d.Count)
 	}
-	if i == 0 || newest(decisions, d.Call) == d && w.now.Sub(d.Last) < silence {
+	stands := d.Call != decision.Refused && newest(decisions, d.Call) == d && w.now.Sub(d.Last) < silence
+	if i == 0 || stands {
 		c.State = checkFail
 	}
 	return c
@@ -93,7 +94,7 @@ func (w *whyScaled) activity(decisions []decision.Decision) check {
 	c.Detail = fmt.Sprintf("%s, told %s (%s): %s", word, ago(d.Last, w.now), d.Call, d.Reason)
 	if since := unattendedSince(decisions); !since.IsZero() && w.now.Sub(since) > unattendedTooLong {
 		c.State = checkFail
-		c.Detail += fmt.Sprintf("; KEDA knows it since %s, and no replica takes them", short(w.now.Sub(since)))
+		c.Detail += fmt.Sprintf("; KEDA has known it for %s, and no replica takes them", short(w.now.Sub(since)))
 		c.Try = "kubectl get pods -n " + w.key.Namespace + ": they may be missing, pending, or not ready"
 	}
 	return c
@@ -107,7 +108,7 @@ func unattendedSince(decisions []decision.Decision) time.Time {
 		case d.Call != decision.IsActive && d.Call != decision.ActivityPushed:
 		case !d.Unattended || d.Error != "":
 			return since
-		default:
+		case since.IsZero() || d.At.Before(since):
 			since = d.At
 		}
 	}
