@@ -128,7 +128,7 @@ func backtrack(cameFrom map[string]string, path string) []string {
 // our own packages without the module.
 func matches(pattern, path string) bool {
 	switch first, _, _ := strings.Cut(pattern, "/"); first {
-	case "cmd", "functions", "internal", "proto", "scalers":
+	case "cmd", "deploy", "functions", "internal", "proto", "scalers":
 		pattern = module + "/" + pattern
 	}
 	stem, all := strings.CutSuffix(pattern, "/...")

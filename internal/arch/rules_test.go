@@ -29,7 +29,10 @@ var layers = []layer{
 	{"programs", "main functions are thin", []string{"cmd/..."}},
 	{
 		"tools and tests", "nothing that is shipped links them",
-		[]string{"internal/natstest", "internal/kedatest", "internal/bench/...", "internal/e2e/...", "internal/lab/...", "internal/arch"},
+		[]string{
+			"internal/natstest", "internal/kedatest", "internal/bench/...", "internal/e2e/...", "internal/lab/...", "internal/arch",
+			"deploy",
+		},
 	},
 }
 
