@@ -6,6 +6,8 @@ import (
 
 	"github.com/kedacore/keda/v2/pkg/scalers/externalscaler"
 	"google.golang.org/grpc"
+
+	"github.com/pelton-dev/pelton/internal/rpcserver"
 )
 
 // While events are taken, "true" only keeps KEDA's cooldown from running out; each one costs it calls to the apiserver.
@@ -25,7 +27,7 @@ func (s *Scaler) StreamIsActive(ref *externalscaler.ScaledObjectRef,
 	}
 	defer in.close()
 	in.src.await(out.Context(), s.cfg.FirstReading)
-	p := pusher{scaler: s, inquiry: in, out: out}
+	p := &pusher{scaler: s, inquiry: in, out: out}
 	return s.loop(out.Context(), in.changed, p.push)
 }
 
@@ -67,6 +69,15 @@ type inquiry struct {
 // openStream finds out what a stream is about. It returns nil if there is nothing to stream: for a reason, which is the
 // error, or because streams end now.
 func (s *Scaler) openStream(ref *externalscaler.ScaledObjectRef) (*inquiry, error) {
+	var in *inquiry
+	err := rpcserver.Elsewhere(func() (err error) {
+		in, err = s.inquire(ref)
+		return err
+	})
+	return in, err
+}
+
+func (s *Scaler) inquire(ref *externalscaler.ScaledObjectRef) (*inquiry, error) {
 	q, err := parse(ref)
 	if err != nil {
 		s.refused(&q, err)
@@ -91,13 +102,19 @@ func (s *Scaler) openStream(ref *externalscaler.ScaledObjectRef) (*inquiry, erro
 }
 
 // loop calls push now, whenever something has changed, and after the wait it returns; 0 is not before something changes. It
-// returns nil when push says that the stream is over, when streams must end, and when the caller has gone.
+// returns nil when push says that the stream is over, when streams must end, and when the caller has gone. A stream waits
+// here for hours; all it does it does elsewhere, as its goroutine keeps the largest stack that it ever needed.
 func (s *Scaler) loop(ctx context.Context, changed <-chan struct{},
 	push func(now time.Time) (wait time.Duration, over bool, err error),
 ) error {
+	var wait time.Duration
+	var over bool
+	look := func() (err error) {
+		wait, over, err = push(time.Now())
+		return err
+	}
 	for {
-		wait, over, err := push(time.Now())
-		if over || err != nil {
+		if err := rpcserver.Elsewhere(look); over || err != nil {
 			return err
 		}
 		var again <-chan time.Time

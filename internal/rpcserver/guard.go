@@ -58,11 +58,11 @@ type leanStream struct {
 }
 
 func (s *leanStream) RecvMsg(m any) error {
-	return elsewhere(func() error { return s.ServerStream.RecvMsg(m) })
+	return Elsewhere(func() error { return s.ServerStream.RecvMsg(m) })
 }
 
 func (s *leanStream) SendMsg(m any) error {
-	return elsewhere(func() error {
+	return Elsewhere(func() error {
 		err := s.ServerStream.SendMsg(m)
 		if err == nil {
 			s.metrics.pushes.WithLabelValues(s.method).Inc()
@@ -71,8 +71,9 @@ func (s *leanStream) SendMsg(m any) error {
 	})
 }
 
-// elsewhere runs call on a goroutine of its own and waits for it. A panic there is one here.
-func elsewhere(call func() error) error {
+// Elsewhere runs call on a goroutine of its own and waits for it. A panic there is one here. It is for what a stream's
+// handler does between its waits: gRPC's own part of the stack leaves it little room in 4 KiB.
+func Elsewhere(call func() error) error {
 	type result struct {
 		err   error
 		panic any
