@@ -27,12 +27,10 @@ var layers = []layer{
 	{"for function authors", "an author's program is not a host", []string{"functions", "functions/templates"}},
 	{"the command line and the examples", "the only callers of everything", []string{"internal/cli", "functions/examples/..."}},
 	{"programs", "main functions are thin", []string{"cmd/..."}},
+	{"played neighbours", "a NATS server and a KEDA for tools and tests", []string{"internal/natstest", "internal/kedatest"}},
 	{
 		"tools and tests", "nothing that is shipped links them",
-		[]string{
-			"internal/natstest", "internal/kedatest", "internal/bench/...", "internal/e2e/...", "internal/lab/...", "internal/arch",
-			"deploy",
-		},
+		[]string{"internal/bench/...", "internal/e2e/...", "internal/lab/...", "internal/arch", "deploy"},
 	},
 }
 

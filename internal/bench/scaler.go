@@ -8,12 +8,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
-	"github.com/pelton-dev/pelton/internal/catalog"
 	"github.com/pelton-dev/pelton/internal/function"
 )
 
@@ -52,29 +48,6 @@ func scaler(ctx context.Context, r *rig, t *table) error {
 		}
 	}
 	t.add("scaler, load average after", "", loadAverage(), "", "")
-	return nil
-}
-
-// makeFunctions makes all functions as provisioning does: consumers, and entries in the catalog.
-func (w *scalerWorld) makeFunctions(ctx context.Context, t *table) (err error) {
-	var made time.Duration
-	if w.fns, made, err = w.idleFunctions(ctx, w.opts.functions); err != nil {
-		return err
-	}
-	began := time.Now()
-	if err := catalog.Ensure(ctx, w.js, 1); err != nil {
-		return err
-	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(8)
-	for _, fn := range w.fns {
-		group.Go(func() error { return catalog.Put(ctx, w.js, fn) })
-	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	t.add(fmt.Sprintf("  make consumers of %d functions, s", len(w.fns)), "", fmt.Sprintf("%.1f", made.Seconds()), "", "")
-	t.add("  enter them into the catalog, s", "", fmt.Sprintf("%.1f", time.Since(began).Seconds()), "", "")
 	return nil
 }
 
@@ -163,19 +136,6 @@ func (w *scalerWorld) many(ctx context.Context, t *table) error {
 		return err
 	}
 	return w.pushRows(ctx, t, k)
-}
-
-// progress tells on stderr how far something is that takes long.
-type progress struct {
-	what  string
-	of    int64
-	count atomic.Int64
-}
-
-func (p *progress) step() {
-	if n := p.count.Add(1); n%1000 == 0 {
-		fmt.Fprintf(os.Stderr, "bench: %s: %d of %d\n", p.what, n, p.of)
-	}
 }
 
 // freeAddress is an address where nobody listens now: the scaler comes back to it again and again.
