@@ -72,6 +72,7 @@ func makeWorld(t *testing.T) (*world, error) {
 	}
 	for name, pkg := range map[string]string{
 		lab.SidecarImage: "cmd/pelton-sidecar", lab.ScalerImage: "cmd/pelton-scaler", workerImg: "internal/lab/e2e/worker",
+		lab.HelloImage: "functions/examples/hello",
 	} {
 		if _, err := cluster.LoadProgram(ctx, name, pkg); err != nil {
 			return nil, err
