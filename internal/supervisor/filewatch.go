@@ -75,12 +75,17 @@ func (w *fileWatch) run(ctx context.Context) {
 	timer.Stop()
 	defer timer.Stop()
 	collected := map[string]change{}
+	watching := false
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-w.kick:
 			w.addRoots()
+			if !watching && w.sup.cfg.Reload != nil {
+				w.reload(ctx) // manifests may have changed since they were read and before they were watched
+			}
+			watching = true
 		case e, ok := <-w.tree.fs.Events:
 			if !ok {
 				return

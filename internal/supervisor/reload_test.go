@@ -126,11 +126,14 @@ func TestManifestReload(t *testing.T) {
 	changed.Origin = fn.Origin
 	added := makeFunction(t, "second", "serve")
 	added.Origin = fn.Origin
-	var good atomic.Bool
+	var started, good atomic.Bool
 	r := newRig(t, func(c *Config) {
 		c.Watch, c.Manifests = true, []string{fn.Origin.Dir}
 		c.Reload = func(context.Context) ([]*function.Function, error) {
-			if !good.Load() {
+			switch {
+			case !started.Swap(true):
+				return []*function.Function{fn}, nil
+			case !good.Load():
 				return nil, errors.New("function.yaml:3: nonsense")
 			}
 			return []*function.Function{changed, added}, nil
@@ -150,6 +153,18 @@ func TestManifestReload(t *testing.T) {
 	r.awaitPhase("second", PhaseIdle)
 	r.publish("second", "x")
 	r.awaitDone("second", 1)
+}
+
+// TestManifestChangedMeanwhile is a manifest that changes after it was read and before its directory is watched.
+func TestManifestChangedMeanwhile(t *testing.T) {
+	t.Parallel()
+	fn, added := makeFunction(t, "first", "serve"), makeFunction(t, "second", "serve")
+	added.Origin = fn.Origin
+	r := newRig(t, func(c *Config) {
+		c.Watch, c.Manifests = true, []string{fn.Origin.Dir}
+		c.Reload = func(context.Context) ([]*function.Function, error) { return []*function.Function{fn, added}, nil }
+	}, fn)
+	r.awaitPhase("second", PhaseIdle)
 }
 
 // TestChangedTriggers moves a function to another subject.
