@@ -40,7 +40,8 @@ func TestEntersNothing(t *testing.T) {
 	t.Parallel()
 	_, q := newQueue(t)
 	h := serve(t, "tcp", "127.0.0.1:0")
-	p := start(t, "NATS_URL="+q.url, "PELTON_MANIFEST="+manifest(t), "PELTON_HANDLER_ADDRESS="+h.address, "PELTON_PROVISION=false")
+	p := start(t, "NATS_URL="+q.url, "PELTON_MANIFEST="+manifest(t), "PELTON_HANDLER_ADDRESS="+h.address,
+		"PELTON_PROVISION=false")
 	p.await("/readyz", http.StatusOK, "ok")
 	q.publish("one")
 	q.awaitAcked(1)

@@ -22,7 +22,9 @@ func (a *app) natsCredentials() (credentials, error) {
 			continue
 		}
 		if _, err := os.Stat(path); err != nil {
-			return c, &Error{Exit: ExitNotFound, Message: "cannot read " + path, Cause: err, Hint: "--creds FILE, or $NATS_CREDS and $NATS_CA"}
+			return c, &Error{
+				Exit: ExitNotFound, Message: "cannot read " + path, Cause: err, Hint: "--creds FILE, or $NATS_CREDS and $NATS_CA",
+			}
 		}
 	}
 	return c, nil

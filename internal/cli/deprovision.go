@@ -19,8 +19,8 @@ func (a *app) deprovisionCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "deprovision FUNCTION",
 		Short: "Delete the consumers, schedules and catalog entry of a function",
-		Long: "Delete what a NATS server holds for a function: its consumers on all streams, its schedules, and its entry in the\n" +
-			"catalog. Stop its replicas first: a sidecar makes them again. Streams, and dead letters, stay.\n\n" +
+		Long: "Delete what a NATS server holds for a function: its consumers on all streams, its schedules, and its entry in\n" +
+			"the catalog. Stop its replicas first: a sidecar makes them again. Streams, and dead letters, stay.\n\n" +
 			"While events wait for the function nothing is deleted: exit 4. With --discard it is, and those events are given up:\n" +
 			"what is in the function's own queue (retries, direct calls) is deleted, what is in other streams stays there.",
 		Example: "  # A function that is not needed any more\n  pelton deprovision thumbnail --nats nats://127.0.0.1:4222\n\n" +

@@ -17,14 +17,16 @@ func (a *app) provisionCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "provision PATH...",
 		Short: "Make the streams and consumers of functions on a NATS server",
-		Long: "Make the streams, consumers and schedules of the functions of manifests (files or folders) on a NATS server, and\n" +
-			"enter the functions into its catalog. From then on events are kept for them and scalers know them, although nothing\n" +
-			"runs yet: on Kubernetes, before the first pod. Whatever is there already and as it should be is left alone, so it can\n" +
-			"be repeated at any time.\n\n" +
+		Long: "Make the streams, consumers and schedules of the functions of manifests (files or folders) on a NATS server,\n" +
+			"and enter the functions into its catalog. From then on events are kept for them and scalers know them, although\n" +
+			"nothing runs yet: on Kubernetes, before the first pod. What is there already and as it should be is left alone, so\n" +
+			"it can be repeated at any time.\n\n" +
 			"All manifests are checked first, also against the streams of the server. With any problem nothing is done: exit 7.",
-		Example: "  # Before the first deployment\n  pelton provision function.yaml --nats nats://nats.example.com:4222 --creds admin.creds\n\n" +
+		Example: "  # Before the first deployment\n" +
+			"  pelton provision function.yaml --nats nats://nats.example.com:4222 --creds admin.creds\n\n" +
 			"  # In a cluster of three servers\n  pelton provision functions/ --nats nats://127.0.0.1:4222 --replicas 3\n\n" +
-			"  # What has changed, for a program\n  pelton provision functions/ -o json | jq '.functions[].changes[] | select(.state != \"unchanged\")'",
+			"  # What has changed, for a program\n" +
+			"  pelton provision functions/ -o json | jq '.functions[].changes[] | select(.state != \"unchanged\")'",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if replicas < 1 || replicas > 5 {
@@ -167,9 +169,10 @@ func (p *provisioning) failure() error {
 	if failed == 0 {
 		return nil
 	}
+	all := plural(len(p.result.Functions), "function")
 	e := &Error{
-		Exit: ExitPartly, Message: fmt.Sprintf("%d of %s could not be provisioned", failed,
-			plural(len(p.result.Functions), "function")), Cause: errors.New(first), Hint: "mend it, and repeat: what is done is left alone",
+		Exit: ExitPartly, Message: fmt.Sprintf("%d of %s could not be provisioned", failed, all), Cause: errors.New(first),
+		Hint: "mend it, and repeat: what is done is left alone",
 	}
 	if failed == len(p.result.Functions) {
 		e.Exit = ExitFailed

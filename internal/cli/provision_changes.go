@@ -105,7 +105,9 @@ func (p *provisioning) inventory(ctx context.Context, key function.Key) (invento
 	if err != nil {
 		return inventory{}, err
 	}
-	i := inventory{consumers: map[string]jetstream.ConsumerConfig{}, schedules: owned.Schedules, entry: map[string]catalog.Entry{}}
+	i := inventory{
+		consumers: map[string]jetstream.ConsumerConfig{}, schedules: owned.Schedules, entry: map[string]catalog.Entry{},
+	}
 	for _, c := range owned.Consumers {
 		i.consumers[c.Stream+"/"+c.Name] = c.Config
 	}

@@ -23,7 +23,8 @@ func TestSomeThatCouldNotBeProvisioned(t *testing.T) {
 		p := provisioning{result: provisioned{Functions: functions}}
 		err := p.failure()
 		var e *Error
-		if got := errors.As(err, &e); got != (want != ExitOK) || got && (e.Exit != want || !strings.Contains(e.Error(), "no room")) {
+		failed := errors.As(err, &e)
+		if failed != (want != ExitOK) || failed && (e.Exit != want || !strings.Contains(e.Error(), "no room")) {
 			t.Errorf("%v: %v, want exit %d", functions, err, want)
 		}
 	}

@@ -46,8 +46,8 @@ func (a *app) connect(ctx context.Context) (*target, error) {
 	return t, a.open(ctx, t)
 }
 
-// connectNamed connects to the server that was named, and never to that of a pelton up, which has its functions from manifests
-// of its own.
+// connectNamed connects to the server that was named, and never to that of a pelton up, which has its functions from
+// manifests of its own.
 func (a *app) connectNamed(ctx context.Context) (*target, error) {
 	t := &target{url: cmp.Or(a.natsURL, a.getenv("NATS_URL"))}
 	if t.url == "" {
@@ -98,7 +98,7 @@ func (t *target) dial(ctx context.Context, options ...nats.Option) error {
 func connOptions(name string) []nats.Option {
 	return []nats.Option{
 		nats.Name(name), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1), nats.ReconnectWait(250 * time.Millisecond),
-		nats.IgnoreAuthErrorAbort(),                                       // credentials may be refused for as long as it takes to renew them
+		nats.IgnoreAuthErrorAbort(),                                       // they may be refused until they are renewed
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // the default prints to stderr
 	}
 }

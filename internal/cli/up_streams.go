@@ -23,7 +23,8 @@ func (u *upRun) dial(name string, options ...nats.Option) (*nats.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		options = slices.Concat(connOptions("pelton up "+name), auth.options(), options, []nats.Option{nats.Timeout(connectTimeout)})
+		options = slices.Concat(connOptions("pelton up "+name), auth.options(), options)
+		options = append(options, nats.Timeout(connectTimeout))
 		nc, err := nats.Connect(u.opts.natsURL, options...)
 		if err != nil {
 			return nil, unreachable("cannot reach NATS at "+u.opts.natsURL, err, "check that the server runs, or leave --nats out")

@@ -36,7 +36,8 @@ func (w *whyScaled) asks(o *decision.Object) check {
 	if o.Streams == 0 && w.now.Sub(o.Asked) > silence {
 		c.State = checkFail
 		c.Detail += ": KEDA does not ask any more"
-		c.Try = fmt.Sprintf("kubectl describe scaledobject -n %s %s; it may be gone or paused, or KEDA may not run", o.Namespace, o.Name)
+		c.Try = fmt.Sprintf("kubectl describe scaledobject -n %s %s; it may be gone or paused, or KEDA may not run", o.Namespace,
+			o.Name)
 	}
 	return c
 }
@@ -50,8 +51,8 @@ func (w *whyScaled) streams(o *decision.Object) check {
 	return c
 }
 
-// errors says what could not be answered last. It is over if anything was answered since, unless it is what the same call was
-// told a moment ago.
+// errors says what could not be answered last. It is over if anything was answered since, unless it is what the same call
+// was told a moment ago.
 func (w *whyScaled) errors(decisions []decision.Decision) check {
 	i := slices.IndexFunc(decisions, func(d decision.Decision) bool { return d.Error != "" })
 	if i < 0 {

@@ -44,11 +44,11 @@ func TestAScalerThatCannotBeAsked(t *testing.T) {
 	t.Parallel()
 	for url, want := range map[string]string{
 		"http://127.0.0.1:1": "connection refused",
-		tells(t, http.StatusForbidden, "decisions are shown on loopback alone"): "403 Forbidden: decisions are shown on loopback alone",
-		tells(t, http.StatusOK, "hello"):                                        "is this pelton-scaler?",
-		tells(t, http.StatusOK, `{"a":1}`):                                      "is this pelton-scaler?",
-		tells(t, http.StatusOK, `[{"namespace":"shop"}`):                        "read decisions: ",
-		tells(t, http.StatusOK, `[{"namespace":"shop"},7]`):                     "read decisions: ",
+		tells(t, http.StatusForbidden, "on loopback alone"): "403 Forbidden: on loopback alone",
+		tells(t, http.StatusOK, "hello"):                    "is this pelton-scaler?",
+		tells(t, http.StatusOK, `{"a":1}`):                  "is this pelton-scaler?",
+		tells(t, http.StatusOK, `[{"namespace":"shop"}`):    "read decisions: ",
+		tells(t, http.StatusOK, `[{"namespace":"shop"},7]`): "read decisions: ",
 	} {
 		code, out, errs := runWhy(t, "thumb", "--scaler", url)
 		if code != ExitUnreachable || !strings.Contains(out, "FAIL  scaler") || !strings.Contains(errs, want) ||
@@ -166,7 +166,8 @@ func TestWhatAScalerTells(t *testing.T) {
 	} {
 		w := whyScaled{key: function.Key{Namespace: "shop", Name: "thumb"}, now: now, diag: &diagnosis{}}
 		o := decision.Object{
-			Namespace: "shop", Name: "thumb", Source: "function thumb", Streams: c.streams, Asked: now.Add(-c.asked), Decisions: c.decisions,
+			Namespace: "shop", Name: "thumb", Source: "function thumb", Streams: c.streams, Asked: now.Add(-c.asked),
+			Decisions: c.decisions,
 		}
 		w.diag.ScaledObjects = []decision.Object{o}
 		w.object(&w.diag.ScaledObjects[0])

@@ -46,8 +46,8 @@ func (w *whyScaled) catalog(known bool) check {
 		return check{Name: "catalog", State: checkOK, Detail: "the function is in stream " + catalog.StreamName}
 	}
 	return check{
-		Name: "catalog", State: checkFail, Detail: "the function is not in stream " + catalog.StreamName + ": scalers do not know it",
-		Try: "pelton provision PATH, with its manifest",
+		Name: "catalog", State: checkFail, Try: "pelton provision PATH, with its manifest",
+		Detail: "the function is not in stream " + catalog.StreamName + ": scalers do not know it",
 	}
 }
 

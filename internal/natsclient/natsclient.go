@@ -1,9 +1,9 @@
 // Package natsclient makes the one connection to NATS that a server program of ours lives on.
 //
-// It comes back by itself, without end, also if it has not been there yet. A server that refuses the credentials at the start
-// closes it for good: whoever started the program shall see that. Later they may be refused for as long as it takes to
-// renew them. Publishes are not buffered while it is down: a record must fail, not be stored some time later. The package
-// knows nothing of what is sent. Who dials closes.
+// It comes back by itself, without end, also if it has not been there yet. A server that refuses the credentials at the
+// start closes it for good: whoever started the program shall see that. Later they may be refused for as long as it takes
+// to renew them. Publishes are not buffered while it is down: a record must fail, not be stored some time later. The
+// package knows nothing of what is sent. Who dials closes.
 package natsclient
 
 import (
@@ -117,8 +117,8 @@ func (cfg Config) options() []nats.Option {
 	return append(options, cfg.More...)
 }
 
-// beforeNextTry is called by the client when all servers have been tried in vain, and returns how long to wait. It gives up on
-// a server that refuses us and never did otherwise.
+// beforeNextTry is called by the client when all servers have been tried in vain, and returns how long to wait. It gives up
+// on a server that refuses us and never did otherwise.
 func (c *Conn) beforeNextTry() time.Duration {
 	if err := c.LastError(); isRefusal(err) && !c.wasConnected() {
 		c.refused = err
@@ -184,7 +184,8 @@ func isRefusal(err error) bool {
 	}, func(refusal error) bool { return errors.Is(err, refusal) })
 }
 
-// trouble is what was told last. What goes on for long shall not fill the log: a refused connection is tried again and again.
+// trouble is what was told last. What goes on for long shall not fill the log: a refused connection is tried again and
+// again.
 type trouble struct {
 	text string
 	at   time.Time

@@ -42,7 +42,9 @@ func TestCheck(t *testing.T) {
 			t.Errorf("no %q in %v", want, err)
 		}
 	}
-	good := []*function.Function{newFunction("good", on("events.a"), elsewhere("OWN", "own.a")), replying("events.b"), replying("own.b")}
+	good := []*function.Function{
+		newFunction("good", on("events.a"), elsewhere("OWN", "own.a")), replying("events.b"), replying("own.b"),
+	}
 	for _, fn := range good {
 		if err := stream.Check(t.Context(), js, fn); err != nil {
 			t.Errorf("%s: %v", fn.Key(), err)

@@ -128,7 +128,8 @@ func checkReply(ctx context.Context, js jetstream.JetStream, fn *function.Functi
 }
 
 func noReplyStream(subject string) error {
-	return fmt.Errorf("spec.reply.subject: no stream stores %q (use a subject below events., or create a stream for it)", subject)
+	return fmt.Errorf("spec.reply.subject: no stream stores %q (use a subject below events., or create a stream for it)",
+		subject)
 }
 
 func ensureConsumer(ctx context.Context, js jetstream.JetStream, fn *function.Function, c Consumer, begin start) error {

@@ -124,9 +124,9 @@ func messagesOn(ctx context.Context, s jetstream.Stream, subjects string) (map[s
 	return info.State.Subjects, nil
 }
 
-// Remove deletes what a server holds for a function: schedules first, so that nothing more comes, then consumers. Events stay
-// in the streams of their publishers. With discard, the function's own queue is emptied, parked retries with it; without,
-// what is there waits until the function is provisioned again.
+// Remove deletes what a server holds for a function: schedules first, so that nothing more comes, then consumers. Events
+// stay in the streams of their publishers. With discard, the function's own queue is emptied, parked retries with it;
+// without, what is there waits until the function is provisioned again.
 func Remove(ctx context.Context, js jetstream.JetStream, key function.Key, o Owned, discard bool) error {
 	if len(o.Schedules) > 0 {
 		if err := RemoveSchedules(ctx, js, key); err != nil {

@@ -10,7 +10,8 @@ import (
 	"github.com/pelton-dev/pelton/internal/stream"
 )
 
-// provisioned makes a function with everything that one can have, a neighbour whose name begins alike, and what waits for both.
+// provisioned makes a function with everything that one can have, a neighbour whose name begins alike, and what waits for
+// both.
 func provisioned(t *testing.T) (jetstream.JetStream, *function.Function, *function.Function) {
 	t.Helper()
 	js := ensured(t)
