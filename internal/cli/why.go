@@ -63,7 +63,7 @@ func (a *app) whyCommand() *cobra.Command {
 			"and is told; with --nats also the server, what is there and what waits.",
 		Example: "  # Why is nothing happening?\n  pelton why thumbnail\n\n" +
 			"  # The answer alone\n  pelton why thumbnail -o json | jq -r .answer\n\n" +
-			"  # On Kubernetes, with: kubectl port-forward -n pelton deployment/pelton-scaler 8081\n" +
+			"  # On Kubernetes, with: kubectl port-forward -n pelton-system deployment/pelton-scaler 8081\n" +
 			"  pelton why thumbnail --namespace shop --scaler http://127.0.0.1:8081 --nats nats://127.0.0.1:4222",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

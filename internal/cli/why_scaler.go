@@ -60,7 +60,7 @@ func scalerURL(address string) (string, error) {
 	return strings.TrimSuffix(u.String(), "/"), nil
 }
 
-const portForward = "kubectl port-forward -n pelton deployment/pelton-scaler 8081, and --scaler http://127.0.0.1:8081"
+const portForward = "kubectl port-forward -n pelton-system deployment/pelton-scaler 8081, and --scaler http://127.0.0.1:8081"
 
 // askScaler adds what the scaler tells. An *Error is a scaler that cannot be asked.
 func (w *whyScaled) askScaler(ctx context.Context, base string) error {
