@@ -28,7 +28,10 @@ const MaxConsumers = 20_000
 
 // Config bounds the streams.
 type Config struct {
-	MaxBytes   int64 // the store's limit, to be shared out; 0 is no limit. A full stream refuses new events and keeps the old
+	// MaxBytes is the store's limit, to be shared out; 0 is none for new streams, and no opinion on those that exist. A full
+	// stream refuses new events and keeps the old.
+	MaxBytes int64
+
 	MaxPayload int64 // what the server accepts in one message; 0 is its default
 	Replicas   int   // default 1
 }
@@ -43,6 +46,9 @@ func Ensure(ctx context.Context, js jetstream.JetStream, cfg Config) ([]Drift, e
 	var drifts []Drift
 	for _, want := range wanted(cfg) {
 		info, err := current(ctx, js, want.Name)
+		if err == nil && cfg.MaxBytes == 0 && info.Config.MaxBytes > 0 {
+			want.MaxBytes = info.Config.MaxBytes
+		}
 		switch {
 		case errors.Is(err, jetstream.ErrStreamNotFound):
 			if _, err := js.CreateStream(ctx, want); err != nil {

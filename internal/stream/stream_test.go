@@ -316,3 +316,23 @@ func TestSchedulesFireIntoTheFunctionsQueueAndArePruned(t *testing.T) {
 		t.Fatalf("schedule of a function that is gone: %v", err)
 	}
 }
+
+// TestLimitsOfOthersStand calls Ensure as a sidecar does, which knows no store, on the streams of a server that has one.
+func TestLimitsOfOthersStand(t *testing.T) {
+	t.Parallel()
+	js := natstest.Start(t).JetStream(t)
+	for _, cfg := range []stream.Config{{MaxBytes: 512 << 20}, {}} {
+		if _, err := stream.Ensure(t.Context(), js, cfg); err != nil {
+			t.Fatal(err)
+		}
+		for name, want := range map[string]int64{stream.EventsStream: 256 << 20, stream.DeadStream: 64 << 20, stream.RunsStream: 32 << 20} {
+			s, err := js.Stream(t.Context(), name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := s.CachedInfo().Config.MaxBytes; got != want {
+				t.Errorf("%s holds %d bytes after %+v, want %d", name, got, cfg, want)
+			}
+		}
+	}
+}
