@@ -11,11 +11,11 @@ import (
 	"github.com/pelton-dev/pelton/internal/demand"
 )
 
-// What is told of answers, and also read elsewhere.
-type (
-	Object   = decision.Object
-	Decision = decision.Decision
-)
+// Object is what is told of the answers to one ScaledObject.
+type Object = decision.Object
+
+// Decision is one answer.
+type Decision = decision.Decision
 
 // The calls that decisions are made for.
 const (

@@ -287,7 +287,7 @@ func TestUnavailableIsNeverZero(t *testing.T) {
 			ScaledObjectRef: ask, MetricName: scalers.MetricName,
 		})
 		if status.Code(err) != codes.Unavailable {
-			return fmt.Errorf("got %v, want Unavailable", err)
+			return fmt.Errorf("got %w, want Unavailable", err)
 		}
 		return nil
 	})

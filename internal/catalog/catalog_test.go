@@ -72,7 +72,7 @@ func (f *fixture) await(t *testing.T, key function.Key, want error, ok func(cata
 	waittest.Eventually(t, func() error {
 		e, found, err := f.catalog.Lookup(key)
 		if !errors.Is(err, want) || !ok(e, found) {
-			return fmt.Errorf("lookup of %s: %+v, %v, %v", key, e, found, err)
+			return fmt.Errorf("lookup of %s: %+v, %v, %w", key, e, found, err)
 		}
 		return nil
 	})

@@ -57,7 +57,9 @@ func TestAScalerThatCannotBeAsked(t *testing.T) {
 		}
 	}
 	for _, args := range [][]string{
-		{"thumb", "--scaler", "ftp://host"}, {"thumb", "--scaler", "http://"}, {"shop/thumb", "-n", "shop", "--scaler", "a:1"},
+		{"thumb", "--scaler", "ftp://host"},
+		{"thumb", "--scaler", "http://"},
+		{"shop/thumb", "-n", "shop", "--scaler", "a:1"},
 		{"a.b", "--scaler", "a:1"},
 	} {
 		if code, _, errs := runWhy(t, args...); code != ExitUsage {
@@ -72,9 +74,13 @@ func TestOnlyWhatConcernsTheFunctionIsShown(t *testing.T) {
 	now := time.Now()
 	var objects []decision.Object
 	for _, o := range [][3]string{
-		{"shop", "by-function", "function thumb"}, {"shop", "by-consumer", "consumer shop_thumb_work on stream PELTON_WORK"},
-		{"shop", "thumb", ""}, {"other", "foreign", "function thumb"}, {"shop", "alike", "function thumb-2"},
-		{"shop", "refused", ""}, {"shop", "alike-too", "consumer shop_thumb-2_work on stream PELTON_WORK"},
+		{"shop", "by-function", "function thumb"},
+		{"shop", "by-consumer", "consumer shop_thumb_work on stream PELTON_WORK"},
+		{"shop", "thumb", ""},
+		{"other", "foreign", "function thumb"},
+		{"shop", "alike", "function thumb-2"},
+		{"shop", "refused", ""},
+		{"shop", "alike-too", "consumer shop_thumb-2_work on stream PELTON_WORK"},
 	} {
 		objects = append(objects, decision.Object{Namespace: o[0], Name: o[1], Source: o[2], Asked: now})
 	}
@@ -131,23 +137,27 @@ func TestWhatAScalerTells(t *testing.T) {
 		},
 		"polls only": {time.Second, 0, nil, "note streams KEDA hears of events only when it polls", "nothing is wrong"},
 		"error now": {
-			time.Second, 2, []decision.Decision{told(decision.IsActive, time.Hour, time.Second, fails)},
+			time.Second, 2,
+			[]decision.Decision{told(decision.IsActive, time.Hour, time.Second, fails)},
 			"fail errors IsActive 1.0s ago: no such consumer", "errors: IsActive",
 		},
 		"error that is over": {
-			time.Second, 2, []decision.Decision{
+			time.Second, 2,
+			[]decision.Decision{
 				told(decision.Refused, time.Hour, time.Minute, fails), told(decision.IsActive, time.Hour, time.Second, nil),
 			},
 			"note errors refused 1m0s ago: no such consumer", "nothing is wrong",
 		},
 		"error of one call": {
-			time.Second, 2, []decision.Decision{
+			time.Second, 2,
+			[]decision.Decision{
 				told(decision.IsActive, time.Hour, time.Second, nil), told(decision.Metrics, time.Hour, 10*time.Second, fails),
 			},
 			"fail errors GetMetrics 10.0s ago", "errors: GetMetrics",
 		},
 		"unattended": {
-			time.Second, 2, []decision.Decision{
+			time.Second, 2,
+			[]decision.Decision{
 				told(decision.ActivityPushed, 90*time.Second, time.Second, unattended),
 				told(decision.IsActive, 80*time.Second, 5*time.Second, unattended),
 				told(decision.IsActive, time.Hour, 2*time.Minute, nil),
@@ -155,11 +165,13 @@ func TestWhatAScalerTells(t *testing.T) {
 			"fail activity KEDA has known it for 1m30s, and no replica takes them", "activity: active",
 		},
 		"unattended for a moment": {
-			time.Second, 2, []decision.Decision{told(decision.ActivityPushed, time.Second, time.Second, unattended)},
+			time.Second, 2,
+			[]decision.Decision{told(decision.ActivityPushed, time.Second, time.Second, unattended)},
 			"ok activity active, told 1.0s ago (pushed activity): the reason", "nothing is wrong: KEDA knows that the reason",
 		},
 		"metrics": {
-			time.Second, 2, []decision.Decision{told(decision.Metrics, time.Second, time.Second, wants)},
+			time.Second, 2,
+			[]decision.Decision{told(decision.Metrics, time.Second, time.Second, wants)},
 			"ok metrics wants 2 replicas, told 1.0s ago: the reason 7 due, 1 in flight, service time 20ms, value 8 at 4 per replica",
 			"nothing is wrong",
 		},

@@ -83,7 +83,7 @@ type Watcher struct {
 	mu        sync.Mutex
 	functions map[function.Key]*watched
 	reading   map[*watched]struct{} // those that are read at intervals
-	probes    map[string]*probe // by number
+	probes    map[string]*probe     // by number
 	next      uint64
 	request   []byte        // the body of a probe
 	tested    time.Time     // when probes were last found not to work

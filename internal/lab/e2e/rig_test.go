@@ -139,8 +139,10 @@ func (a *app) remove() {
 // explain logs what a person would look at.
 func (a *app) explain(ctx context.Context) {
 	for _, args := range [][]string{
-		{"get", "pods,deployment,scaledobject,hpa", "-o", "wide"}, {"get", "events", "--sort-by=.lastTimestamp"},
-		{"describe", "scaledobject", a.name}, {"logs", "-l", "app=" + a.name, "--all-containers", "--tail=30", "--prefix"},
+		{"get", "pods,deployment,scaledobject,hpa", "-o", "wide"},
+		{"get", "events", "--sort-by=.lastTimestamp"},
+		{"describe", "scaledobject", a.name},
+		{"logs", "-l", "app=" + a.name, "--all-containers", "--tail=30", "--prefix"},
 	} {
 		out, err := a.cluster.Kubectl(ctx, "", append([]string{"-n", a.namespace}, args...)...)
 		a.t.Logf("kubectl %s: %v\n%s", strings.Join(args, " "), err, out)
@@ -285,7 +287,7 @@ func (a *app) order(id string, o map[string]any) string {
 		if a.ctx.Err() != nil {
 			a.t.Fatal(err)
 		}
-		time.Sleep(100 * time.Millisecond)
+		<-time.After(100 * time.Millisecond)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
