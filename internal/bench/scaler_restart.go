@@ -108,24 +108,36 @@ func (k *waiting) round(ctx context.Context, w *scalerWorld, down time.Duration)
 		return 0, err
 	}
 	if err := <-publishing; err != nil {
-		return 0, err
+		return 0, fmt.Errorf("publish: %w", err)
 	}
 	if err := k.await(ctx, 1); err != nil {
 		return 0, err
 	}
 	longest := k.longest(published, back)
-	events, err := w.js.Stream(ctx, stream.EventsStream)
-	if err != nil {
-		return 0, err
-	}
-	if err := events.Purge(ctx); err != nil { // as if they were done
+	if err := w.purge(ctx); err != nil {
 		return 0, err
 	}
 	return longest, k.await(ctx, 0)
 }
 
+// purge takes all events away, as if they were done.
+func (w *scalerWorld) purge(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, restartPatience)
+	defer cancel()
+	events, err := w.js.Stream(ctx, stream.EventsStream)
+	if err == nil {
+		err = events.Purge(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("purge events: %w", err)
+	}
+	return nil
+}
+
 // publish sends every function one event, as they come.
 func (k *waiting) publish(ctx context.Context, w *scalerWorld, published []time.Time) error {
+	ctx, cancel := context.WithTimeout(ctx, restartPatience)
+	defer cancel()
 	for _, i := range rand.Perm(len(k.keys)) {
 		published[i] = time.Now()
 		if _, err := w.js.PublishMsg(ctx, benchEvent(wakeSubject(k.first+i), i, []byte(`{}`))); err != nil {
