@@ -64,7 +64,22 @@ type problems struct {
 }
 
 func (p *problems) add(format string, args ...any) {
-	p.texts = append(p.texts, fmt.Sprintf(format, args...))
+	p.texts = append(p.texts, short(fmt.Sprintf(format, args...)))
+}
+
+// Bounds of what is told and kept of what others wrote, who may write 64 KiB.
+const (
+	maxText     = 500
+	maxProblems = 10
+	maxName     = 253 // of a ScaledObject; its namespace is shorter
+)
+
+// short cuts a text that is too long to be read.
+func short(text string) string {
+	if len(text) <= maxText {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxText/2], "") + " ... " + strings.ToValidUTF8(text[len(text)-maxText/2:], "")
 }
 
 func (p *problems) deny(format string, args ...any) {
@@ -80,6 +95,9 @@ func (p *problems) err() error {
 	if p.denied {
 		code = codes.PermissionDenied
 	}
+	if more := len(p.texts) - maxProblems; more > 0 {
+		p.texts = append(p.texts[:maxProblems], fmt.Sprintf("and %d more", more))
+	}
 	return status.Error(code, "trigger metadata: "+strings.Join(p.texts, "; "))
 }
 
@@ -89,6 +107,9 @@ func parse(ref *externalscaler.ScaledObjectRef) (question, error) {
 	q := question{object: objectKey{ref.GetNamespace(), ref.GetName()}}
 	if ref.GetNamespace() == "" || ref.GetName() == "" {
 		return q, status.Error(codes.InvalidArgument, "the call names no ScaledObject: only KEDA can ask")
+	}
+	if len(ref.GetNamespace()) > maxName || len(ref.GetName()) > maxName {
+		return question{}, status.Error(codes.InvalidArgument, "the call names a ScaledObject that cannot be: only KEDA can ask")
 	}
 	values := readKeys(ref.GetScalerMetadata(), q.object.Namespace, &p)
 	name, isFunction := values[keyFunction]

@@ -45,7 +45,7 @@ func (s *Scaler) objectOf(q *question) *object {
 	defer o.mu.Unlock()
 	o.asked = time.Now()
 	if o.source == "" {
-		o.source = q.describe()
+		o.source = short(q.describe())
 	}
 	return o
 }

@@ -24,12 +24,16 @@ import (
 // retryWait is between tries to follow the stream.
 const retryWait = 2 * time.Second
 
+// DefaultCheck is the default of Config.Check.
+const DefaultCheck = 30 * time.Second
+
 // ErrNotLoaded says that the catalog has not been read yet: whether a function exists is not known.
 var ErrNotLoaded = errors.New("the catalog of functions has not been read yet")
 
 // Config configures a Catalog.
 type Config struct {
-	Replicas int // of the stream, should it have to be made
+	Replicas int           // of the stream, should it have to be made
+	Check    time.Duration // between looks whether it is still the same stream
 	Logger   *zap.Logger
 }
 
@@ -51,6 +55,7 @@ func New(nc *nats.Conn, cfg Config) (*Catalog, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make JetStream context: %w", err)
 	}
+	cfg.Check = cmp.Or(cfg.Check, DefaultCheck)
 	cfg.Logger = cmp.Or(cfg.Logger, zap.NewNop())
 	return &Catalog{js: js, cfg: cfg, log: cfg.Logger, entries: map[function.Key]Entry{}}, nil
 }
@@ -101,6 +106,10 @@ func (c *Catalog) follow(ctx context.Context) error {
 	if err := Ensure(ctx, c.js, c.cfg.Replicas); err != nil {
 		return err
 	}
+	created, err := c.created(ctx)
+	if err != nil {
+		return err
+	}
 	consumer, err := c.js.OrderedConsumer(ctx, StreamName, jetstream.OrderedConsumerConfig{
 		DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy,
 	})
@@ -117,12 +126,50 @@ func (c *Catalog) follow(ctx context.Context) error {
 	defer messages.Stop()
 	stop := context.AfterFunc(ctx, messages.Stop)
 	defer stop()
+	defer c.whileSame(ctx, created, messages.Stop)()
 	for {
 		m, err := messages.Next()
 		if err != nil {
 			return fmt.Errorf("follow stream %s: %w", StreamName, err)
 		}
 		c.take(m)
+	}
+}
+
+// created is when the stream was made.
+func (c *Catalog) created(ctx context.Context) (time.Time, error) {
+	s, err := c.js.Stream(ctx, StreamName)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("look up stream %s: %w", StreamName, err)
+	}
+	return s.CachedInfo().Created, nil
+}
+
+// whileSame calls over once the stream is gone or was made anew: the client would go on after the last sequence of the old one
+// and see nothing of the new one. The function that it returns ends the looking.
+func (c *Catalog) whileSame(ctx context.Context, created time.Time, over func()) (end func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(c.cfg.Check)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			now, err := c.created(ctx)
+			if errors.Is(err, jetstream.ErrStreamNotFound) || err == nil && !now.Equal(created) {
+				over()
+				return
+			}
+		}
+	}()
+	return func() {
+		cancel()
+		<-ended
 	}
 }
 

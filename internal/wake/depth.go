@@ -95,6 +95,9 @@ func (w *Watcher) readDepth(ctx context.Context, stream, name string) depth {
 		return depth{err: fmt.Errorf("read consumer %s on stream %s: %w", name, stream, err)}
 	}
 	info := c.CachedInfo()
+	if info.Paused {
+		info.NumPending = 0 // nothing can be given before it goes on, and the probe tells of that
+	}
 	return depth{due: info.NumPending, inFlight: inFlight(info), delivered: info.Delivered.Consumer, waiting: info.NumWaiting}
 }
 
@@ -119,7 +122,7 @@ func (w *Watcher) apply(f *watched, depths []depth) {
 	}
 	for i, p := range f.probes {
 		switch {
-		case p.fired || p.number != "" || p.refused:
+		case p.fired || p.number != "" || p.refused || p.resting:
 		case errors.Is(depths[i].err, ErrNoConsumer):
 			p.timer.Reset(parkRetry)
 		case w.cfg.AllWork && f.loud: // work that flows would fire it at once, and again, and is being read anyway

@@ -32,6 +32,7 @@ type probe struct {
 	number   string      // of the parked request; "" while none is parked
 	fired    bool        // something was deliverable, and no reading has shown it gone
 	refused  bool        // the server takes no probe for this consumer: it is polled
+	resting  bool        // the last one was turned away: none is parked before timer says so
 	timer    *time.Timer // parks again: after a refusal, or when the server has forgotten the request
 }
 
@@ -88,6 +89,7 @@ func (w *Watcher) parkAll() {
 func (w *Watcher) parkAgain(p *probe) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	p.resting = false
 	switch f := p.of; {
 	case w.functions[f.key] != f || p.fired || !w.running:
 	case errors.Is(f.reading.Err, ErrNoConsumer):
@@ -100,19 +102,25 @@ func (w *Watcher) parkAgain(p *probe) {
 // park sends the request. The caller holds mu.
 func (w *Watcher) park(p *probe) {
 	delete(w.probes, p.number)
-	p.number = ""
+	p.number, p.resting = "", false
 	if !w.running || w.polling {
 		return
 	}
 	w.next++
 	number := strconv.FormatUint(w.next, 36)
 	if err := w.nc.PublishRequest(requestSubject(p.consumer), w.inbox+number, w.request); err != nil {
-		p.timer.Reset(parkRetry)
+		p.rest()
 		return
 	}
 	p.number = number
 	w.probes[number] = p
 	p.timer.Reset(w.cfg.ProbeExpires + parkRetry)
+}
+
+// rest has the next probe wait for the timer: who turned one away would turn the next one away as well. The caller holds mu.
+func (p *probe) rest() {
+	p.resting = true
+	p.timer.Reset(parkRetry)
 }
 
 // answer takes what the server says to a probe. It is called by the connection, one answer at a time.
@@ -143,9 +151,12 @@ func (w *Watcher) answer(m *nats.Msg) {
 		w.log.Info("consumer takes no probe, it is polled", zap.String("stream", p.consumer.Stream),
 			zap.String("consumer", p.consumer.Name), zap.String("answer", status+" "+description))
 		w.readNow(p.of)
+	case strings.HasPrefix(description, "Exceeded MaxWaiting"): // others wait in all its places: it is looked at now and then
+		p.rest()
+		w.readNow(p.of)
 	default: // a change of leader, a server that stops: a reading tells what is true
 		p.of.reading.Err = fmt.Errorf("consumer %s on stream %s: %s %s", p.consumer.Name, p.consumer.Stream, status, description)
-		p.timer.Reset(parkRetry)
+		p.rest()
 		w.readNow(p.of)
 	}
 	w.mu.Unlock()
