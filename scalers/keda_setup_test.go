@@ -17,6 +17,7 @@ import (
 	"github.com/pelton-dev/pelton/internal/kedatest"
 	"github.com/pelton-dev/pelton/internal/natstest"
 	"github.com/pelton-dev/pelton/internal/stream"
+	"github.com/pelton-dev/pelton/internal/testenv"
 	"github.com/pelton-dev/pelton/internal/waittest"
 	"github.com/pelton-dev/pelton/internal/wake"
 	"github.com/pelton-dev/pelton/scalers"
@@ -203,8 +204,11 @@ type cutListener struct {
 
 func listen(t *testing.T, addr string) *cutListener {
 	t.Helper()
+	if addr == "127.0.0.1:0" {
+		addr = fmt.Sprintf("127.0.0.1:%d", testenv.HoldPort(t)) // of the scalers after this one too
+	}
 	l := &cutListener{}
-	waittest.Eventually(t, func() (err error) { // the port may be somebody else's for a moment
+	waittest.Eventually(t, func() (err error) { // the one before may still be about to leave it
 		l.Listener, err = (&net.ListenConfig{}).Listen(t.Context(), "tcp", addr)
 		return err
 	})

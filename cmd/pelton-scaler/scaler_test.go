@@ -18,6 +18,7 @@ import (
 
 	"github.com/pelton-dev/pelton/internal/certs/certstest"
 	"github.com/pelton-dev/pelton/internal/natstest"
+	"github.com/pelton-dev/pelton/internal/testenv"
 	"github.com/pelton-dev/pelton/internal/waittest"
 )
 
@@ -57,20 +58,15 @@ func TestServes(t *testing.T) {
 // TestNATSComesLater starts a scaler before its server: it serves, and says that it does not know.
 func TestNATSComesLater(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().(*net.TCPAddr)
-	_ = l.Close()
-	p := start(t, "NATS_URL=nats://"+address.String())
+	port := testenv.HoldPort(t)
+	p := start(t, fmt.Sprintf("NATS_URL=nats://127.0.0.1:%d", port))
 	c := p.dial(nil)
 	p.await("/readyz", http.StatusServiceUnavailable, "NATS is not connected")
 	c.awaitHealth(healthpb.HealthCheckResponse_NOT_SERVING)
 	if res, err := c.keda.IsActive(t.Context(), object); status.Code(err) != codes.Unavailable {
 		t.Errorf("before NATS: %v, %v", res, err)
 	}
-	_, js := newQueue(t, func(o *server.Options) { o.Port = address.Port })
+	_, js := newQueue(t, func(o *server.Options) { o.Port = port })
 	publish(t, js)
 	p.await("/readyz", http.StatusOK, "ok")
 	c.awaitActive(true)
@@ -192,6 +188,7 @@ func TestRefusesToStart(t *testing.T) {
 	t.Cleanup(func() { _ = taken.Close() })
 	refusing, err := server.NewServer(&server.Options{
 		Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true, Username: "user", Password: "secret",
+		AuthTimeout: 60, // a busy machine may need longer than the 2 s it would have
 	})
 	if err != nil {
 		t.Fatal(err)

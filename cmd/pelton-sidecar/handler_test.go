@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/pelton-dev/pelton/internal/function"
+	"github.com/pelton-dev/pelton/internal/testenv"
 )
 
 // handler is an HTTP handler in the test's own process. A call holds until the test lets it go.
@@ -36,6 +38,9 @@ func serve(t *testing.T, network, address string) *handler {
 // serveHeld starts a handler whose calls hold until let is called.
 func serveHeld(t *testing.T, network, address string) *handler {
 	t.Helper()
+	if address == "127.0.0.1:0" {
+		address = fmt.Sprintf("127.0.0.1:%d", testenv.HoldPort(t)) // some tests close the handler and listen again
+	}
 	h := &handler{t: t, network: network, address: address, calls: make(chan *http.Request, 100), release: make(chan struct{})}
 	h.listen()
 	t.Cleanup(func() {

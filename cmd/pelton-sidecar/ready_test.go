@@ -1,7 +1,7 @@
 package main
 
 import (
-	"net"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -12,6 +12,7 @@ import (
 	"github.com/pelton-dev/pelton/internal/function"
 	"github.com/pelton-dev/pelton/internal/natstest"
 	"github.com/pelton-dev/pelton/internal/stream"
+	"github.com/pelton-dev/pelton/internal/testenv"
 )
 
 // TestReadiness follows /readyz while the handler comes, goes and comes back, and while NATS does.
@@ -68,16 +69,11 @@ func TestReadinessFollowsTheConsumer(t *testing.T) {
 // TestNATSComesLater starts a sidecar before its server. It waits, and then makes the streams and consumers itself.
 func TestNATSComesLater(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().(*net.TCPAddr)
-	_ = l.Close()
+	port := testenv.HoldPort(t)
 	h := serve(t, "tcp", "127.0.0.1:0")
-	p := start(t, "NATS_URL=nats://"+address.String(), "PELTON_MANIFEST="+manifest(t), "PELTON_HANDLER_ADDRESS="+h.address)
+	p := start(t, fmt.Sprintf("NATS_URL=nats://127.0.0.1:%d", port), "PELTON_MANIFEST="+manifest(t), "PELTON_HANDLER_ADDRESS="+h.address)
 	p.await("/readyz", http.StatusServiceUnavailable, "NATS has not been connected yet")
-	srv := natstest.Start(t, natstest.Listen(), func(o *server.Options) { o.Port = address.Port })
+	srv := natstest.Start(t, natstest.Listen(), func(o *server.Options) { o.Port = port })
 	p.await("/readyz", http.StatusOK, "ok")
 	q := &queue{t: t, js: srv.JetStream(t)}
 	q.publish("one")
@@ -89,6 +85,7 @@ func TestNotAllowed(t *testing.T) {
 	t.Parallel()
 	srv, err := server.NewServer(&server.Options{
 		Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true, Username: "user", Password: "secret",
+		AuthTimeout: 60, // a busy machine may need longer than the 2 s it would have
 	})
 	if err != nil {
 		t.Fatal(err)

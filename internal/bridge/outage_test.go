@@ -221,7 +221,7 @@ func TestDrainEndsForCertain(t *testing.T) {
 	}
 	<-cut
 	client.CloseIdleConnections()
-	goleak.VerifyNone(t, ignore)
+	waittest.NoLeaks(t, ignore)
 }
 
 func TestRunEndsWhenItsListenerFails(t *testing.T) {

@@ -14,6 +14,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/zap"
+
+	"github.com/pelton-dev/pelton/internal/waittest"
 )
 
 // TestMain lets the test binary stand for pelton and nats in scripts.
@@ -81,7 +83,7 @@ func keepGoCaches(env *testscript.Env) error {
 }
 
 // patience bounds every wait of a script.
-const patience = 60 * time.Second
+const patience = waittest.Patience
 
 // exits CODE PROGRAM ARGS... runs a program and checks its exit code; stdout and stderr can be checked afterwards.
 func exits(ts *testscript.TestScript, _ bool, args []string) {

@@ -17,6 +17,7 @@ type bad struct {
 	*machine
 	up     *up
 	client *client
+	began  time.Time // just before the bad event was put in
 	sent   []string
 }
 
@@ -28,6 +29,7 @@ func startBad(t *testing.T, mode, data string, change ...func(*function.Spec)) *
 	m.function("bad", mode, change...)
 	b := &bad{machine: m, up: m.up()}
 	b.client = b.up.client()
+	b.began = time.Now()
 	b.client.mustSend("events.bad", "event", data)
 	return b
 }
@@ -197,7 +199,6 @@ func TestHandlerListensNever(t *testing.T) {
 func TestHandlerExits(t *testing.T) {
 	t.Parallel()
 	b := startBad(t, modeExit, "x")
-	started := time.Now()
 	await(t, "it has been started some times", func() error {
 		if n := b.status("bad").Restarts; n < 4 {
 			return fmt.Errorf("%d restarts", n)
@@ -209,11 +210,11 @@ func TestHandlerExits(t *testing.T) {
 	b.noAttempt()
 	// Doubling from 0.1 s: after n starts at least 0.1*(2^(n-2)-1) seconds are over.
 	starts, limit := len(b.ledger("bad").of(recordStart)), 3
-	for wait := 100 * time.Millisecond; wait < time.Since(started); wait *= 2 {
+	for wait := 100 * time.Millisecond; wait < time.Since(b.began); wait *= 2 {
 		limit++
 	}
 	if starts > limit {
-		t.Errorf("%d starts in %v, at most %d may be", starts, time.Since(started), limit)
+		t.Errorf("%d starts in %v, at most %d may be", starts, time.Since(b.began), limit)
 	}
 }
 

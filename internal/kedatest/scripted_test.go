@@ -3,22 +3,23 @@ package kedatest_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"sync"
 	"testing"
 
 	pb "github.com/kedacore/keda/v2/pkg/scalers/externalscaler"
-	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
 	"github.com/pelton-dev/pelton/internal/kedatest"
+	"github.com/pelton-dev/pelton/internal/testenv"
 	"github.com/pelton-dev/pelton/internal/waittest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { waittest.Main(m) }
 
 const metric = "work"
 
@@ -52,7 +53,7 @@ func start(t *testing.T) *scripted {
 		push: make(chan bool), specs: make(chan *pb.GetMetricSpecResponse), end: make(chan error),
 		calls: map[string]int{}, peers: map[string]bool{}, spec: target(1), values: value(0),
 	}
-	s.serve(t, "127.0.0.1:0")
+	s.serve(t, fmt.Sprintf("127.0.0.1:%d", testenv.HoldPort(t)))
 	return s
 }
 

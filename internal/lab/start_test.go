@@ -76,7 +76,7 @@ func TestEnsure(t *testing.T) {
 func TestAProcessWithoutARecord(t *testing.T) {
 	t.Parallel()
 	c := testLab(t)
-	part := script(t, c, "touch READY; sleep 600 & wait")
+	part := script(t, c, "sleep 600 & touch READY; wait")
 	if _, err := c.ensure(t.Context(), part); err != nil {
 		t.Fatal(err)
 	}

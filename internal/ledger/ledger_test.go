@@ -12,7 +12,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"go.uber.org/goleak"
 
 	"github.com/pelton-dev/pelton/internal/ledger"
 	"github.com/pelton-dev/pelton/internal/natstest"
@@ -20,7 +19,7 @@ import (
 	"github.com/pelton-dev/pelton/internal/waittest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { waittest.Main(m) }
 
 func start(t *testing.T) (*natstest.Server, jetstream.JetStream) {
 	t.Helper()

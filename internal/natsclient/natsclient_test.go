@@ -1,11 +1,9 @@
 package natsclient_test
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -17,24 +15,14 @@ import (
 
 	"github.com/pelton-dev/pelton/internal/natsclient"
 	"github.com/pelton-dev/pelton/internal/natstest"
+	"github.com/pelton-dev/pelton/internal/testenv"
 	"github.com/pelton-dev/pelton/internal/waittest"
 )
-
-// freePort is one where nobody listens, now.
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
-}
 
 // TestServerComesLater dials before there is a server, and follows it down and up. Publishing fails while it is down.
 func TestServerComesLater(t *testing.T) {
 	t.Parallel()
-	port := freePort(t)
+	port := testenv.HoldPort(t)
 	c, err := natsclient.Dial(natsclient.Config{URL: fmt.Sprintf("nats://127.0.0.1:%d", port), Name: "test"})
 	if err != nil {
 		t.Fatal(err)
@@ -90,11 +78,11 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// guarded starts a server at a port, 0 is any, that wants a password.
+// guarded starts a server at a port that wants a password, and waits for it as long as a busy machine may need.
 func guarded(t *testing.T, port int, password string) *server.Server {
 	t.Helper()
 	srv, err := server.NewServer(&server.Options{
-		Host: "127.0.0.1", Port: cmp.Or(port, server.RANDOM_PORT), NoSigs: true, NoLog: true, Username: "user", Password: password,
+		Host: "127.0.0.1", Port: port, NoSigs: true, NoLog: true, Username: "user", Password: password, AuthTimeout: 60,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -108,11 +96,13 @@ func guarded(t *testing.T, port int, password string) *server.Server {
 // TestRefused ends at a server that does not want us, be it there at once or later: whoever started us shall see it.
 func TestRefused(t *testing.T) {
 	t.Parallel()
-	_, err := natsclient.Connect(t.Context(), natsclient.Config{URL: guarded(t, 0, "secret").ClientURL(), Name: "test"})
+	_, err := natsclient.Connect(t.Context(), natsclient.Config{
+		URL: guarded(t, testenv.HoldPort(t), "secret").ClientURL(), Name: "test",
+	})
 	if err == nil || !strings.Contains(err.Error(), "connect to NATS: nats: Authorization Violation") {
 		t.Errorf("connect: %v", err)
 	}
-	port := freePort(t)
+	port := testenv.HoldPort(t)
 	c, err := natsclient.Dial(natsclient.Config{URL: fmt.Sprintf("nats://127.0.0.1:%d", port), Name: "test"})
 	if err != nil {
 		t.Fatal(err)
@@ -130,8 +120,8 @@ func TestRenewedCredentials(t *testing.T) {
 	var password atomic.Value
 	password.Store("first")
 	core, logs := observer.New(zap.InfoLevel)
-	srv := guarded(t, 0, "first")
-	port := srv.Addr().(*net.TCPAddr).Port
+	port := testenv.HoldPort(t)
+	srv := guarded(t, port, "first")
 	tries := atomic.Int64{}
 	c, err := natsclient.Connect(t.Context(), natsclient.Config{
 		URL: srv.ClientURL(), Name: "test", Logger: zap.New(core),

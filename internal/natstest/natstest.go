@@ -14,6 +14,8 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/pelton-dev/pelton/internal/testenv"
 )
 
 // Server is a running NATS server that belongs to one test.
@@ -33,7 +35,8 @@ func (s *Server) current() *server.Server {
 // Option changes how the server is started.
 type Option func(*server.Options)
 
-// Listen makes the server listen on a free loopback port, for tests in which another process connects.
+// Listen makes the server listen on a loopback port of its own, for tests in which another process connects. The port stays
+// the server's through a Restart.
 func Listen() Option {
 	return func(o *server.Options) { o.DontListen, o.Port = false, server.RANDOM_PORT }
 }
@@ -53,6 +56,9 @@ func Start(t testing.TB, options ...Option) *Server {
 	}
 	for _, option := range options {
 		option(o)
+	}
+	if !o.DontListen && o.Port == server.RANDOM_PORT {
+		o.Port = testenv.HoldPort(t)
 	}
 	s := &Server{opts: o}
 	s.start(t)
@@ -129,10 +135,11 @@ func (s *Server) Conn(t testing.TB, options ...nats.Option) *nats.Conn {
 	return nc
 }
 
-// JetStream connects and returns the JetStream context of the connection.
+// JetStream connects and returns the JetStream context of the connection. Its requests have more than the client's 5 s, which
+// a busy machine may need.
 func (s *Server) JetStream(t testing.TB) jetstream.JetStream {
 	t.Helper()
-	js, err := jetstream.New(s.Conn(t))
+	js, err := jetstream.New(s.Conn(t), jetstream.WithDefaultTimeout(30*time.Second))
 	if err != nil {
 		t.Fatalf("jetstream: %v", err)
 	}
@@ -158,11 +165,6 @@ func (s *Server) Stop() {
 // Restart stops the server and starts it again on the same store and, if it listens, the same port.
 func (s *Server) Restart(t testing.TB) {
 	t.Helper()
-	if !s.opts.DontListen {
-		if a := s.current().Addr(); a != nil {
-			s.opts.Port = portOf(a)
-		}
-	}
 	s.Stop()
 	s.start(t)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -46,10 +47,17 @@ func (f *fixture) takeAndReturn() {
 
 func TestConcurrencyHoldsOverBothConsumers(t *testing.T) {
 	t.Parallel()
-	f := setup(t, func(s *function.Spec) { s.Concurrency = 3 },
+	full := make(chan struct{}) // closed when three calls run; no call ends before
+	var once sync.Once
+	var f *fixture
+	f = setup(t, func(s *function.Spec) { s.Concurrency = 3 },
 		func(ctx context.Context, _ *invoke.Call) (invoke.Outcome, error) {
+			if f.handler.running.Load() >= 3 {
+				once.Do(func() { close(full) })
+			}
 			select {
-			case <-time.After(20 * time.Millisecond):
+			case <-full:
+				<-time.After(20 * time.Millisecond) // for a fourth, if there were one
 			case <-ctx.Done():
 			}
 			return invoke.Outcome{}, nil
@@ -147,12 +155,12 @@ func TestSlowHandlerIsKeptAliveBeyondAckWait(t *testing.T) {
 	t.Parallel()
 	f := setup(t, nil, func(ctx context.Context, _ *invoke.Call) (invoke.Outcome, error) {
 		select {
-		case <-time.After(7 * time.Second):
+		case <-time.After(13 * time.Second):
 		case <-ctx.Done():
 		}
 		return invoke.Outcome{}, nil
 	})
-	f.cfg.AckWait = 3 * time.Second
+	f.cfg.AckWait = 6 * time.Second // a busy machine may be late with a heartbeat, which comes every 2 s
 	s, err := f.js.Stream(t.Context(), "EVENTS")
 	if err != nil {
 		t.Fatal(err)
@@ -162,7 +170,7 @@ func TestSlowHandlerIsKeptAliveBeyondAckWait(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg := c.CachedInfo().Config
-	cfg.AckWait = 3 * time.Second
+	cfg.AckWait = f.cfg.AckWait
 	if _, err := s.UpdateConsumer(t.Context(), cfg); err != nil {
 		t.Fatal(err)
 	}

@@ -14,10 +14,10 @@ import (
 	"time"
 
 	sdk "github.com/cloudevents/sdk-go/v2/event"
-	"go.uber.org/goleak"
 
 	"github.com/pelton-dev/pelton/functions"
 	"github.com/pelton-dev/pelton/internal/process"
+	"github.com/pelton-dev/pelton/internal/waittest"
 )
 
 // handlerMode makes the test binary a handler; its value says how it behaves.
@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 	if mode := os.Getenv(handlerMode); mode != "" {
 		os.Exit(runHandler(mode))
 	}
-	goleak.VerifyTestMain(m)
+	waittest.Main(m)
 }
 
 // runHandler is the handler process.

@@ -178,7 +178,7 @@ func TestDeafHandlerIsReplaced(t *testing.T) {
 func TestDeafHandlerKeepsItsCalls(t *testing.T) {
 	t.Parallel()
 	fn := makeFunction(t, "leave", "serve", always, func(s *function.Spec) { s.Concurrency, s.Scale.MaxReplicas = 2, 1 })
-	r := newRig(t, func(c *Config) { c.StartTimeout = 500 * time.Millisecond }, fn)
+	r := newRig(t, func(c *Config) { c.StartTimeout = 3 * time.Second }, fn)
 	r.publish("leave", "leave")
 	old := r.await("leave", "in the call", func(s Status) bool { return s.InFlight == 1 && s.Ready == 1 }).Replicas[0].Name
 	waittest.Eventually(t, func() error {
