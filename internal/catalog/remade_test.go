@@ -42,7 +42,7 @@ func TestStreamMadeAnewIsFollowed(t *testing.T) {
 	}
 	waittest.Eventually(t, func() error {
 		if _, ok, err := c.Lookup(function.Key{Namespace: "shop", Name: "new"}); !ok || err != nil {
-			return fmt.Errorf("the new function: %v, %v", ok, err)
+			return fmt.Errorf("the new function: %v, %w", ok, err)
 		}
 		return nil
 	})
