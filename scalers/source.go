@@ -257,6 +257,8 @@ func (src *source) work(now time.Time) (work, error) {
 		return w, errNotConnected
 	case errors.Is(r.Err, wake.ErrNoConsumer):
 		return w, status.Error(codes.NotFound, fmt.Sprintf("%v: create it, or correct the trigger's metadata", r.Err))
+	case errors.Is(r.Err, wake.ErrPushConsumer):
+		return w, status.Error(codes.InvalidArgument, fmt.Sprintf("%v: make it one, its workers must pull", r.Err))
 	case r.Err != nil:
 		return w, status.Error(codes.Unavailable, r.Err.Error())
 	case !r.Known:

@@ -47,6 +47,9 @@ func (s *Scaler) StreamMetricSpec(ref *externalscaler.ScaledObjectRef,
 		if w.policy.Concurrency == 0 {
 			return 0, false, nil // the function is not known (any more): GetMetricSpec says so
 		}
+		if sent == 0 && w.policy.Drain > 0 && w.service == 0 && w.active {
+			return 0, false, nil // KEDA may know a target that was measured before we were started: ours will come
+		}
 		target := targetOf(&w)
 		if target == sent {
 			return 0, false, nil

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-	"golang.org/x/sync/errgroup"
 )
 
 // readTimeout bounds one reading of a consumer.
@@ -21,23 +20,41 @@ type depth struct {
 	err     error
 }
 
-// readParallel is how many functions are read at once: one that cannot be read must not hold up the others.
-const readParallel = 8
+// How many functions are read at once. Those that could not be read last time have places of their own, and wait longer each
+// time: a stream without a leader, or one that we may not ask for, must not hold up the others.
+const (
+	readParallel        = 8
+	readParallelFailing = 2
+	failingIntervalMax  = 30 * time.Second
+)
 
-// readLoud reads every function whose time has come and returns how long to wait for the next, 0 for until something happens.
+// readLoud begins to read every function whose time has come and returns how long to wait for the next, 0 for until something
+// happens.
 func (w *Watcher) readLoud(ctx context.Context) time.Duration {
-	var group errgroup.Group
-	group.SetLimit(readParallel)
 	for _, f := range w.toRead(time.Now()) {
-		group.Go(func() error {
-			if ctx.Err() == nil {
-				w.readFunction(ctx, f)
-			}
-			return nil
-		})
+		w.readers.Go(func() { w.readInTurn(ctx, f) })
 	}
-	_ = group.Wait() // none returns an error
 	return w.nextRead(time.Now())
+}
+
+// readInTurn reads one function when there is a place for it.
+func (w *Watcher) readInTurn(ctx context.Context, f *watched) {
+	w.mu.Lock()
+	places := w.places
+	if f.failures > 0 {
+		places = w.failingPlaces
+	}
+	w.mu.Unlock()
+	select {
+	case places <- struct{}{}:
+		w.readFunction(ctx, f)
+		<-places
+	case <-ctx.Done():
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f.busy = false
+	w.signal()
 }
 
 // readNow asks for a reading at once. The caller holds mu.
@@ -50,13 +67,14 @@ func (w *Watcher) readNow(f *watched) {
 // reads reports whether a function is read at intervals. The caller holds mu.
 func (w *Watcher) reads(f *watched) bool { return f.loud || f.polled || w.polling }
 
-// toRead lists the functions whose depth must be read now.
+// toRead lists the functions whose depth must be read now, and is not being read.
 func (w *Watcher) toRead(now time.Time) []*watched {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var fs []*watched
 	for f := range w.reading {
-		if !f.next.After(now) {
+		if !f.busy && !f.next.After(now) {
+			f.busy = true
 			fs = append(fs, f)
 		}
 	}
@@ -69,6 +87,9 @@ func (w *Watcher) nextRead(now time.Time) time.Duration {
 	defer w.mu.Unlock()
 	var wait time.Duration
 	for f := range w.reading {
+		if f.busy {
+			continue // the end of its reading is a signal
+		}
 		if left := max(f.next.Sub(now), time.Millisecond); wait == 0 || left < wait {
 			wait = left
 		}
@@ -90,6 +111,13 @@ func (w *Watcher) readDepth(ctx context.Context, stream, name string) depth {
 	c, err := w.js.Consumer(ctx, stream, name)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
 		return depth{err: fmt.Errorf("%w: %s on stream %s", ErrNoConsumer, name, stream)}
+	}
+	if errors.Is(err, jetstream.ErrNotPullConsumer) {
+		return depth{err: fmt.Errorf("%w: %s on stream %s", ErrPushConsumer, name, stream)}
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("no answer for %v: it has no leader, or we may not ask for it ($JS.API.CONSUMER.INFO.%s.%s)", readTimeout,
+			stream, name)
 	}
 	if err != nil {
 		return depth{err: fmt.Errorf("read consumer %s on stream %s: %w", name, stream, err)}
@@ -116,6 +144,10 @@ func (w *Watcher) apply(f *watched, depths []depth) {
 	f.loud = r.Due > 0 || r.Again || r.Err != nil && !errors.Is(r.Err, ErrNoConsumer) ||
 		w.cfg.AllWork && (r.InFlight > 0 || r.Delivered != f.reading.Delivered)
 	f.reading = r
+	f.failures++
+	if r.Err == nil || errors.Is(r.Err, ErrNoConsumer) {
+		f.failures = 0
+	}
 	f.next = time.Now().Add(w.interval(f))
 	if !w.reads(f) {
 		delete(w.reading, f)
@@ -142,7 +174,7 @@ func (w *Watcher) interval(f *watched) time.Duration {
 	if w.polling || f.polled && !f.loud {
 		return w.cfg.PollInterval
 	}
-	return w.cfg.DepthInterval
+	return max(w.cfg.DepthInterval, min(w.cfg.DepthInterval<<min(f.failures, 10), failingIntervalMax))
 }
 
 // fold makes one reading of those of a function's consumers. What cannot be read of one does not hide what is known of the

@@ -75,7 +75,7 @@ func (w *Watcher) parkAll() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, f := range w.functions {
-		f.reading.Known = false
+		f.reading.Known, f.failures = false, 0
 		w.readNow(f)
 		for _, p := range f.probes {
 			if !p.fired && !p.refused {

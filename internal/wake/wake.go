@@ -54,6 +54,9 @@ type Config struct {
 // reaches the function until it is made again. A server that is starting gives the same answer for a moment.
 var ErrNoConsumer = errors.New("consumer does not exist")
 
+// ErrPushConsumer says that a consumer delivers by itself: nobody pulls from it, so its depth says nothing about workers.
+var ErrPushConsumer = errors.New("consumer is not a pull consumer")
+
 // Reading is what is known of one function's work.
 type Reading struct {
 	Due      uint64 // could be delivered now
@@ -89,7 +92,10 @@ type Watcher struct {
 	tested    time.Time     // when probes were last found not to work
 	polling   bool          // probes do not work on this server
 	running   bool          // Run has begun: probes may be parked
-	changed   chan struct{} // one place: a function has become loud
+	changed   chan struct{} // one place: a function has become loud, or has been read
+
+	readers               sync.WaitGroup
+	places, failingPlaces chan struct{}
 }
 
 // watched is one function. Guarded by Watcher.mu.
@@ -99,6 +105,8 @@ type watched struct {
 	loud     bool      // never read, or a probe has fired and nothing has been seen to be done with it yet
 	polled   bool      // the server takes no probe for one of its consumers
 	next     time.Time // no reading before
+	busy     bool      // it is being read
+	failures int       // readings in a row that failed
 	reading  Reading
 	onChange func()
 }
@@ -117,6 +125,7 @@ func New(nc *nats.Conn, cfg Config) (*Watcher, error) {
 		request: probeRequest(cfg),
 		nc:      nc, js: js, cfg: cfg, log: cfg.Logger, inbox: nc.NewInbox() + ".",
 		functions: map[function.Key]*watched{}, reading: map[*watched]struct{}{}, probes: map[string]*probe{}, changed: make(chan struct{}, 1),
+		places: make(chan struct{}, readParallel), failingPlaces: make(chan struct{}, readParallelFailing),
 	}, nil
 }
 
@@ -208,6 +217,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 
 // loop reads what is loud at every interval, and sleeps while nothing is.
 func (w *Watcher) loop(ctx context.Context, status <-chan nats.Status) error {
+	defer w.readers.Wait()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
