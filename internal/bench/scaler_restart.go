@@ -17,7 +17,7 @@ const (
 	restartWaiting  = 50
 	restartPolls    = 10 * time.Second
 	restartEvents   = 60 * time.Millisecond  // between two of them
-	restartDown     = 100 * time.Millisecond // longer each time
+	restartDown     = 500 * time.Millisecond // longer each time
 	restartPatience = 2 * time.Minute
 )
 
