@@ -57,6 +57,25 @@ func TestTheLockNamesItsHolder(t *testing.T) {
 	again.release()
 }
 
+// TestTheLockOfTheDeadIsWaitedFor has a lock whose holder is gone: something that it had just started still keeps it.
+func TestTheLockOfTheDeadIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	lock, err := lockState(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "lock"), []byte("1073741824\n"), 0o600); err != nil { // beyond any process id
+		t.Fatal(err)
+	}
+	time.AfterFunc(50*time.Millisecond, lock.release)
+	again, err := lockState(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again.release()
+}
+
 func TestStateFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -3,12 +3,12 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // stateLock keeps a second `pelton up` away from a state folder. The system releases it when the process ends, however it
@@ -21,11 +21,10 @@ func lockState(dir string) (*stateLock, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock state folder: %w", err)
 	}
-	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	err = flock(file)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
-		holder, _ := io.ReadAll(io.LimitReader(file, 32))
+		pid := holder(file)
 		_ = file.Close()
-		pid := strings.TrimSpace(string(holder))
 		return nil, &Error{
 			Exit:    ExitConflict,
 			Message: fmt.Sprintf("state folder %s is in use by another pelton up (pid %s)", dir, pid),
@@ -41,6 +40,35 @@ func lockState(dir string) (*stateLock, error) {
 		return nil, fmt.Errorf("write holder of state folder: %w", err)
 	}
 	return &stateLock{file}, nil
+}
+
+// flock takes the lock. It waits only for one that has outlived its holder: a child which that was just starting when it was
+// killed has the file open until its exec.
+func flock(file *os.File) error {
+	for deadline := time.Now().Add(lockPatience); ; time.Sleep(lockPause) {
+		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if !errors.Is(err, syscall.EWOULDBLOCK) || time.Now().After(deadline) || holderLives(file) {
+			return err
+		}
+	}
+}
+
+const (
+	lockPatience = 10 * time.Second
+	lockPause    = 10 * time.Millisecond
+)
+
+// holder is the process that the lock file names.
+func holder(file *os.File) string {
+	text := make([]byte, 32)
+	n, _ := file.ReadAt(text, 0)
+	return strings.TrimSpace(string(text[:n]))
+}
+
+// holderLives also holds of a file without a name in it: its holder is about to write it.
+func holderLives(file *os.File) bool {
+	pid, err := strconv.Atoi(holder(file))
+	return err != nil || !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
 }
 
 // writeHolder says in the lock file who holds it.

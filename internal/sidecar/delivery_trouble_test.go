@@ -77,13 +77,15 @@ func TestReconnectsLeaveNothingAskedForTwice(t *testing.T) {
 			}
 			return invoke.Outcome{}, nil
 		})
+	awaitAsked := f.watchRequests()
 	r := f.start()
 	<-r.Ready()
+	awaitAsked()
 	for range 6 {
 		if err := f.nc.ForceReconnect(); err != nil {
 			t.Fatal(err)
 		}
-		waittest.Eventually(t, func() error { return f.nc.FlushTimeout(time.Second) })
+		awaitAsked() // until then the request from before stands, and one more can come by it
 	}
 	for i := range 20 {
 		f.publish("events.hello", "", ceHeader(strconv.Itoa(i)))
@@ -101,6 +103,34 @@ func TestReconnectsLeaveNothingAskedForTwice(t *testing.T) {
 	})
 	close(release)
 	f.awaitSettled()
+}
+
+// watchRequests returns a function that waits until the sidecar asks for events at an inbox that it has not used before.
+func (f *fixture) watchRequests() (awaitAsked func()) {
+	f.t.Helper()
+	nc := f.srv.Conn(f.t)
+	sub, err := nc.SubscribeSync("$JS.API.CONSUMER.MSG.NEXT.EVENTS.>")
+	if err == nil {
+		err = nc.Flush()
+	}
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	return func() {
+		f.t.Helper()
+		for {
+			m, err := sub.NextMsg(waittest.Patience)
+			if err != nil {
+				f.t.Fatalf("wait for a request: %v", err)
+			}
+			inbox := m.Reply[:strings.LastIndex(m.Reply, ".")]
+			if !seen[inbox] {
+				seen[inbox] = true
+				return
+			}
+		}
+	}
 }
 
 func TestNothingIsAskedForBeforeTheHandlerIsReady(t *testing.T) {
