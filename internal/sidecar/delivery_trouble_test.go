@@ -81,11 +81,19 @@ func TestReconnectsLeaveNothingAskedForTwice(t *testing.T) {
 	r := f.start()
 	<-r.Ready()
 	awaitAsked()
+	subscriptions := f.nc.NumSubscriptions()
 	for range 6 {
 		if err := f.nc.ForceReconnect(); err != nil {
 			t.Fatal(err)
 		}
 		awaitAsked() // until then the request from before stands, and one more can come by it
+		// A subscription that still drains would be made again on the next reconnect, and the client would forget it.
+		waittest.Eventually(t, func() error {
+			if n := f.nc.NumSubscriptions(); n != subscriptions {
+				return fmt.Errorf("%d subscriptions, want %d: one still drains", n, subscriptions)
+			}
+			return nil
+		})
 	}
 	for i := range 20 {
 		f.publish("events.hello", "", ceHeader(strconv.Itoa(i)))

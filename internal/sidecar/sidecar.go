@@ -150,7 +150,8 @@ func (s *Sidecar) Run(ctx context.Context) error {
 		go s.work(p, &s.slots[i])
 	}
 	s.helpers.Go(func() { s.acker.run(p.records) })
-	s.helpers.Go(func() { s.watchConnection(p.records) })
+	connected := s.nc.StatusChanged(nats.CONNECTED) // from before the first request, or its loss could be missed
+	s.helpers.Go(func() { s.watchConnection(p.records, connected) })
 	s.helpers.Go(func() { s.keepHouse(p.records) })
 	s.open.Store(true)
 	s.ask()
@@ -225,14 +226,13 @@ func (s *Sidecar) pause(p *phases) {
 }
 
 // watchConnection forgets what was asked for when the connection was lost: the server did too.
-func (s *Sidecar) watchConnection(ctx context.Context) {
-	status := s.nc.StatusChanged(nats.CONNECTED)
-	defer s.nc.RemoveStatusListener(status)
+func (s *Sidecar) watchConnection(ctx context.Context, connected chan nats.Status) {
+	defer s.nc.RemoveStatusListener(connected)
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case _, open := <-status:
+		case _, open := <-connected:
 			if !open {
 				return
 			}

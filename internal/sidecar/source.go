@@ -97,7 +97,16 @@ func (s *source) withdraw() (bool, error) {
 	if err := s.begin(); err != nil {
 		return false, err
 	}
-	return true, old.sub.Drain()
+	return true, s.retire(old.sub)
+}
+
+// retire ends a subscription. While the connection is down nothing comes by it any more, and it must not drain: the client
+// would subscribe again on its reconnect and then forget it, and the server would send what was asked for to nobody.
+func (s *source) retire(sub *nats.Subscription) error {
+	if !s.nc.IsConnected() {
+		return sub.Unsubscribe()
+	}
+	return sub.Drain()
 }
 
 // ask requests up to credit messages if enough of it is unasked for: a request for each message would cost a round trip
