@@ -52,8 +52,8 @@ func (s *Scaler) IsActive(ctx context.Context, ref *externalscaler.ScaledObjectR
 func (s *Scaler) GetMetricSpec(ctx context.Context, ref *externalscaler.ScaledObjectRef,
 ) (*externalscaler.GetMetricSpecResponse, error) {
 	w, o, err := s.ask(ctx, ref)
-	if o.key == (objectKey{}) || status.Code(err) == codes.Unavailable && w.policy.Concurrency == 0 {
-		return nil, err // nobody asks, or what would be said is not known for a moment
+	if o.key == (objectKey{}) {
+		return nil, err
 	}
 	target := targetOf(&w)
 	if err == nil || w.policy.Concurrency > 0 {

@@ -101,14 +101,12 @@ func (o operator) cleanEnds(keys []kedatest.Key) []int {
 	return ns
 }
 
-// awaitWoken wants a replica of every object by the first poll that works. One that had begun before may have been answered
-// by the scaler before.
+// awaitWoken wants a replica of every object by the first poll that works.
 func (o operator) awaitWoken(t *testing.T, keys []kedatest.Key) {
 	t.Helper()
 	back := time.Now()
 	for _, key := range keys {
-		s := o.await(t, key, "a new poll that works", func(s kedatest.Status) bool { return s.Err == nil && s.PollBegan.After(back) })
-		if s.Replicas != 1 {
+		if s := o.awaitPolls(t, key, 1); s.Replicas != 1 {
 			t.Errorf("%v: a new scaler has answered a poll, and there are %d replicas: %+v", key, s.Replicas, s)
 		}
 		t.Logf("%v woken %v after the scaler was back", key, o.lastReplicas(t, key, 1).Time.Sub(back))

@@ -64,7 +64,6 @@ type Status struct {
 	Replicas   int
 	Created    bool // there is an autoscaler, a poll loop and a push stream
 	Err        error
-	PollBegan  time.Time // the last poll that is counted
 	LastActive time.Time
 	Active     bool    // as last polled or asked for the autoscaler
 	Value      float64 // the sum of the values that came last

@@ -24,7 +24,6 @@ func (s *scaledObject) pollLoop(ctx context.Context) {
 func (s *scaledObject) poll(ctx context.Context) {
 	s.scaling.Lock()
 	defer s.scaling.Unlock()
-	began := time.Now()
 	obs, err := s.observation(ctx)
 	if ctx.Err() != nil {
 		return
@@ -35,7 +34,7 @@ func (s *scaledObject) poll(ctx context.Context) {
 	s.requestScale(obs.active, err != nil, "poll")
 	s.op.update(func() { // last: who has seen a poll counted sees what came of it
 		s.status.Polls++
-		s.status.PollBegan, s.status.Err = began, err
+		s.status.Err = err
 		if err != nil {
 			s.status.PollErrors++
 		}
