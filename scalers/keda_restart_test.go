@@ -101,12 +101,14 @@ func (o operator) cleanEnds(keys []kedatest.Key) []int {
 	return ns
 }
 
-// awaitWoken wants a replica of every object by the first poll that works.
+// awaitWoken wants a replica of every object by the first poll that works. One that began earlier may have been answered by the
+// scaler before.
 func (o operator) awaitWoken(t *testing.T, keys []kedatest.Key) {
 	t.Helper()
 	back := time.Now()
 	for _, key := range keys {
-		if s := o.awaitPolls(t, key, 1); s.Replicas != 1 {
+		s := o.await(t, key, "a new poll that works", func(s kedatest.Status) bool { return s.GoodPollBegan.After(back) })
+		if s.Replicas != 1 {
 			t.Errorf("%v: a new scaler has answered a poll, and there are %d replicas: %+v", key, s.Replicas, s)
 		}
 		t.Logf("%v woken %v after the scaler was back", key, o.lastReplicas(t, key, 1).Time.Sub(back))

@@ -65,9 +65,12 @@ type Status struct {
 	Created    bool // there is an autoscaler, a poll loop and a push stream
 	Err        error
 	LastActive time.Time
-	Active     bool    // as last polled or asked for the autoscaler
-	Value      float64 // the sum of the values that came last
-	Spec       Spec    // the one that the autoscaler has
+
+	GoodPollBegan time.Time // the last poll that was answered
+
+	Active bool    // as last polled or asked for the autoscaler
+	Value  float64 // the sum of the values that came last
+	Spec   Spec    // the one that the autoscaler has
 	Counters
 
 	Backoff     time.Duration // before StreamIsActive is opened again, in KEDA's time

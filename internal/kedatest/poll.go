@@ -24,6 +24,7 @@ func (s *scaledObject) pollLoop(ctx context.Context) {
 func (s *scaledObject) poll(ctx context.Context) {
 	s.scaling.Lock()
 	defer s.scaling.Unlock()
+	began := time.Now()
 	obs, err := s.observation(ctx)
 	if ctx.Err() != nil {
 		return
@@ -37,6 +38,8 @@ func (s *scaledObject) poll(ctx context.Context) {
 		s.status.Err = err
 		if err != nil {
 			s.status.PollErrors++
+		} else {
+			s.status.GoodPollBegan = began
 		}
 	})
 }
