@@ -181,8 +181,13 @@ func TestDeafHandlerKeepsItsCalls(t *testing.T) {
 	r := newRig(t, func(c *Config) { c.StartTimeout = 3 * time.Second }, fn)
 	r.publish("leave", "leave")
 	old := r.await("leave", "in the call", func(s Status) bool { return s.InFlight == 1 && s.Ready == 1 }).Replicas[0].Name
+	// A call that came while it listened would keep its connection, and all later ones would use that.
 	waittest.Eventually(t, func() error {
-		r.publish("leave", "x") // sooner or later one finds nobody
+		_, err := os.Stat(filepath.Join(fn.Origin.Dir, "left"))
+		return err
+	})
+	waittest.Eventually(t, func() error {
+		r.publish("leave", "x") // finds nobody
 		if r.statusOf("leave").Restarts == 0 {
 			return errors.New("not replaced")
 		}
