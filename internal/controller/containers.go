@@ -21,7 +21,7 @@ const healthPortName = "health"
 // usualHealthPort is where the sidecar answers probes and metrics, unless the handler listens there: they share one network.
 const usualHealthPort = 8081
 
-func (b *builder) healthPort() int32 {
+func (b *blueprint) healthPort() int32 {
 	if b.fn.Spec.Handler.Port == usualHealthPort {
 		return usualHealthPort + 1
 	}
@@ -30,7 +30,7 @@ func (b *builder) healthPort() int32 {
 
 // containers are the handler and its sidecar. For protocol exec there is the sidecar alone, which starts the command for each
 // event: the program must be in its image, so that is the function's image, built on the sidecar's and with its entrypoint.
-func (b *builder) containers() []corev1.Container {
+func (b *blueprint) containers() []corev1.Container {
 	if b.fn.Spec.Handler.Protocol == function.ProtocolExec {
 		c := b.sidecar(b.fn.Spec.Handler.Image)
 		c.Resources = b.resources.ofExec()
@@ -44,7 +44,7 @@ func (b *builder) containers() []corev1.Container {
 
 // handler comes first: it is the one whose logs `kubectl logs` shows. Its port is not declared: on 127.0.0.1, as on one machine,
 // it serves its sidecar and nobody else.
-func (b *builder) handler() corev1.Container {
+func (b *blueprint) handler() corev1.Container {
 	c := b.container(handlerContainer, b.fn.Spec.Handler.Image)
 	c.Command = literal(b.fn.Spec.Handler.Command)
 	c.Env = b.handlerEnv()
@@ -58,7 +58,7 @@ func (b *builder) handler() corev1.Container {
 
 // sidecar is ready while events are delivered, which takes a handler that is ready too. It is alive while it answers at all, and
 // is given time to: a restart would interrupt calls and mend neither NATS nor the handler.
-func (b *builder) sidecar(image string) corev1.Container {
+func (b *blueprint) sidecar(image string) corev1.Container {
 	c := b.container(sidecarContainer, image)
 	c.Env = b.sidecarEnv()
 	c.Ports = []corev1.ContainerPort{{Name: healthPortName, ContainerPort: b.healthPort(), Protocol: corev1.ProtocolTCP}}
@@ -80,7 +80,7 @@ func get(path string) corev1.ProbeHandler {
 
 // container is what both have in common: they pass the restricted Pod Security rules and write to /tmp alone, and the last they
 // said is in the status of the pod.
-func (b *builder) container(name, image string) corev1.Container {
+func (b *blueprint) container(name, image string) corev1.Container {
 	return corev1.Container{
 		Name: name, Image: image, ImagePullPolicy: b.s.ImagePullPolicy,
 		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
@@ -92,7 +92,7 @@ func (b *builder) container(name, image string) corev1.Container {
 }
 
 // handlerEnv is what a handler is told everywhere (deploy/docs/handler-protocols.md), and then what its manifest says.
-func (b *builder) handlerEnv() []corev1.EnvVar {
+func (b *blueprint) handlerEnv() []corev1.EnvVar {
 	h, m := b.fn.Spec.Handler, b.fn.Metadata
 	env := []corev1.EnvVar{
 		{Name: "PELTON_FUNCTION", Value: m.Name},
@@ -112,7 +112,7 @@ func (b *builder) handlerEnv() []corev1.EnvVar {
 }
 
 // sidecarEnv is in deploy/docs/sidecar.md. The controller makes the streams and consumers, so the sidecar does not.
-func (b *builder) sidecarEnv() []corev1.EnvVar {
+func (b *blueprint) sidecarEnv() []corev1.EnvVar {
 	env := []corev1.EnvVar{
 		{Name: "NATS_URL", Value: escape(b.s.NATSURL)},
 		{Name: "PELTON_MANIFEST_FILE", Value: manifestDir + "/" + manifestFile},

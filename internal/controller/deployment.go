@@ -24,7 +24,7 @@ const (
 
 // deployment runs the handler with its sidecar. A roll-out takes an old pod away only when a new one is ready, and a quarter
 // more pods than wanted may stand meanwhile.
-func (b *builder) deployment() *appsv1.Deployment {
+func (b *blueprint) deployment() *appsv1.Deployment {
 	return &appsv1.Deployment{
 		TypeMeta:   typeMeta(deploymentKind),
 		ObjectMeta: b.meta(),
@@ -46,7 +46,7 @@ func (b *builder) deployment() *appsv1.Deployment {
 }
 
 // pod has no init containers and no lifecycle hooks, as virtual nodes have neither: it stops on SIGTERM alone.
-func (b *builder) pod() corev1.PodSpec {
+func (b *blueprint) pod() corev1.PodSpec {
 	return corev1.PodSpec{
 		ServiceAccountName:            b.name(),
 		AutomountServiceAccountToken:  new(false),
@@ -64,7 +64,7 @@ func (b *builder) pod() corev1.PodSpec {
 }
 
 // drain is how long running calls may go on after SIGTERM, in whole seconds.
-func (b *builder) drain() time.Duration {
+func (b *blueprint) drain() time.Duration {
 	timeout := min(time.Duration(b.fn.Spec.Timeout), maxDrain)
 	return time.Duration(seconds(timeout))*time.Second + drainMargin
 }

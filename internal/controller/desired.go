@@ -33,7 +33,7 @@ func Desired(fn *function.Function, s Settings) ([]*unstructured.Unstructured, e
 	if err != nil {
 		return nil, fmt.Errorf("settings of the controller: %w", err)
 	}
-	b := builder{fn: fn, s: s, natsPorts: ports}
+	b := blueprint{fn: fn, s: s, natsPorts: ports}
 	if problems := b.check(); len(problems) > 0 {
 		return nil, &function.Invalid{Problems: problems}
 	}
@@ -43,8 +43,8 @@ func Desired(fn *function.Function, s Settings) ([]*unstructured.Unstructured, e
 	return b.build()
 }
 
-// builder makes the objects of one function. Each object has a method and a file of its own.
-type builder struct {
+// blueprint makes the objects of one function. Each object has a method and a file of its own.
+type blueprint struct {
 	fn        *function.Function
 	s         Settings
 	manifest  manifest
@@ -52,7 +52,7 @@ type builder struct {
 	resources resources
 }
 
-func (b *builder) build() ([]*unstructured.Unstructured, error) {
+func (b *blueprint) build() ([]*unstructured.Unstructured, error) {
 	objects := []runtime.Object{b.serviceAccount(), b.configMap(), b.networkPolicy()}
 	if b.standsBy() {
 		objects = append(objects, b.disruptionBudget())

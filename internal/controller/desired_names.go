@@ -28,12 +28,12 @@ const suffix = "-pfn"
 // ObjectName is the name of the objects of a function. A ConfigMap has the hash of its text behind it.
 func ObjectName(key function.Key) string { return key.Name + suffix }
 
-func (b *builder) name() string { return ObjectName(b.fn.Key()) }
+func (b *blueprint) name() string { return ObjectName(b.fn.Key()) }
 
 // labels of the function itself are not among them: those of deployment tools (app.kubernetes.io/instance) would make the tools
 // believe the objects are theirs to delete. The name is the objects' own, as a user's Service may well select what is called
 // like the function.
-func (b *builder) labels() map[string]string {
+func (b *blueprint) labels() map[string]string {
 	return map[string]string{
 		"app.kubernetes.io/name": b.name(), "app.kubernetes.io/managed-by": managedBy,
 		"app.kubernetes.io/part-of": partOf, "app.kubernetes.io/component": component,
@@ -46,11 +46,11 @@ func typeMeta(kind schema.GroupVersionKind) metav1.TypeMeta {
 	return metav1.TypeMeta{APIVersion: apiVersion, Kind: name}
 }
 
-func (b *builder) meta() metav1.ObjectMeta {
+func (b *blueprint) meta() metav1.ObjectMeta {
 	return metav1.ObjectMeta{Name: b.name(), Namespace: b.fn.Metadata.Namespace, Labels: b.labels()}
 }
 
 // selector matches the pods of the function. It can never be changed, so it is as small as can be.
-func (b *builder) selector() *metav1.LabelSelector {
+func (b *blueprint) selector() *metav1.LabelSelector {
 	return &metav1.LabelSelector{MatchLabels: map[string]string{FunctionLabel: b.fn.Metadata.Name}}
 }

@@ -6,7 +6,7 @@ import (
 
 // check returns what is wrong with a valid function only because it shall run on Kubernetes, all at once, and reads its
 // resources.
-func (b *builder) check() (problems []function.Problem) {
+func (b *blueprint) check() (problems []function.Problem) {
 	add := func(path, message, hint string) {
 		problems = append(problems, function.Problem{Path: path, Message: message, Hint: hint})
 	}

@@ -19,7 +19,7 @@ var networkPolicyKind = networkingv1.SchemeGroupVersion.WithKind("NetworkPolicy"
 // it must not reach by accident are the credentials that clouds hand out on link-local addresses. Policies add up: who wants a
 // handler to reach those allows it in a policy of his own; who wants less sets ClosedEgress, and allows what each function
 // needs by policies that select FunctionLabel.
-func (b *builder) networkPolicy() *networkingv1.NetworkPolicy {
+func (b *blueprint) networkPolicy() *networkingv1.NetworkPolicy {
 	egress := []networkingv1.NetworkPolicyEgressRule{{Ports: b.alwaysOut()}}
 	if !b.s.ClosedEgress {
 		egress = append(egress, networkingv1.NetworkPolicyEgressRule{To: everywhere()})
@@ -39,7 +39,7 @@ func (b *builder) networkPolicy() *networkingv1.NetworkPolicy {
 }
 
 // alwaysOut are DNS, wherever it is (some clusters have it on a link-local address of each node), and NATS.
-func (b *builder) alwaysOut() []networkingv1.NetworkPolicyPort {
+func (b *blueprint) alwaysOut() []networkingv1.NetworkPolicyPort {
 	ports := []networkingv1.NetworkPolicyPort{port(corev1.ProtocolUDP, 53), port(corev1.ProtocolTCP, 53)}
 	for _, p := range b.natsPorts {
 		ports = append(ports, port(corev1.ProtocolTCP, p))

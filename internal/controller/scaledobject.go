@@ -21,7 +21,7 @@ const (
 // KEDA's schema.
 //
 // It has no fallback, and must never have one of 0 replicas: while the scaler cannot answer, KEDA would end pods that work.
-func (b *builder) scaledObject() *unstructured.Unstructured {
+func (b *blueprint) scaledObject() *unstructured.Unstructured {
 	scale := b.fn.Spec.Scale
 	o := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{
 		"scaleTargetRef":  map[string]any{"apiVersion": deploymentKind.GroupVersion().String(), "kind": deploymentKind.Kind, "name": b.name()},
@@ -39,7 +39,7 @@ func (b *builder) scaledObject() *unstructured.Unstructured {
 	return o
 }
 
-func (b *builder) trigger() map[string]any {
+func (b *blueprint) trigger() map[string]any {
 	t := map[string]any{
 		"type":     "external-push",
 		"metadata": map[string]any{"scalerAddress": b.s.ScalerAddress, "function": b.fn.Metadata.Name},
@@ -52,7 +52,7 @@ func (b *builder) trigger() map[string]any {
 
 // behavior of the HPA. Up: as many as are wanted, at once. The scaler has counted what is due and does not overshoot, and the
 // bound that the user chose is the maximum. Down: half of them at a time, once fewer have been enough for a while.
-func (b *builder) behavior() map[string]any {
+func (b *blueprint) behavior() map[string]any {
 	settle := min(max(time.Duration(b.fn.Spec.Scale.Cooldown), minSettle), maxSettle)
 	return map[string]any{
 		"scaleUp": map[string]any{

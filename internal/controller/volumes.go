@@ -19,12 +19,12 @@ const (
 )
 
 // usesSocket reports whether handler and sidecar meet on a unix socket, and not on a port or in one process tree.
-func (b *builder) usesSocket() bool {
+func (b *blueprint) usesSocket() bool {
 	h := b.fn.Spec.Handler
 	return h.Protocol == function.ProtocolStream || h.Listen == function.ListenUnix
 }
 
-func (b *builder) volumes() []corev1.Volume {
+func (b *blueprint) volumes() []corev1.Volume {
 	volumes := []corev1.Volume{
 		{Name: manifestVolume, VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{
 			LocalObjectReference: corev1.LocalObjectReference{Name: b.configMapName()},
