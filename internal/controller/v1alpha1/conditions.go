@@ -30,7 +30,8 @@ const (
 
 	ReasonIdle       = "Idle"       // WorkloadReady: no replica, and none is wanted. Active: nothing waits
 	ReasonAvailable  = "Available"  // WorkloadReady: as many replicas are ready as are wanted
-	ReasonStarting   = "Starting"   // WorkloadReady: replicas are being started or replaced, while others serve
+	ReasonStarting   = "Starting"   // WorkloadReady: the first replica is being started, within the usual time
+	ReasonRollingOut = "RollingOut" // WorkloadReady: replicas of an earlier manifest are being replaced
 	ReasonStalled    = "Stalled"    // WorkloadReady: they do not become ready; the message says what the Deployment says
 	ReasonNameTaken  = "NameTaken"  // WorkloadReady: an object of that name belongs to somebody else
 	ReasonNotApplied = "NotApplied" // WorkloadReady: the cluster has refused an object
