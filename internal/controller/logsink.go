@@ -7,7 +7,8 @@ import (
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 )
 
-// logSink lets controller-runtime log as we do. What it says as information is for those who debug it.
+// logSink lets controller-runtime log as we do. What it says as information is for those who debug it; what it says only if asked
+// to be louder has whole objects in it, and is dropped.
 type logSink struct{ log *zap.Logger }
 
 var _ logr.LogSink = logSink{}
@@ -16,7 +17,7 @@ var _ logr.LogSink = logSink{}
 func (logSink) Init(logr.RuntimeInfo) {}
 
 // Enabled implements logr.LogSink.
-func (s logSink) Enabled(int) bool { return s.log.Core().Enabled(zap.DebugLevel) }
+func (s logSink) Enabled(level int) bool { return level == 0 && s.log.Core().Enabled(zap.DebugLevel) }
 
 // Info implements logr.LogSink.
 func (s logSink) Info(_ int, msg string, pairs ...any) { s.log.Debug(msg, fields(pairs)...) }

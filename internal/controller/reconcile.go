@@ -105,7 +105,7 @@ func (r *reconciler) hold(ctx context.Context, o *unstructured.Unstructured) err
 	before := o.DeepCopy()
 	controllerutil.AddFinalizer(o, Finalizer)
 	// With the version it was read in: finalizers are one list, and another may have written his into it meanwhile.
-	return r.client.Patch(ctx, o, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	return r.client.Patch(ctx, o, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}), fieldOwner)
 }
 
 // observe looks at what there is in the cluster, deletes what is not needed any more and says how the rest stands.

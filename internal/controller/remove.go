@@ -46,7 +46,7 @@ func (r *reconciler) remove(ctx context.Context, o *unstructured.Unstructured) (
 	}
 	before := o.DeepCopy()
 	controllerutil.RemoveFinalizer(o, Finalizer)
-	err = r.client.Patch(ctx, o, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	err = r.client.Patch(ctx, o, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}), fieldOwner)
 	return reconcile.Result{}, client.IgnoreNotFound(err)
 }
 

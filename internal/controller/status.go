@@ -41,6 +41,10 @@ func next(old v1alpha1.Status, generation int64, r report) v1alpha1.Status {
 	s.ObservedGeneration, s.Replicas = generation, r.replicas
 	for _, c := range r.conditions {
 		c.ObservedGeneration = generation
+		if known := apimeta.FindStatusCondition(s.Conditions, c.Type); known != nil && known.ObservedGeneration == generation &&
+			c.Status == metav1.ConditionUnknown {
+			continue // between a change of replicas and the next look at them nothing is known for a moment, and nothing is wrong
+		}
 		apimeta.SetStatusCondition(&s.Conditions, c)
 	}
 	for _, kind := range []string{
