@@ -87,6 +87,7 @@ func start(t *testing.T, namespace string) *rig {
 	if os.Getenv("PELTON_LAB") == "" {
 		t.Skip("needs a lab: task lab:up, then set PELTON_LAB=1")
 	}
+	controller.UseLogger(zap.NewNop())
 	l, err := lab.Open("")
 	if err != nil {
 		t.Fatal(err)
@@ -171,11 +172,11 @@ func (r *rig) startScaler() (address string) {
 		r.t.Fatal(err)
 	}
 	s.Register(rpc.Server)
-	r.background(watcher.Run, known.Run, s.Run, func(ctx context.Context) error { return rpc.Run(ctx, s.Ready) })
+	r.t.Cleanup(r.background(watcher.Run, known.Run, s.Run, func(ctx context.Context) error { return rpc.Run(ctx, s.Ready) }))
 	return rpc.Address()
 }
 
-// background runs parts until the test ends, and returns what ends them earlier.
+// background runs parts, and returns what ends them.
 func (r *rig) background(runs ...func(context.Context) error) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -186,12 +187,10 @@ func (r *rig) background(runs ...func(context.Context) error) (stop func()) {
 			}
 		})
 	}
-	stop = func() {
+	return func() {
 		cancel()
 		running.Wait()
 	}
-	r.t.Cleanup(stop)
-	return stop
 }
 
 func (r *rig) startController() {
@@ -280,4 +279,3 @@ func (r *rig) replicas(name string) int64 {
 	n, _, _ := unstructured.NestedInt64(o.Object, "spec", "replicas")
 	return n
 }
-
