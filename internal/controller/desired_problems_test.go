@@ -23,10 +23,14 @@ func TestProblems(t *testing.T) {
 		"no image": {func(s *function.Spec) {
 			s.Handler = function.Handler{Protocol: function.ProtocolStream, Command: []string{"hello"}}
 		}, []string{"spec.handler.image"}},
-		"no port":          {func(s *function.Spec) { s.Handler.Port = 0 }, []string{"spec.handler.port"}},
-		"neither":          {func(s *function.Spec) { s.Handler.Port, s.Handler.Image = 0, "" }, []string{"spec.handler.image", "spec.handler.port"}},
-		"no port, unix":    {func(s *function.Spec) { s.Handler.Port, s.Handler.Listen = 0, function.ListenUnix }, nil},
-		"exec, no command": {func(s *function.Spec) { s.Handler = function.Handler{Protocol: function.ProtocolExec, Image: "a"} }, []string{"spec.handler.command"}},
+		"no port": {func(s *function.Spec) { s.Handler.Port = 0 }, []string{"spec.handler.port"}},
+		"neither": {func(s *function.Spec) {
+			s.Handler.Port, s.Handler.Image = 0, ""
+		}, []string{"spec.handler.image", "spec.handler.port"}},
+		"no port, unix": {func(s *function.Spec) { s.Handler.Port, s.Handler.Listen = 0, function.ListenUnix }, nil},
+		"exec, no command": {func(s *function.Spec) {
+			s.Handler = function.Handler{Protocol: function.ProtocolExec, Image: "a"}
+		}, []string{"spec.handler.command"}},
 		"resources": {func(s *function.Spec) {
 			s.Resources = &function.Resources{
 				Requests: map[string]string{"cpu": "2", "memory": "1Gi", "example.com/gpu": "1"},

@@ -69,7 +69,8 @@ func (s Settings) check() (natsPorts []int32, err error) {
 	natsPorts, urlErr := portsOf(s.NATSURL)
 	errs := []error{urlErr, missing("SidecarImage", s.SidecarImage), missing("ScalerAddress", s.ScalerAddress)}
 	if kind := s.TriggerAuthentication.Kind; kind != "TriggerAuthentication" && kind != "ClusterTriggerAuthentication" {
-		errs = append(errs, fmt.Errorf("TriggerAuthentication.Kind: %q is neither TriggerAuthentication nor ClusterTriggerAuthentication", kind))
+		errs = append(errs, fmt.Errorf(
+			"TriggerAuthentication.Kind: %q is neither TriggerAuthentication nor ClusterTriggerAuthentication", kind))
 	}
 	if c := s.NATSCredentials; (c.Secret == "") != (c.Creds == "" && c.CA == "") {
 		errs = append(errs, errors.New("NATSCredentials: a secret and the keys in it (Creds, CA, or both) go together"))

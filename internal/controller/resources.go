@@ -82,7 +82,8 @@ func readAmounts(path string, amounts map[string]string) (list corev1.ResourceLi
 			})
 		case err != nil:
 			problems = append(problems, function.Problem{
-				Path: path + "." + name, Message: fmt.Sprintf("%q is not an amount", amounts[name]), Hint: `write one such as "100m" or "64Mi"`,
+				Path: path + "." + name, Message: fmt.Sprintf("%q is not an amount", amounts[name]),
+				Hint: `write one such as "100m" or "64Mi"`,
 			})
 		default:
 			if list == nil {

@@ -24,7 +24,7 @@ const (
 func (b *blueprint) scaledObject() *unstructured.Unstructured {
 	scale := b.fn.Spec.Scale
 	o := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{
-		"scaleTargetRef":  map[string]any{"apiVersion": deploymentKind.GroupVersion().String(), "kind": deploymentKind.Kind, "name": b.name()},
+		"scaleTargetRef":  b.target(),
 		"minReplicaCount": int64(scale.MinReplicas),
 		"maxReplicaCount": int64(scale.MaxReplicas),
 		"pollingInterval": seconds(b.s.PollingInterval),
@@ -37,6 +37,11 @@ func (b *blueprint) scaledObject() *unstructured.Unstructured {
 	o.SetNamespace(b.fn.Metadata.Namespace)
 	o.SetLabels(b.labels())
 	return o
+}
+
+func (b *blueprint) target() map[string]any {
+	apiVersion, kind := deploymentKind.ToAPIVersionAndKind()
+	return map[string]any{"apiVersion": apiVersion, "kind": kind, "name": b.name()}
 }
 
 func (b *blueprint) trigger() map[string]any {

@@ -17,8 +17,8 @@ import (
 	"github.com/pelton-dev/pelton/internal/controller"
 )
 
-// TestScaledObjectFitsKEDA compares every ScaledObject with the schema of the KEDA that go.mod names: we write its fields by name,
-// and a field that KEDA does not know would be dropped without a word.
+// TestScaledObjectFitsKEDA compares every ScaledObject with the schema of the KEDA that go.mod names: we write its fields by
+// name, and one that KEDA does not know would be dropped without a word.
 func TestScaledObjectFitsKEDA(t *testing.T) {
 	t.Parallel()
 	schema := kedaSchema(t)
@@ -44,7 +44,8 @@ func TestMisfits(t *testing.T) {
 	trigger["authenticationRef"].(map[string]any)["kind"] = "Secret"
 	want := []string{
 		".spec.cooldownPeriod: is no integer", ".spec.maxReplicaCount: is less than 1", ".spec.maxReplicas: is unknown",
-		".spec.scaleTargetRef: is missing", ".spec.triggers[0].authenticationRef.kind: is none of TriggerAuthentication, ClusterTriggerAuthentication",
+		".spec.scaleTargetRef: is missing",
+		".spec.triggers[0].authenticationRef.kind: is none of TriggerAuthentication, ClusterTriggerAuthentication",
 		".spec.triggers[0].metadata.function: is no string",
 	}
 	got := misfits("", o.Object, kedaSchema(t))
