@@ -14,6 +14,7 @@ import (
 
 	"github.com/pelton-dev/pelton/internal/deadletter"
 	"github.com/pelton-dev/pelton/internal/event"
+	"github.com/pelton-dev/pelton/internal/filter"
 	"github.com/pelton-dev/pelton/internal/function"
 	"github.com/pelton-dev/pelton/internal/stream"
 )
@@ -27,16 +28,22 @@ const (
 // bury makes dead letters of what waits for a function that goes away: what is due, and retries that wait for their time. It
 // ends when ctx does and can be repeated: a letter of the same event is stored once. done is false while some of it is left,
 // such as events that were in flight where nobody is any more.
-func (q *queues) bury(ctx context.Context, key function.Key, owned *stream.Owned) (done bool, err error) {
+//
+// An event that the filter of its trigger would have passed over is passed over, if fn is not nil: it was never for the function.
+func (q *queues) bury(ctx context.Context, key function.Key, fn *function.Function, owned *stream.Owned) (done bool, err error) {
 	if err := stream.RemoveSchedules(ctx, q.js, key); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
 		return false, err
 	}
 	if err := q.buryParked(ctx, key); err != nil {
 		return false, err
 	}
+	filters, err := filtersOf(fn)
+	if err != nil {
+		return false, err
+	}
 	left := 0
 	for _, c := range owned.Consumers {
-		n, err := q.buryDue(ctx, key, c)
+		n, err := q.buryDue(ctx, key, c, filters[c.Name])
 		if err != nil {
 			return false, err
 		}
@@ -45,8 +52,27 @@ func (q *queues) bury(ctx context.Context, key function.Key, owned *stream.Owned
 	return left == 0, nil
 }
 
+// filtersOf compiles the filters of a function, by the names of the consumers they belong to.
+func filtersOf(fn *function.Function) (map[string]*filter.Filter, error) {
+	filters := map[string]*filter.Filter{}
+	if fn == nil {
+		return filters, nil
+	}
+	for _, c := range stream.ConsumersOf(fn) {
+		if c.Trigger == stream.WorkTrigger || fn.Spec.Triggers[c.Trigger].Event.Filter == "" {
+			continue
+		}
+		compiled, err := filter.Compile(fn.Spec.Triggers[c.Trigger].Event.Filter)
+		if err != nil {
+			return nil, fmt.Errorf("compile filter of trigger %d: %w", c.Trigger, err)
+		}
+		filters[c.Name] = compiled
+	}
+	return filters, nil
+}
+
 // buryDue empties one consumer, as far as that is possible now, and returns how much is left.
-func (q *queues) buryDue(ctx context.Context, key function.Key, c *jetstream.ConsumerInfo) (left int, err error) {
+func (q *queues) buryDue(ctx context.Context, key function.Key, c *jetstream.ConsumerInfo, f *filter.Filter) (left int, err error) {
 	consumer, err := q.js.Consumer(ctx, c.Stream, c.Name)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
 		return 0, nil
@@ -62,7 +88,7 @@ func (q *queues) buryDue(ctx context.Context, key function.Key, c *jetstream.Con
 		n := 0
 		for m := range batch.Messages() {
 			n++
-			if err := q.buryMessage(ctx, key, m); err != nil {
+			if err := q.buryMessage(ctx, key, m, f); err != nil {
 				return 0, err
 			}
 		}
@@ -77,22 +103,37 @@ func (q *queues) buryDue(ctx context.Context, key function.Key, c *jetstream.Con
 	return int(info.NumPending) + info.NumAckPending, nil
 }
 
-func (q *queues) buryMessage(ctx context.Context, key function.Key, m jetstream.Msg) error {
+func (q *queues) buryMessage(ctx context.Context, key function.Key, m jetstream.Msg, f *filter.Filter) error {
 	meta, err := m.Metadata()
 	if err != nil {
 		return fmt.Errorf("read delivery: %w", err)
 	}
-	l := letter(key, event.Message{
+	stored := event.Message{
 		Subject: m.Subject(), Header: m.Headers(), Data: m.Data(),
 		Stream: meta.Stream, Sequence: meta.Sequence.Stream, Time: meta.Timestamp,
-	})
-	if err := deadletter.Publish(ctx, q.js, l); err != nil {
-		return err
+	}
+	if !passesOver(f, &stored) {
+		if err := deadletter.Publish(ctx, q.js, letter(key, stored)); err != nil {
+			return err
+		}
 	}
 	if err := m.DoubleAck(ctx); err != nil {
-		return fmt.Errorf("acknowledge sequence %d of stream %s: %w", l.Sequence, l.Stream, err)
+		return fmt.Errorf("acknowledge sequence %d of stream %s: %w", stored.Sequence, stored.Stream, err)
 	}
 	return nil
+}
+
+// passesOver reports whether a sidecar would not have called the function. What is no event has no filter to pass.
+func passesOver(f *filter.Filter, m *event.Message) bool {
+	if f == nil {
+		return false
+	}
+	e, err := event.Decode(m)
+	if err != nil {
+		return false
+	}
+	match, err := f.Match(e)
+	return err != nil || !match
 }
 
 // buryParked does the same for retries that wait for their time. One that fires meanwhile is in the queue then.

@@ -2,6 +2,7 @@ package controller_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -193,4 +194,55 @@ func TestWhatWaitsIsBuried(t *testing.T) {
 	if n := s.CachedInfo().State.Msgs; n != 300 {
 		t.Errorf("%d dead letters, want 300", n)
 	}
+}
+
+// TestAHundredAtOnce applies a hundred Functions together.
+func TestAHundredAtOnce(t *testing.T) {
+	r := start(t, "ctl-hundred")
+	var all strings.Builder
+	for i := range 100 {
+		text := strings.Replace(hello(r.namespace, ""), "{name: hello,", fmt.Sprintf("{name: hello-%d,", i), 1)
+		all.WriteString(strings.ReplaceAll(text, "events.hello", fmt.Sprintf("events.hello.%d", i)) + "---\n")
+	}
+	began := time.Now()
+	r.kubectl(all.String(), "apply", "--server-side", "-f", "-")
+	t.Logf("applied within %v", time.Since(began))
+	r.kubectl("", "-n", r.namespace, "wait", "--for=condition=Ready", "pfn", "--all", "--timeout=2m")
+	t.Logf("all ready within %v, by %d writes", time.Since(began), len(r.writes.all()))
+	for _, kind := range []string{v1alpha1.StreamReady, v1alpha1.WorkloadReady, v1alpha1.ScalerReady} {
+		last := r.kubectl("", "-n", r.namespace, "get", "pfn", "-o",
+			`jsonpath={range .items[*]}{.status.conditions[?(@.type=="`+kind+`")].lastTransitionTime}{"\n"}{end}`)
+		times := strings.Fields(last)
+		slices.Sort(times)
+		t.Logf("%s: first %s, median %s, last %s (began %s)", kind, times[0], times[len(times)/2], times[len(times)-1],
+			began.UTC().Format(time.RFC3339))
+	}
+	if took := time.Since(began); took > time.Minute {
+		t.Errorf("it took %v", took)
+	}
+}
+
+// TestLeastReplicas begins with as many replicas as there must be, and is ready once they are.
+func TestLeastReplicas(t *testing.T) {
+	r := start(t, "ctl-least")
+	r.kubectl(strings.Replace(hello(r.namespace, "  onDelete: discard\n"), "minReplicas: 0", "minReplicas: 2", 1), "apply", "-f", "-")
+	r.awaitCondition("hello", v1alpha1.WorkloadReady, "True", v1alpha1.ReasonAvailable)
+	if n := r.replicas("hello"); n != 2 {
+		t.Errorf("%d replicas", n)
+	}
+	// Another manifest leaves the number of replicas alone.
+	r.kubectl(strings.NewReplacer("minReplicas: 0", "minReplicas: 2", "concurrency: 16", "concurrency: 8").
+		Replace(hello(r.namespace, "  onDelete: discard\n")), "apply", "-f", "-")
+	r.awaitCondition("hello", v1alpha1.WorkloadReady, "True", v1alpha1.ReasonAvailable)
+	if n := r.replicas("hello"); n != 2 {
+		t.Errorf("%d replicas after an update", n)
+	}
+	await(t, "the ConfigMap of the first manifest is gone", func() error {
+		out := r.kubectl("", "-n", r.namespace, "get", "configmaps", "-l", "pelton.dev/function=hello", "-o", "name")
+		if n := strings.Count(out, "\n"); n != 1 {
+			return fmt.Errorf("there are %s", out)
+		}
+		return nil
+	})
+	r.deleteAll("hello")
 }

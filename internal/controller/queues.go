@@ -106,8 +106,8 @@ func (q *queues) forget(key function.Key) {
 }
 
 // remove takes a function off NATS. The catalog comes first, so that no scaler starts replicas for what goes away. done is
-// false while events wait that are still being made dead letters.
-func (q *queues) remove(ctx context.Context, key function.Key, wish function.OnDelete) (done bool, err error) {
+// false while events wait that are still being made dead letters. fn is nil if the manifest is invalid.
+func (q *queues) remove(ctx context.Context, key function.Key, wish function.OnDelete, fn *function.Function) (done bool, err error) {
 	q.forget(key)
 	if !q.nc.IsConnected() {
 		return false, errNotConnected
@@ -122,7 +122,7 @@ func (q *queues) remove(ctx context.Context, key function.Key, wish function.OnD
 		return false, err
 	}
 	if wish == function.OnDeleteDeadLetter {
-		if done, err := q.bury(ctx, key, &owned); !done || err != nil {
+		if done, err := q.bury(ctx, key, fn, &owned); !done || err != nil {
 			return false, err
 		}
 	}

@@ -33,7 +33,8 @@ func (r *reconciler) remove(ctx context.Context, o *unstructured.Unstructured) (
 	if running && !late {
 		return reconcile.Result{RequeueAfter: removeWait}, nil
 	}
-	switch done, err := r.queues.remove(ctx, key, onDelete(o)); {
+	fn, _ := readFunction(o) // nil if it is invalid
+	switch done, err := r.queues.remove(ctx, key, onDelete(o), fn); {
 	case late && (err != nil || !done):
 		if err == nil {
 			err = fmt.Errorf("not all that waits is a dead letter after %v", r.patience)

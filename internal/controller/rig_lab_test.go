@@ -120,7 +120,8 @@ func (r *rig) close() {
 	defer cancel()
 	if r.t.Failed() {
 		for _, args := range [][]string{
-			{"get", "pfn,deployment,pods,scaledobject,hpa", "-o", "wide"}, {"get", "pfn", "-o", "yaml"},
+			{"get", "pfn,deployment,pods,scaledobject,hpa", "-o", "wide"},
+			{"get", "pfn", "-o", "yaml"},
 			{"get", "events", "--sort-by=.lastTimestamp"},
 			{"logs", "-l", controller.FunctionLabel, "--all-containers", "--tail=20", "--prefix"},
 		} {
