@@ -196,7 +196,8 @@ func TestWhatWaitsIsBuried(t *testing.T) {
 	}
 }
 
-// TestAHundredAtOnce applies a hundred Functions together.
+// TestAHundredAtOnce applies a hundred Functions together and tells how long each part took. How long that may be depends on what
+// else the machine does, so the test only says that they get there.
 func TestAHundredAtOnce(t *testing.T) {
 	r := start(t, "ctl-hundred")
 	var all strings.Builder
@@ -207,7 +208,7 @@ func TestAHundredAtOnce(t *testing.T) {
 	began := time.Now()
 	r.kubectl(all.String(), "apply", "--server-side", "-f", "-")
 	t.Logf("applied within %v", time.Since(began))
-	r.kubectl("", "-n", r.namespace, "wait", "--for=condition=Ready", "pfn", "--all", "--timeout=2m")
+	r.kubectl("", "-n", r.namespace, "wait", "--for=condition=Ready", "pfn", "--all", "--timeout=5m")
 	t.Logf("all ready within %v, by %d writes", time.Since(began), len(r.writes.all()))
 	for _, kind := range []string{v1alpha1.StreamReady, v1alpha1.WorkloadReady, v1alpha1.ScalerReady} {
 		last := r.kubectl("", "-n", r.namespace, "get", "pfn", "-o",
@@ -216,9 +217,6 @@ func TestAHundredAtOnce(t *testing.T) {
 		slices.Sort(times)
 		t.Logf("%s: first %s, median %s, last %s (began %s)", kind, times[0], times[len(times)/2], times[len(times)-1],
 			began.UTC().Format(time.RFC3339))
-	}
-	if took := time.Since(began); took > time.Minute {
-		t.Errorf("it took %v", took)
 	}
 }
 
