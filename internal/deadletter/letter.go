@@ -18,11 +18,12 @@ const (
 	ReasonUndecodable = "undecodable" // the message is not an event
 	ReasonCrashLoop   = "crash-loop"  // the event was delivered again and again and nobody lived to settle it
 	ReasonTooLarge    = "too-large"   // the event leaves no room to park it for another attempt
+	ReasonDeleted     = "deleted"     // the function was deleted while the event waited for it
 )
 
 // Reasons returns all of them.
 func Reasons() []string {
-	return []string{ReasonRejected, ReasonAttempts, ReasonExpired, ReasonUndecodable, ReasonCrashLoop, ReasonTooLarge}
+	return []string{ReasonRejected, ReasonAttempts, ReasonExpired, ReasonUndecodable, ReasonCrashLoop, ReasonTooLarge, ReasonDeleted}
 }
 
 // MaxError bounds Letter.Error in bytes; what is longer is cut.

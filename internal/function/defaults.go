@@ -18,6 +18,7 @@ const (
 	DefaultCooldown        = Duration(30 * time.Second)
 	DefaultTimeZone        = "UTC"
 	DefaultMethod          = "POST"
+	DefaultOnDelete        = OnDeleteKeep
 )
 
 // SetDefaults fills every field that is zero and has a default. Parse and Load have done so already, knowing which zeros
@@ -42,6 +43,7 @@ func (f *Function) setDefaults(written func(path string) bool) {
 	fill(written, "spec.retry.maxBackoff", &s.Retry.MaxBackoff, DefaultMaxBackoff)
 	fill(written, "spec.scale.maxReplicas", &s.Scale.MaxReplicas, DefaultMaxReplicas)
 	fill(written, "spec.scale.cooldown", &s.Scale.Cooldown, DefaultCooldown)
+	fill(written, "spec.onDelete", &s.OnDelete, DefaultOnDelete)
 	for i := range s.Triggers {
 		s.Triggers[i].setDefaults(fmt.Sprintf("spec.triggers[%d]", i), written)
 	}

@@ -31,7 +31,8 @@ func withDefaults() *function.Function {
 			Retry: function.Retry{
 				MaxAttempts: 5, MinBackoff: function.Duration(time.Second), MaxBackoff: function.Duration(10 * time.Minute),
 			},
-			Scale: function.Scale{MaxReplicas: 20, Cooldown: function.Duration(30 * time.Second)},
+			Scale:    function.Scale{MaxReplicas: 20, Cooldown: function.Duration(30 * time.Second)},
+			OnDelete: function.OnDeleteKeep,
 		},
 	}
 }

@@ -97,6 +97,11 @@ func (c *checker) checkDelivery(s *Spec) {
 			c.add("spec.reply.subject", err.Error(), "write one exact subject, such as events.image.thumbnailed")
 		}
 	}
+	switch s.OnDelete {
+	case OnDeleteKeep, OnDeleteDeadLetter, OnDeleteDiscard:
+	default:
+		c.add("spec.onDelete", missingOr(string(s.OnDelete), "is not a thing to do"), "write keep, deadLetter or discard")
+	}
 }
 
 func (c *checker) checkRetry(r *Retry) {

@@ -1,0 +1,118 @@
+package controller
+
+import (
+	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/pelton-dev/pelton/internal/controller/v1alpha1"
+)
+
+// startGrace is how long a function that had no replica may take to get its first, and is called ready meanwhile.
+const startGrace = time.Minute
+
+func condition(kind string, status metav1.ConditionStatus, reason, message string) metav1.Condition {
+	return metav1.Condition{Type: kind, Status: status, Reason: reason, Message: message}
+}
+
+// workload says how the Deployment of a function stands, nil if there is none, and for how long that is so at least if it ends
+// by itself.
+func workload(deployment *unstructured.Unstructured, now time.Time) (metav1.Condition, time.Duration) {
+	with := func(status metav1.ConditionStatus, reason, message string) metav1.Condition {
+		return condition(v1alpha1.WorkloadReady, status, reason, message)
+	}
+	if deployment == nil {
+		return with(metav1.ConditionUnknown, v1alpha1.ReasonWaiting, "the Deployment is not there yet"), 0
+	}
+	n := numbersOf(deployment)
+	available, progressing, failure := find(deployment, "Available"), find(deployment, "Progressing"), find(deployment, "ReplicaFailure")
+	switch {
+	case failure.Status == metav1.ConditionTrue:
+		return with(metav1.ConditionFalse, v1alpha1.ReasonStalled, failure.Message), 0
+	case progressing.Status == metav1.ConditionFalse:
+		return with(metav1.ConditionFalse, v1alpha1.ReasonStalled, progressing.Message), 0
+	case n.observed < deployment.GetGeneration():
+		return with(metav1.ConditionUnknown, v1alpha1.ReasonWaiting, "the Deployment has not been looked at since its last change"), 0
+	case n.updated < n.replicas:
+		return with(metav1.ConditionFalse, v1alpha1.ReasonRollingOut,
+			fmt.Sprintf("%d of %d replicas run what the manifest says", n.updated, n.replicas)), 0
+	case n.wanted == 0:
+		return with(metav1.ConditionTrue, v1alpha1.ReasonIdle, "no replica is wanted now"), 0
+	case n.available > 0:
+		return with(metav1.ConditionTrue, v1alpha1.ReasonAvailable, fmt.Sprintf("%d of %d replicas are ready", n.available, n.wanted)), 0
+	}
+	if left := startGrace - now.Sub(available.LastTransitionTime.Time); left > 0 {
+		return with(metav1.ConditionTrue, v1alpha1.ReasonStarting, "the first replica is being started"), left
+	}
+	return with(metav1.ConditionFalse, v1alpha1.ReasonStalled,
+		fmt.Sprintf("no replica has become ready within %v (look at its pods: kubectl describe pods -l %s=%s)",
+			startGrace, FunctionLabel, deployment.GetLabels()[FunctionLabel])), 0
+}
+
+// numbers are those of a Deployment.
+type numbers struct{ wanted, replicas, updated, available, observed int64 }
+
+func numbersOf(deployment *unstructured.Unstructured) numbers {
+	number := func(fields ...string) int64 {
+		n, _, _ := unstructured.NestedInt64(deployment.Object, fields...)
+		return n
+	}
+	return numbers{
+		number("spec", "replicas"), number("status", "replicas"), number("status", "updatedReplicas"),
+		number("status", "availableReplicas"), number("status", "observedGeneration"),
+	}
+}
+
+// isRolledOut reports whether no pod is left that runs what an earlier manifest said.
+func isRolledOut(deployment *unstructured.Unstructured) bool {
+	if deployment == nil {
+		return false
+	}
+	n := numbersOf(deployment)
+	return n.observed >= deployment.GetGeneration() && n.updated == n.replicas
+}
+
+// scaler says whether KEDA watches the function, and whether it has seen work for it.
+func scaler(scaledObject *unstructured.Unstructured) (ready, active metav1.Condition) {
+	ready = condition(v1alpha1.ScalerReady, metav1.ConditionUnknown, v1alpha1.ReasonWaiting, "KEDA has not looked at the ScaledObject yet")
+	active = condition(v1alpha1.Active, metav1.ConditionUnknown, v1alpha1.ReasonWaiting, "KEDA has not asked the scaler yet")
+	if scaledObject == nil {
+		return ready, active
+	}
+	switch c := find(scaledObject, "Ready"); c.Status {
+	case metav1.ConditionTrue:
+		ready = condition(v1alpha1.ScalerReady, metav1.ConditionTrue, v1alpha1.ReasonWatched, "KEDA watches the function")
+	case metav1.ConditionFalse:
+		ready = condition(v1alpha1.ScalerReady, metav1.ConditionFalse, v1alpha1.ReasonNotWatched, "KEDA: "+c.Message)
+	}
+	switch find(scaledObject, "Active").Status {
+	case metav1.ConditionTrue:
+		active = condition(v1alpha1.Active, metav1.ConditionTrue, v1alpha1.ReasonWorking, "events wait or are handled")
+	case metav1.ConditionFalse:
+		active = condition(v1alpha1.Active, metav1.ConditionFalse, v1alpha1.ReasonIdle, "nothing waits")
+	}
+	return ready, active
+}
+
+// find returns a condition of an object, empty if it has none of that type.
+func find(o *unstructured.Unstructured, kind string) (found metav1.Condition) {
+	list, _, _ := unstructured.NestedSlice(o.Object, "status", "conditions")
+	for _, item := range list {
+		fields, _ := item.(map[string]any)
+		text := func(name string) string {
+			s, _ := fields[name].(string)
+			return s
+		}
+		if text("type") != kind {
+			continue
+		}
+		at, _ := time.Parse(time.RFC3339, text("lastTransitionTime"))
+		return metav1.Condition{
+			Type: kind, Status: metav1.ConditionStatus(text("status")), Reason: text("reason"), Message: text("message"),
+			LastTransitionTime: metav1.NewTime(at),
+		}
+	}
+	return found
+}

@@ -1,0 +1,76 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// prune deletes what belongs to a function and is not desired any more, of the kinds that keep does not hold back.
+func (a *applier) prune(ctx context.Context, owner *unstructured.Unstructured, desired []*unstructured.Unstructured,
+	keep func(schema.GroupVersionKind) bool,
+) error {
+	type id struct {
+		kind schema.GroupVersionKind
+		name string
+	}
+	wanted := map[id]bool{}
+	for _, o := range desired {
+		wanted[id{o.GroupVersionKind(), o.GetName()}] = true
+	}
+	for _, kind := range Kinds() {
+		if keep(kind) {
+			continue
+		}
+		objects, err := a.owned(ctx, owner, kind)
+		if err != nil {
+			return err
+		}
+		for _, o := range objects {
+			if wanted[id{kind, o.GetName()}] {
+				continue
+			}
+			if err := a.delete(ctx, o, metav1.DeletePropagationBackground); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// owned lists the objects of one kind that belong to a function.
+func (a *applier) owned(ctx context.Context, owner *unstructured.Unstructured,
+	kind schema.GroupVersionKind,
+) ([]*unstructured.Unstructured, error) {
+	var list unstructured.UnstructuredList
+	list.SetGroupVersionKind(kind.GroupVersion().WithKind(kind.Kind + "List"))
+	err := a.client.List(ctx, &list, client.InNamespace(owner.GetNamespace()), client.MatchingLabels{FunctionLabel: owner.GetName()})
+	if err != nil {
+		return nil, fmt.Errorf("list %s of %s: %w", kind.Kind, owner.GetName(), err)
+	}
+	var owned []*unstructured.Unstructured
+	for i := range list.Items {
+		if metav1.IsControlledBy(&list.Items[i], owner) {
+			owned = append(owned, &list.Items[i])
+		}
+	}
+	return owned, nil
+}
+
+// delete deletes exactly this object, not another that has taken its name since.
+func (a *applier) delete(ctx context.Context, o *unstructured.Unstructured, how metav1.DeletionPropagation) error {
+	if o.GetDeletionTimestamp() != nil {
+		return nil
+	}
+	uid := o.GetUID()
+	err := a.client.Delete(ctx, o, client.Preconditions{UID: &uid}, client.PropagationPolicy(how))
+	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+		return fmt.Errorf("delete %s: %w", describe(o), err)
+	}
+	return nil
+}

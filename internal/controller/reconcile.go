@@ -1,0 +1,159 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/pelton-dev/pelton/internal/controller/v1alpha1"
+	"github.com/pelton-dev/pelton/internal/function"
+	"github.com/pelton-dev/pelton/internal/stream"
+)
+
+// Finalizer keeps a Function until NATS holds nothing for it any more.
+const Finalizer = "pelton.dev/queues"
+
+// reconciler brings one Function at a time to what its manifest says.
+type reconciler struct {
+	*applier
+
+	queues   *queues
+	settings Settings
+	resync   time.Duration // how often each Function is looked at without a reason
+	patience time.Duration // how long a deletion waits for pods and NATS
+	gaveUp   func(function.Key, error)
+}
+
+// Reconcile implements reconcile.Reconciler. It is called for one Function by one goroutine at a time.
+func (r *reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	o := &unstructured.Unstructured{}
+	o.SetGroupVersionKind(v1alpha1.FunctionKind)
+	if err := r.client.Get(ctx, req.NamespacedName, o); err != nil {
+		return reconcile.Result{}, client.IgnoreNotFound(err)
+	}
+	if o.GetDeletionTimestamp() != nil {
+		return r.remove(ctx, o)
+	}
+	var rep report
+	again, err := r.bring(ctx, o, &rep)
+	if statusErr := writeStatus(ctx, r.client, o, rep); statusErr != nil {
+		err = errors.Join(err, statusErr)
+	}
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	return reconcile.Result{RequeueAfter: again}, nil
+}
+
+// bring does all that is to be done, as far as it gets, and says how far that was. It returns when to look again.
+func (r *reconciler) bring(ctx context.Context, o *unstructured.Unstructured, rep *report) (time.Duration, error) {
+	old, err := statusOf(o)
+	if err != nil {
+		return 0, err
+	}
+	rep.replicas = old.Replicas
+	fn, desired, err := r.plan(o)
+	var invalid *function.Invalid
+	switch {
+	case errors.As(err, &invalid):
+		rep.set(condition(v1alpha1.Accepted, metav1.ConditionFalse, v1alpha1.ReasonInvalid, conditionMessage(err)))
+		return 0, nil // only another manifest can mend that
+	case err != nil:
+		return 0, err
+	}
+	rep.set(condition(v1alpha1.Accepted, metav1.ConditionTrue, v1alpha1.ReasonValid, "the manifest keeps all rules"))
+	if err := r.hold(ctx, o); err != nil {
+		return 0, err
+	}
+	if err := r.queues.provision(ctx, fn, string(o.GetUID()), o.GetGeneration()); err != nil {
+		rep.set(condition(v1alpha1.StreamReady, metav1.ConditionFalse, streamReason(err), conditionMessage(err)))
+		return 0, err
+	}
+	rep.set(condition(v1alpha1.StreamReady, metav1.ConditionTrue, v1alpha1.ReasonProvisioned, "streams and consumers are there"))
+	for _, want := range desired {
+		if err := r.apply(ctx, o, want, fn.Spec.Scale.MinReplicas); err != nil {
+			rep.set(condition(v1alpha1.WorkloadReady, metav1.ConditionFalse, applyReason(err), conditionMessage(err)))
+			return 0, err
+		}
+	}
+	return r.observe(ctx, o, desired, rep)
+}
+
+// plan reads the manifest and what follows from it.
+func (r *reconciler) plan(o *unstructured.Unstructured) (*function.Function, []*unstructured.Unstructured, error) {
+	fn, err := readFunction(o)
+	if err != nil {
+		return nil, nil, err
+	}
+	desired, err := Desired(fn, r.settings)
+	return fn, desired, err
+}
+
+// hold adds the finalizer, before there is anything on NATS that it is for.
+func (r *reconciler) hold(ctx context.Context, o *unstructured.Unstructured) error {
+	if controllerutil.ContainsFinalizer(o, Finalizer) {
+		return nil
+	}
+	before := o.DeepCopy()
+	controllerutil.AddFinalizer(o, Finalizer)
+	// With the version it was read in: finalizers are one list, and another may have written his into it meanwhile.
+	return r.client.Patch(ctx, o, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}), fieldOwner)
+}
+
+// observe looks at what there is in the cluster, deletes what is not needed any more and says how the rest stands.
+func (r *reconciler) observe(ctx context.Context, o *unstructured.Unstructured, desired []*unstructured.Unstructured,
+	rep *report,
+) (time.Duration, error) {
+	var deployment, scaledObject *unstructured.Unstructured
+	for _, want := range desired {
+		var err error
+		switch want.GroupVersionKind() {
+		case deploymentKind:
+			deployment, err = read(ctx, r.client, want)
+		case scaledObjectKind:
+			scaledObject, err = read(ctx, r.client, want)
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	c, again := workload(deployment, time.Now())
+	rep.set(c)
+	ready, active := scaler(scaledObject)
+	rep.set(ready)
+	rep.set(active)
+	if deployment != nil {
+		rep.replicas = int32(numbersOf(deployment).replicas)
+	}
+	// A pod of an earlier manifest mounts an earlier ConfigMap.
+	inUse := func(kind schema.GroupVersionKind) bool { return kind == configMapKind && !isRolledOut(deployment) }
+	if err := r.prune(ctx, o, desired, inUse); err != nil {
+		return 0, err
+	}
+	if again == 0 {
+		again = r.resync + rand.N(r.resync/5+1) // not all at once
+	}
+	return again, nil
+}
+
+func streamReason(err error) string {
+	if _, ok := errors.AsType[*stream.Mismatch](err); ok {
+		return v1alpha1.ReasonMismatch
+	}
+	return v1alpha1.ReasonNATSUnreachable
+}
+
+func applyReason(err error) string {
+	if _, ok := errors.AsType[*nameTaken](err); ok {
+		return v1alpha1.ReasonNameTaken
+	}
+	return v1alpha1.ReasonNotApplied
+}
