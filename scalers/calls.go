@@ -26,10 +26,13 @@ func (s *Scaler) ask(ctx context.Context, ref *externalscaler.ScaledObjectRef) (
 	return w, s.objectOf(&q), err
 }
 
-// ownPolicy puts in the policy of a trigger that names a consumer: several may share the consumer and differ in it.
+// ownPolicy puts in what the trigger itself says: several may share a queue and differ in it.
 func (w *work) ownPolicy(q *question) {
 	if q.policy.Concurrency > 0 {
 		w.policy = q.policy
+	}
+	if q.backlog > 0 && w.policy.Concurrency > 0 {
+		w.policy.Backlog, w.policy.Drain = q.backlog, 0
 	}
 }
 

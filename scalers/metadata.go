@@ -24,9 +24,10 @@ const (
 	keyConsumer     = "consumer"
 	keyConcurrency  = "concurrency"
 	keyDrainSeconds = "drainSeconds"
+	keyBacklog      = "backlog"
 )
 
-var ourKeys = []string{keyFunction, keyStream, keyConsumer, keyConcurrency, keyDrainSeconds}
+var ourKeys = []string{keyFunction, keyStream, keyConsumer, keyConcurrency, keyDrainSeconds, keyBacklog}
 
 // kedaKeys are those that KEDA reads itself and passes on as well.
 var kedaKeys = []string{"scalerAddress", "enableTLS", "unsafeSsl", "caCert", "tlsClientCert", "tlsClientKey"}
@@ -38,6 +39,7 @@ const fromEnv = "FromEnv"
 // Bounds of what a trigger may ask for.
 const (
 	maxConcurrency  = 10_000
+	maxBacklog      = 1_000_000
 	maxDrainSeconds = 24 * 60 * 60
 )
 
@@ -47,6 +49,12 @@ type question struct {
 	function function.Key    // the zero key if it names a consumer
 	consumer stream.Consumer // if it names no function
 	policy   demand.Policy   // for a consumer; a function has its own
+	backlog  int             // for a function: its goal, if the ScaledObject says it instead of the manifest; otherwise 0
+}
+
+// fixed is whether the target stays what it is as long as the ScaledObject does: KEDA needs no stream to follow it.
+func (q *question) fixed() bool {
+	return q.backlog > 0 || q.function == (function.Key{}) && q.policy.Drain == 0
 }
 
 // sourceKey names what is watched for it. The namespace of a function is never empty, so a consumer's key has none.
@@ -186,6 +194,8 @@ func (q *question) readFunction(name string, values map[string]string, p *proble
 	if !function.ValidName(name) {
 		p.add("function: %q is not the name of a function (lower case letters, digits and -, at most 50)", name)
 	}
+	backlog, _ := wholeNumber(keyBacklog, values, maxBacklog, p)
+	q.backlog = backlog
 	q.function = function.Key{Namespace: q.object.Namespace, Name: name}
 }
 
@@ -197,16 +207,16 @@ func (q *question) readConsumer(values map[string]string, p *problems) {
 		p.deny("consumer %s is a function's in namespace %s, and a ScaledObject in %s may not ask for it",
 			q.consumer.Name, namespace, q.object.Namespace)
 	}
-	concurrency, hasConcurrency := number(keyConcurrency, values, 1, maxConcurrency, p)
+	concurrency, hasConcurrency := wholeNumber(keyConcurrency, values, maxConcurrency, p)
 	drain, hasDrain := number(keyDrainSeconds, values, 0.001, maxDrainSeconds, p)
-	if hasConcurrency && concurrency != float64(int(concurrency)) {
-		p.add("concurrency: %q is not a whole number", values[keyConcurrency])
+	if _, ok := values[keyBacklog]; ok {
+		p.add("backlog is a function's: write concurrency for a consumer")
 	}
 	if !hasConcurrency && !hasDrain {
 		p.add("says not how much one replica does: write concurrency: NUMBER (messages it works on at once), " +
 			"drainSeconds: NUMBER (the backlog shall be gone within), or both")
 	}
-	workers := max(1, int(concurrency))
+	workers := max(1, concurrency)
 	q.policy = demand.Policy{
 		Concurrency: workers, Backlog: workers, Drain: time.Duration(drain * float64(time.Second)),
 	}
@@ -224,6 +234,14 @@ func nameOf(key string, values map[string]string, p *problems) string {
 	return value
 }
 
+func wholeNumber(key string, values map[string]string, high float64, p *problems) (int, bool) {
+	n, ok := number(key, values, 1, high, p)
+	if n != float64(int(n)) {
+		p.add("%s: %q is not a whole number", key, values[key])
+	}
+	return int(n), ok
+}
+
 func number(key string, values map[string]string, low, high float64, p *problems) (float64, bool) {
 	text, ok := values[key]
 	if !ok || text == "" {
@@ -231,7 +249,7 @@ func number(key string, values map[string]string, low, high float64, p *problems
 	}
 	n, err := strconv.ParseFloat(text, 64)
 	if err != nil || !(n >= low && n <= high) {
-		p.add("%s: %q is not a number from %v to %v", key, text, low, high)
+		p.add("%s: %q is not a number from %v to %.f", key, text, low, high)
 		return low, true
 	}
 	return n, true

@@ -229,6 +229,36 @@ func TestTargetIsPushed(t *testing.T) {
 	r.awaitMetric(ref("tuned", "function", "tuned"), 0, 16)
 }
 
+// TestFixedTarget says the goal in the ScaledObject: KEDA is told that there is no target to follow.
+func TestFixedTarget(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.provision("fixed", func(s *function.Spec) { s.Scale.Target = function.Target{Drain: function.Duration(time.Minute)} })
+	if _, err := r.js.CreateConsumer(t.Context(), stream.EventsStream, jetstream.ConsumerConfig{
+		Durable: "workers", AckPolicy: jetstream.AckExplicitPolicy, FilterSubject: "events.jobs",
+	}); err != nil {
+		t.Fatal(err)
+	}
+	r.publish("fixed", 12)
+	for _, test := range []struct {
+		ask    *externalscaler.ScaledObjectRef
+		metric float64
+		target float64
+	}{
+		{ref("fixed", "function", "fixed", "backlog", "6"), 12, 6},
+		{ref("jobs", "stream", "EVENTS", "consumer", "workers", "concurrency", "3"), 0, 3},
+	} {
+		r.awaitMetric(test.ask, test.metric, test.target)
+		specs, err := r.client.StreamMetricSpec(t.Context(), test.ask)
+		if err == nil {
+			_, err = specs.Recv()
+		}
+		if status.Code(err) != codes.Unimplemented {
+			t.Errorf("%v: stream of targets: %v, want Unimplemented", test.ask.ScalerMetadata, err)
+		}
+	}
+}
+
 // TestActivityIsPushed opens the stream before there is work.
 func TestActivityIsPushed(t *testing.T) {
 	t.Parallel()
@@ -314,6 +344,9 @@ func TestBadMetadata(t *testing.T) {
 		{[]string{"function", "hello", "namespace", "bank"}, codes.PermissionDenied, "its own namespace alone, here shop"},
 		{[]string{"function", "hello", "namespace", "shop"}, codes.InvalidArgument, "remove the key namespace"},
 		{[]string{"function", "hello", "concurrency", "3"}, codes.InvalidArgument, "belongs into the Function manifest"},
+		{[]string{"function", "hello", "backlog", "0"}, codes.InvalidArgument, "not a number from 1 to 1000000"},
+		{[]string{"function", "hello", "backlog", "2.5"}, codes.InvalidArgument, "not a whole number"},
+		{[]string{"stream", "EVENTS", "consumer", "c", "backlog", "2"}, codes.InvalidArgument, "backlog is a function's"},
 		{[]string{"function", "hello", "stream", "S"}, codes.InvalidArgument, "a function and a consumer"},
 		{[]string{"function", "hello", "functionFromEnv", "hello"}, codes.InvalidArgument, "given twice"},
 		{[]string{"funktion", "hello"}, codes.InvalidArgument, `unknown key "funktion" (did you mean function?)`},

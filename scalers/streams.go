@@ -6,6 +6,8 @@ import (
 
 	"github.com/kedacore/keda/v2/pkg/scalers/externalscaler"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/pelton-dev/pelton/internal/rpcserver"
 )
@@ -31,10 +33,17 @@ func (s *Scaler) StreamIsActive(ref *externalscaler.ScaledObjectRef,
 	return s.loop(out.Context(), in.changed, p.push)
 }
 
-// StreamMetricSpec sends how much one replica is there for, and again whenever that changes.
+// errFixed makes KEDA content with GetMetricSpec, for as long as the ScaledObject is not written again.
+var errFixed = status.Error(codes.Unimplemented, "the target is fixed by the ScaledObject: there is nothing to follow")
+
+// StreamMetricSpec sends how much one replica is there for, and again whenever that changes. It is refused if that cannot
+// change: an idle stream is the most that a trigger costs.
 func (s *Scaler) StreamMetricSpec(ref *externalscaler.ScaledObjectRef,
 	out grpc.ServerStreamingServer[externalscaler.GetMetricSpecResponse],
 ) error {
+	if q, err := parse(ref); err == nil && q.fixed() {
+		return errFixed
+	}
 	in, err := s.openStream(ref)
 	if in == nil {
 		return err

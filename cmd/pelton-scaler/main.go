@@ -32,7 +32,7 @@ import (
 func main() {
 	if os.Getenv("GOGC") == "" {
 		// Thousands of idle streams are a large heap and many stacks, and the garbage collector waits in proportion to both.
-		debug.SetGCPercent(50)
+		debug.SetGCPercent(25)
 	}
 	if err := run(program.UntilSignal(context.Background()), os.Getenv); err != nil {
 		fmt.Fprintf(os.Stderr, "pelton-scaler: %v\n", err)

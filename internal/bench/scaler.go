@@ -42,7 +42,7 @@ func scaler(ctx context.Context, r *rig, t *table) error {
 	if err := w.makeFunctions(ctx, t); err != nil {
 		return err
 	}
-	for _, measure := range []func(context.Context, *table) error{w.pushes, w.many, w.restarts} {
+	for _, measure := range []func(context.Context, *table) error{w.pushes, w.many, w.followed, w.restarts} {
 		if err := measure(ctx, t); err != nil {
 			return err
 		}
@@ -73,11 +73,11 @@ func (w *scalerWorld) startScaler(ctx context.Context) (accepts time.Time, err e
 }
 
 // watched starts a scaler and KEDA for the first n functions, and returns when all is open and at rest.
-func (w *scalerWorld) watched(ctx context.Context, n int) (_ *keda, stop func(), err error) {
+func (w *scalerWorld) watched(ctx context.Context, n int, live bool) (_ *keda, stop func(), err error) {
 	if _, err := w.startScaler(ctx); err != nil {
 		return nil, nil, err
 	}
-	k, err := newKEDA(w.address)
+	k, err := newKEDA(w.address, live)
 	if err != nil {
 		w.process.stop()
 		return nil, nil, err
@@ -95,12 +95,22 @@ func (w *scalerWorld) watched(ctx context.Context, n int) (_ *keda, stop func(),
 
 // pushes publishes to functions at zero, one after the other: how long until KEDA is told.
 func (w *scalerWorld) pushes(ctx context.Context, t *table) error {
-	k, stop, err := w.watched(ctx, scalerWatched)
+	k, stop, err := w.watched(ctx, scalerWatched, true)
 	if err != nil {
 		return err
 	}
 	defer stop()
 	return w.pushRows(ctx, t, k)
+}
+
+// followed is what it costs to follow the targets of all functions as well.
+func (w *scalerWorld) followed(ctx context.Context, t *table) error {
+	k, stop, err := w.watched(ctx, len(w.fns), true)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	return w.followedRow(ctx, t, k)
 }
 
 // pushRows never uses a function twice: it would have to come to rest in between.
@@ -124,7 +134,7 @@ func (w *scalerWorld) pushRows(ctx context.Context, t *table, k *keda) error {
 
 // many is what must hold with all functions watched.
 func (w *scalerWorld) many(ctx context.Context, t *table) error {
-	k, stop, err := w.watched(ctx, len(w.fns))
+	k, stop, err := w.watched(ctx, len(w.fns), false)
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,9 @@ import (
 	pb "github.com/kedacore/keda/v2/pkg/scalers/externalscaler"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 
 	"github.com/pelton-dev/pelton/internal/function"
 )
@@ -28,10 +30,11 @@ const (
 const kedaReconciles = 5
 
 // keda behaves towards a scaler as KEDA does, but does nothing with what it is told: one connection for all objects, and two
-// streams open for each. internal/kedatest scales as well, and keeps more of each object than fits 10,000 of them.
+// streams for each, of which the scaler refuses one where the target is fixed. internal/kedatest scales as well, and keeps more of each object than fits 10,000 of them.
 type keda struct {
 	conn   *grpc.ClientConn
 	client pb.ExternalScalerClient
+	live   bool // targets come from the manifests and are followed; otherwise the ScaledObjects say them
 	refs   []*pb.ScaledObjectRef
 	open   atomic.Int64 // streams that have said something and have not ended
 	waits  atomic.Int64 // the object whose "true" is waited for, -1 for none
@@ -42,12 +45,12 @@ type keda struct {
 	streams sync.WaitGroup
 }
 
-func newKEDA(address string) (*keda, error) {
+func newKEDA(address string, live bool) (*keda, error) {
 	conn, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		return nil, err
 	}
-	k := &keda{conn: conn, client: pb.NewExternalScalerClient(conn), told: make(chan time.Time, 1)}
+	k := &keda{conn: conn, client: pb.NewExternalScalerClient(conn), live: live, told: make(chan time.Time, 1)}
 	k.waits.Store(-1)
 	k.ctx, k.cancel = context.WithCancel(context.Background())
 	return k, nil
@@ -68,6 +71,9 @@ func (k *keda) add(ctx context.Context, fns []*function.Function) error {
 		ref := &pb.ScaledObjectRef{
 			Namespace: fn.Metadata.Namespace, Name: fn.Metadata.Name,
 			ScalerMetadata: map[string]string{"function": fn.Metadata.Name},
+		}
+		if !k.live {
+			ref.ScalerMetadata["backlog"] = "1"
 		}
 		k.refs = append(k.refs, ref)
 		group.Go(func() error {
@@ -98,7 +104,11 @@ func (k *keda) create(ctx context.Context, i int, ref *pb.ScaledObjectRef) error
 // follow keeps a stream open.
 func (k *keda) follow(read func() error) {
 	for wait := kedaReconnectMin; ; wait = min(2*wait, kedaReconnectMax) {
-		if errors.Is(read(), io.EOF) {
+		err := read()
+		if status.Code(err) == codes.Unimplemented {
+			return
+		}
+		if errors.Is(err, io.EOF) {
 			wait = kedaReconnectMin
 		}
 		select {
@@ -146,10 +156,18 @@ func received[T any](k *keda, stream grpc.ServerStreamingClient[T], take func(*T
 	}
 }
 
+// streamsOfOne is how many streams stay open for one object.
+func (k *keda) streamsOfOne() int {
+	if k.live {
+		return 2
+	}
+	return 1
+}
+
 // atRest waits until every stream has been open for longer than KEDA waits after a clean end: a scaler that has just started
 // ends each once.
 func (k *keda) atRest(ctx context.Context) error {
-	want, since := int64(2*len(k.refs)), time.Now()
+	want, since := int64(k.streamsOfOne()*len(k.refs)), time.Now()
 	fmt.Fprintf(os.Stderr, "bench: %d streams\n", want)
 	return await(ctx, "streams open", 5*time.Minute, func() (bool, error) {
 		n := k.open.Load()

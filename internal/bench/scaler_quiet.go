@@ -13,13 +13,12 @@ import (
 	pb "github.com/kedacore/keda/v2/pkg/scalers/externalscaler"
 	"github.com/nats-io/nats.go"
 
-	"github.com/pelton-dev/pelton/internal/wake"
 	"github.com/pelton-dev/pelton/scalers"
 )
 
 const (
-	// quietTime takes in the renewal of every probe, and collections of garbage: these come every two minutes at the latest.
-	quietTime  = wake.DefaultProbeExpires + 15*time.Second
+	// quietTime takes in two renewals of every probe, and a collection of garbage: these come every two minutes at the latest.
+	quietTime  = 2*time.Minute + 15*time.Second
 	polledTime = time.Minute
 	kedaPolls  = 30 * time.Second // KEDA's default interval
 )
@@ -41,7 +40,7 @@ func (w *scalerWorld) quiet(ctx context.Context, t *table, k *keda) error {
 	scalerCPU, serverCPU = w.process.cpu()-scalerCPU, w.server.cpu()-serverCPU
 	byKind, total := calls.stop()
 	n := float64(len(k.refs))
-	what := fmt.Sprintf("scaler, %d idle functions watched for %v", len(k.refs), window)
+	what := fmt.Sprintf("scaler, %d idle functions watched for %v, targets in the ScaledObjects", len(k.refs), window)
 	t.limit(what+", NATS API calls per function and s", "%.4f", 0.01, float64(total)/n/window.Seconds(), "below 1.00")
 	for _, kind := range slices.Sorted(maps.Keys(byKind)) {
 		t.add("  of them "+kind+", in all", "", fmt.Sprint(byKind[kind]), "", "")
@@ -72,6 +71,22 @@ func (w *scalerWorld) polled(ctx context.Context, t *table, k *keda) error {
 	t.add(fmt.Sprintf("  CPU while KEDA polls each every %v, %% of one core", kedaPolls), "", fmt.Sprintf("%.2f", cpu), "", "")
 	t.add("  memory after that, MiB", "", fmt.Sprintf("%.0f", memoryOf(w.process.pid(), "VmRSS")), "", "")
 	return err
+}
+
+// followedRow waits as quiet does, which frees what opening so many streams took.
+func (w *scalerWorld) followedRow(ctx context.Context, t *table, k *keda) error {
+	window := w.opts.short(quietTime)
+	fmt.Fprintf(os.Stderr, "bench: quiet for %v\n", window)
+	before := w.process.cpu()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(window):
+	}
+	what := fmt.Sprintf("scaler, %d idle functions whose targets are followed, two streams each", len(k.refs))
+	t.add(what+", CPU, % of one core", "", fmt.Sprintf("%.2f", share(w.process.cpu()-before, window)), "", "")
+	t.add("  memory, MiB", "", fmt.Sprintf("%.0f", memoryOf(w.process.pid(), "VmRSS")), "", "")
+	return nil
 }
 
 // share is processor time as a part of one core, in %.
