@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/pelton-dev/pelton/internal/controller"
+	"github.com/pelton-dev/pelton/internal/desired"
 	"github.com/pelton-dev/pelton/internal/natsclient"
 	"github.com/pelton-dev/pelton/internal/program"
 )
@@ -53,16 +54,16 @@ func readSettings(getenv func(string) string) (settings, error) {
 }
 
 // readPods reads what pods are given.
-func readPods(env *program.Env, getenv func(string) string, natsURL string) controller.Settings {
-	s := controller.Settings{
+func readPods(env *program.Env, getenv func(string) string, natsURL string) desired.Settings {
+	s := desired.Settings{
 		SidecarImage: getenv("PELTON_SIDECAR_IMAGE"), ScalerAddress: getenv("PELTON_SCALER"),
 		NATSURL: env.Get("PELTON_SIDECAR_NATS_URL", natsURL),
-		NATSCredentials: controller.NATSCredentials{
+		NATSCredentials: desired.NATSCredentials{
 			Secret: getenv("PELTON_NATS_SECRET"), Creds: getenv("PELTON_NATS_SECRET_CREDS"), CA: getenv("PELTON_NATS_SECRET_CA"),
 		},
 		TriggerAuthentication: authentication(getenv("PELTON_SCALER_AUTH")),
 		ImagePullPolicy:       corev1.PullPolicy(getenv("PELTON_PULL_POLICY")), ImagePullSecrets: list(getenv("PELTON_PULL_SECRETS")),
-		PollingInterval: env.Duration("PELTON_POLLING_INTERVAL", controller.DefaultPollingInterval).Round(time.Second),
+		PollingInterval: env.Duration("PELTON_POLLING_INTERVAL", desired.DefaultPollingInterval).Round(time.Second),
 		ClosedEgress:    env.Bool("PELTON_CLOSED_EGRESS", false), LogLevel: getenv("PELTON_SIDECAR_LOG_LEVEL"),
 	}
 	for name, value := range map[string]string{"PELTON_SIDECAR_IMAGE": s.SidecarImage, "PELTON_SCALER": s.ScalerAddress} {
@@ -84,15 +85,15 @@ func readPods(env *program.Env, getenv func(string) string, natsURL string) cont
 }
 
 // authentication reads "name" or "Kind/name".
-func authentication(text string) controller.TriggerAuthentication {
+func authentication(text string) desired.TriggerAuthentication {
 	kind, name, found := strings.Cut(text, "/")
 	switch {
 	case text == "":
-		return controller.TriggerAuthentication{}
+		return desired.TriggerAuthentication{}
 	case !found:
 		kind, name = "ClusterTriggerAuthentication", text
 	}
-	return controller.TriggerAuthentication{Kind: kind, Name: name}
+	return desired.TriggerAuthentication{Kind: kind, Name: name}
 }
 
 // list reads words separated by commas.

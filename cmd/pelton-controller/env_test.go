@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/pelton-dev/pelton/internal/controller"
+	"github.com/pelton-dev/pelton/internal/desired"
 )
 
 func read(env map[string]string) (settings, error) {
@@ -55,7 +56,7 @@ func TestSettings(t *testing.T) {
 	c := s.controller
 	if c.Settings.NATSURL != "nats://here:4222" || !slices.Equal(c.Namespaces, []string{"a", "b"}) || c.Resync != time.Minute ||
 		c.Workers != controller.DefaultWorkers || s.health != "" ||
-		c.Settings.TriggerAuthentication != (controller.TriggerAuthentication{Name: "keda", Kind: "ClusterTriggerAuthentication"}) {
+		c.Settings.TriggerAuthentication != (desired.TriggerAuthentication{Name: "keda", Kind: "ClusterTriggerAuthentication"}) {
 		t.Errorf("settings %+v", s)
 	}
 	s, err = read(map[string]string{
@@ -63,7 +64,7 @@ func TestSettings(t *testing.T) {
 		"PELTON_SCALER_AUTH": "TriggerAuthentication/mine",
 	})
 	if err != nil || s.controller.Settings.NATSURL != "nats://there:4222" ||
-		s.controller.Settings.TriggerAuthentication != (controller.TriggerAuthentication{Name: "mine", Kind: "TriggerAuthentication"}) {
+		s.controller.Settings.TriggerAuthentication != (desired.TriggerAuthentication{Name: "mine", Kind: "TriggerAuthentication"}) {
 		t.Errorf("settings %+v, %v", s.controller.Settings, err)
 	}
 }

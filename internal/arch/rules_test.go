@@ -21,6 +21,7 @@ var layers = []layer{
 	{"delivery and scaling", "the loop does not know who scales it, nor the arithmetic who obeys it", []string{
 		"internal/sidecar", "internal/wake", "internal/demand",
 	}},
+	{"objects of a cluster", "what a function needs there, said without a cluster", []string{"internal/desired"}},
 	{"hosts and doors", "a host runs the layers below on one kind of machine; no host knows another", []string{
 		"internal/supervisor", "internal/bridge", "internal/controller/...", "internal/dashboard", "scalers/...",
 	}},
@@ -111,6 +112,12 @@ var rules = []rule{
 	{
 		of: "internal/supervisor", not: []string{"github.com/nats-io/nats-server/...", "github.com/spf13/..."},
 		why: "the host gets a connection; who runs the server, and the terminal, are the command line's business",
+	},
+	{
+		of: "internal/desired", not: []string{
+			"k8s.io/client-go/...", "sigs.k8s.io/controller-runtime/...", "github.com/nats-io/...",
+		},
+		why: "it is arithmetic over a manifest: the controller applies the result, and the command line prints it",
 	},
 	{
 		of: "internal/bridge", not: []string{"github.com/nats-io/nats-server/...", "internal/sidecar", "internal/supervisor"},

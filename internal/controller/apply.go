@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pelton-dev/pelton/internal/controller/v1alpha1"
+	"github.com/pelton-dev/pelton/internal/desired"
 )
 
 // fieldOwner is who owns what we apply, and replicasOwner who owns the number of replicas until KEDA changes it.
@@ -60,7 +61,7 @@ func (a *applier) apply(ctx context.Context, owner, want *unstructured.Unstructu
 		return &nameTaken{describe(want)}
 	case have != nil && have.GetDeletionTimestamp() != nil:
 		return fmt.Errorf("apply %s: it is being deleted", describe(want))
-	case want.GroupVersionKind() == deploymentKind:
+	case want.GroupVersionKind() == desired.DeploymentKind:
 		return a.applyDeployment(ctx, want, have, int64(least))
 	}
 	return a.write(ctx, want, fieldOwner, client.ForceOwnership)

@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/pelton-dev/pelton/internal/controller/v1alpha1"
+	"github.com/pelton-dev/pelton/internal/desired"
 )
 
 // startGrace is how long a function that had no replica may take to get its first, and is called ready meanwhile.
@@ -48,7 +49,7 @@ func workload(deployment *unstructured.Unstructured, now time.Time) (metav1.Cond
 	}
 	return with(metav1.ConditionFalse, v1alpha1.ReasonStalled,
 		fmt.Sprintf("no replica has become ready within %v (look at its pods: kubectl describe pods -l %s=%s)",
-			startGrace, FunctionLabel, deployment.GetLabels()[FunctionLabel])), 0
+			startGrace, desired.FunctionLabel, deployment.GetLabels()[desired.FunctionLabel])), 0
 }
 
 // numbers are those of a Deployment.

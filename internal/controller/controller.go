@@ -30,6 +30,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/pelton-dev/pelton/internal/controller/v1alpha1"
+	"github.com/pelton-dev/pelton/internal/desired"
 	"github.com/pelton-dev/pelton/internal/function"
 )
 
@@ -51,7 +52,7 @@ const leaseName = "pelton-controller"
 
 // Config configures a Controller. NATS and Settings must be given.
 type Config struct {
-	Settings       Settings
+	Settings       desired.Settings
 	NATS           *nats.Conn
 	StreamReplicas int           // of streams that are made; 0 is 1
 	Namespaces     []string      // whose Functions are looked at; none is all
@@ -129,12 +130,12 @@ func (n notElected) Start(ctx context.Context) error { return n.run(ctx) }
 func (notElected) NeedLeaderElection() bool { return false }
 
 func newManager(cluster *rest.Config, cfg Config) (manager.Manager, error) {
-	ours, err := labels.Parse("app.kubernetes.io/managed-by=" + managedBy)
+	ours, err := labels.Parse("app.kubernetes.io/managed-by=" + desired.ManagedBy)
 	if err != nil {
 		return nil, err
 	}
 	objects := map[client.Object]cache.ByObject{}
-	for _, kind := range Kinds() {
+	for _, kind := range desired.Kinds() {
 		objects[object(kind)] = cache.ByObject{Label: ours}
 	}
 	namespaces := map[string]cache.Config{}
@@ -176,7 +177,7 @@ func slim(in any) (any, error) {
 func (r *reconciler) watch(m manager.Manager, workers int) error {
 	b := builder.ControllerManagedBy(m).Named("function").
 		For(object(v1alpha1.FunctionKind), builder.WithPredicates(predicate.GenerationChangedPredicate{}))
-	for _, kind := range Kinds() {
+	for _, kind := range desired.Kinds() {
 		b = b.Owns(object(kind))
 	}
 	options := ctrl.Options{

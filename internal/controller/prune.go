@@ -9,10 +9,12 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/pelton-dev/pelton/internal/desired"
 )
 
 // prune deletes what belongs to a function and is not desired any more, of the kinds that keep does not hold back.
-func (a *applier) prune(ctx context.Context, owner *unstructured.Unstructured, desired []*unstructured.Unstructured,
+func (a *applier) prune(ctx context.Context, owner *unstructured.Unstructured, objects []*unstructured.Unstructured,
 	keep func(schema.GroupVersionKind) bool,
 ) error {
 	type id struct {
@@ -20,10 +22,10 @@ func (a *applier) prune(ctx context.Context, owner *unstructured.Unstructured, d
 		name string
 	}
 	wanted := map[id]bool{}
-	for _, o := range desired {
+	for _, o := range objects {
 		wanted[id{o.GroupVersionKind(), o.GetName()}] = true
 	}
-	for _, kind := range Kinds() {
+	for _, kind := range desired.Kinds() {
 		if keep(kind) {
 			continue
 		}
@@ -49,7 +51,7 @@ func (a *applier) owned(ctx context.Context, owner *unstructured.Unstructured,
 ) ([]*unstructured.Unstructured, error) {
 	var list unstructured.UnstructuredList
 	list.SetGroupVersionKind(kind.GroupVersion().WithKind(kind.Kind + "List"))
-	err := a.client.List(ctx, &list, client.InNamespace(owner.GetNamespace()), client.MatchingLabels{FunctionLabel: owner.GetName()})
+	err := a.client.List(ctx, &list, client.InNamespace(owner.GetNamespace()), client.MatchingLabels{desired.FunctionLabel: owner.GetName()})
 	if err != nil {
 		return nil, fmt.Errorf("list %s of %s: %w", kind.Kind, owner.GetName(), err)
 	}

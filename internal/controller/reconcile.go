@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/pelton-dev/pelton/internal/controller/v1alpha1"
+	"github.com/pelton-dev/pelton/internal/desired"
 	"github.com/pelton-dev/pelton/internal/function"
 	"github.com/pelton-dev/pelton/internal/stream"
 )
@@ -26,7 +27,7 @@ type reconciler struct {
 	*applier
 
 	queues   *queues
-	settings Settings
+	settings desired.Settings
 	resync   time.Duration // how often each Function is looked at without a reason
 	patience time.Duration // how long a deletion waits for pods and NATS
 	gaveUp   func(function.Key, error)
@@ -60,7 +61,7 @@ func (r *reconciler) bring(ctx context.Context, o *unstructured.Unstructured, re
 		return 0, err
 	}
 	rep.replicas = old.Replicas
-	fn, desired, err := r.plan(o)
+	fn, objects, err := r.plan(o)
 	var invalid *function.Invalid
 	switch {
 	case errors.As(err, &invalid):
@@ -78,13 +79,13 @@ func (r *reconciler) bring(ctx context.Context, o *unstructured.Unstructured, re
 		return 0, err
 	}
 	rep.set(condition(v1alpha1.StreamReady, metav1.ConditionTrue, v1alpha1.ReasonProvisioned, "streams and consumers are there"))
-	for _, want := range desired {
+	for _, want := range objects {
 		if err := r.apply(ctx, o, want, fn.Spec.Scale.MinReplicas); err != nil {
 			rep.set(condition(v1alpha1.WorkloadReady, metav1.ConditionFalse, applyReason(err), conditionMessage(err)))
 			return 0, err
 		}
 	}
-	return r.observe(ctx, o, desired, rep)
+	return r.observe(ctx, o, objects, rep)
 }
 
 // plan reads the manifest and what follows from it.
@@ -93,8 +94,8 @@ func (r *reconciler) plan(o *unstructured.Unstructured) (*function.Function, []*
 	if err != nil {
 		return nil, nil, err
 	}
-	desired, err := Desired(fn, r.settings)
-	return fn, desired, err
+	objects, err := desired.Objects(fn, r.settings)
+	return fn, objects, err
 }
 
 // hold adds the finalizer, before there is anything on NATS that it is for.
@@ -109,16 +110,16 @@ func (r *reconciler) hold(ctx context.Context, o *unstructured.Unstructured) err
 }
 
 // observe looks at what there is in the cluster, deletes what is not needed any more and says how the rest stands.
-func (r *reconciler) observe(ctx context.Context, o *unstructured.Unstructured, desired []*unstructured.Unstructured,
+func (r *reconciler) observe(ctx context.Context, o *unstructured.Unstructured, objects []*unstructured.Unstructured,
 	rep *report,
 ) (time.Duration, error) {
 	var deployment, scaledObject *unstructured.Unstructured
-	for _, want := range desired {
+	for _, want := range objects {
 		var err error
 		switch want.GroupVersionKind() {
-		case deploymentKind:
+		case desired.DeploymentKind:
 			deployment, err = read(ctx, r.client, want)
-		case scaledObjectKind:
+		case desired.ScaledObjectKind:
 			scaledObject, err = read(ctx, r.client, want)
 		}
 		if err != nil {
@@ -134,8 +135,10 @@ func (r *reconciler) observe(ctx context.Context, o *unstructured.Unstructured, 
 		rep.replicas = int32(numbersOf(deployment).replicas)
 	}
 	// A pod of an earlier manifest mounts an earlier ConfigMap.
-	inUse := func(kind schema.GroupVersionKind) bool { return kind == configMapKind && !isRolledOut(deployment) }
-	if err := r.prune(ctx, o, desired, inUse); err != nil {
+	inUse := func(kind schema.GroupVersionKind) bool {
+		return kind == desired.ConfigMapKind && !isRolledOut(deployment)
+	}
+	if err := r.prune(ctx, o, objects, inUse); err != nil {
 		return 0, err
 	}
 	if again == 0 {

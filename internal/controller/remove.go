@@ -13,6 +13,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/pelton-dev/pelton/internal/function"
+
+	"github.com/pelton-dev/pelton/internal/desired"
 )
 
 // removeWait is between looks at a deletion that is not through.
@@ -54,7 +56,7 @@ func (r *reconciler) remove(ctx context.Context, o *unstructured.Unstructured) (
 // endWorkload deletes what starts pods and then the pods, and reports whether there still are any: none shall pull while what
 // waits is dealt with, and running calls shall be settled. The rest goes with the Function.
 func (r *reconciler) endWorkload(ctx context.Context, o *unstructured.Unstructured) (running bool, err error) {
-	for _, kind := range []schema.GroupVersionKind{scaledObjectKind, deploymentKind} {
+	for _, kind := range []schema.GroupVersionKind{desired.ScaledObjectKind, desired.DeploymentKind} {
 		objects, err := r.owned(ctx, o, kind)
 		if err != nil {
 			return false, err
@@ -64,7 +66,7 @@ func (r *reconciler) endWorkload(ctx context.Context, o *unstructured.Unstructur
 			if err := r.delete(ctx, object, metav1.DeletePropagationForeground); err != nil {
 				return false, err
 			}
-			running = running || kind == deploymentKind
+			running = running || kind == desired.DeploymentKind
 		}
 	}
 	return running, nil

@@ -6,6 +6,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/pelton-dev/pelton/internal/desired"
 )
 
 // applyDeployment begins with the fewest replicas and never speaks of them again: KEDA decides.
@@ -37,7 +39,7 @@ func (a *applier) applyDeployment(ctx context.Context, want, have *unstructured.
 // the number meanwhile, it owns it, and the conflict is tried again.
 func (a *applier) ownReplicas(ctx context.Context, deployment *unstructured.Unstructured, n int64) error {
 	o := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"replicas": n}}}
-	o.SetGroupVersionKind(deploymentKind)
+	o.SetGroupVersionKind(desired.DeploymentKind)
 	o.SetName(deployment.GetName())
 	o.SetNamespace(deployment.GetNamespace())
 	return a.write(ctx, o, replicasOwner)

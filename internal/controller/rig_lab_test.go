@@ -24,6 +24,7 @@ import (
 	"github.com/pelton-dev/pelton/internal/catalog"
 	"github.com/pelton-dev/pelton/internal/controller"
 	"github.com/pelton-dev/pelton/internal/controller/v1alpha1"
+	"github.com/pelton-dev/pelton/internal/desired"
 	"github.com/pelton-dev/pelton/internal/lab"
 	"github.com/pelton-dev/pelton/internal/natstest"
 	"github.com/pelton-dev/pelton/internal/rpcserver"
@@ -48,7 +49,7 @@ type rig struct {
 	lab       *lab.Cluster
 	nats      *natstest.Server
 	js        jetstream.JetStream
-	settings  controller.Settings
+	settings  desired.Settings
 	writes    *writes
 	stop      func() // ends the controller
 }
@@ -101,7 +102,7 @@ func start(t *testing.T, namespace string) *rig {
 	}
 	r.nats = natstest.Start(t, natstest.Listen(), func(o *server.Options) { o.Host = l.BridgeAddress() })
 	r.js = r.nats.JetStream(t)
-	r.settings = controller.Settings{
+	r.settings = desired.Settings{
 		SidecarImage: lab.SidecarImage, NATSURL: r.nats.URL(), ScalerAddress: r.startScaler(), PollingInterval: 5 * time.Second,
 	}
 	r.kubectl("", "apply", "--server-side", "--force-conflicts", "-f", "../../deploy/crd/functions.pelton.dev.yaml")
@@ -123,7 +124,7 @@ func (r *rig) close() {
 			{"get", "pfn,deployment,pods,scaledobject,hpa", "-o", "wide"},
 			{"get", "pfn", "-o", "yaml"},
 			{"get", "events", "--sort-by=.lastTimestamp"},
-			{"logs", "-l", controller.FunctionLabel, "--all-containers", "--tail=20", "--prefix"},
+			{"logs", "-l", desired.FunctionLabel, "--all-containers", "--tail=20", "--prefix"},
 		} {
 			out, err := r.lab.Kubectl(ctx, "", append([]string{"-n", r.namespace}, args...)...)
 			r.t.Logf("kubectl %s: %v\n%s", strings.Join(args, " "), err, out)

@@ -1,4 +1,4 @@
-package controller_test
+package desired_test
 
 import (
 	"bytes"
@@ -41,14 +41,14 @@ func TestGoldenFilesInALab(t *testing.T) {
 			if err := dryRun(t, c, "apply", text); err != nil {
 				t.Error(err)
 			}
-			objects := desired(t, goldenFunction(t, name), goldenSettings(name))
+			objects := objectsOf(t, goldenFunction(t, name), goldenSettings(name))
 			if err := dryRun(t, c, "create", asYAML(t, []*unstructured.Unstructured{podOf(t, objects)})); err != nil {
 				t.Error(err)
 			}
 		})
 	}
 	t.Run("what is forbidden", func(t *testing.T) { // the checks above can fail
-		pod := podOf(t, desired(t, goldenFunction(t, "minimal"), usualSettings()))
+		pod := podOf(t, objectsOf(t, goldenFunction(t, "minimal"), usualSettings()))
 		unstructured.RemoveNestedField(pod.Object, "spec", "securityContext")
 		err := dryRun(t, c, "create", asYAML(t, []*unstructured.Unstructured{pod}))
 		if err == nil || !strings.Contains(err.Error(), "runAsNonRoot") {

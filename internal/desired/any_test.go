@@ -1,4 +1,4 @@
-package controller_test
+package desired_test
 
 import (
 	"time"
@@ -6,7 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"pgregory.net/rapid"
 
-	"github.com/pelton-dev/pelton/internal/controller"
+	"github.com/pelton-dev/pelton/internal/desired"
 	"github.com/pelton-dev/pelton/internal/function"
 )
 
@@ -74,7 +74,7 @@ func anyHandler(t *rapid.T) function.Handler {
 	return h
 }
 
-func anySettings(t *rapid.T) controller.Settings {
+func anySettings(t *rapid.T) desired.Settings {
 	s := usualSettings()
 	if rapid.Bool().Draw(t, "all settings") {
 		s = allSettings()

@@ -1,4 +1,4 @@
-package controller
+package desired
 
 import (
 	"crypto/sha256"
@@ -11,7 +11,8 @@ import (
 	"github.com/pelton-dev/pelton/internal/function"
 )
 
-var configMapKind = corev1.SchemeGroupVersion.WithKind("ConfigMap")
+// ConfigMapKind is the kind of what holds the manifest: one object for each text, also of earlier manifests.
+var ConfigMapKind = corev1.SchemeGroupVersion.WithKind("ConfigMap")
 
 // manifestFile is the name of the manifest, in the ConfigMap and in the pod.
 const manifestFile = "function.yaml"
@@ -62,7 +63,7 @@ func (b *blueprint) configMap() *corev1.ConfigMap {
 	meta := b.meta()
 	meta.Name = b.configMapName()
 	return &corev1.ConfigMap{
-		TypeMeta:   typeMeta(configMapKind),
+		TypeMeta:   typeMeta(ConfigMapKind),
 		ObjectMeta: meta,
 		Immutable:  new(true),
 		Data:       map[string]string{manifestFile: b.manifest.text},

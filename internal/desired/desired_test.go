@@ -1,4 +1,4 @@
-package controller_test
+package desired_test
 
 import (
 	"bytes"
@@ -16,13 +16,13 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
-	"github.com/pelton-dev/pelton/internal/controller"
+	"github.com/pelton-dev/pelton/internal/desired"
 	"github.com/pelton-dev/pelton/internal/function"
 )
 
 var update = flag.Bool("update", false, "write the golden files again")
 
-const desiredDir = "testdata/desired"
+const desiredDir = "testdata"
 
 // TestDesiredGolden compares the objects of functions with what was looked at once, and applied to a real apiserver.
 func TestDesiredGolden(t *testing.T) {
@@ -30,7 +30,7 @@ func TestDesiredGolden(t *testing.T) {
 	for _, name := range goldenNames(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			objects, err := controller.Desired(goldenFunction(t, name), goldenSettings(name))
+			objects, err := desired.Objects(goldenFunction(t, name), goldenSettings(name))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -94,27 +94,27 @@ func goldenFunction(t *testing.T, name string) *function.Function {
 	return fns[0]
 }
 
-func goldenSettings(name string) controller.Settings {
+func goldenSettings(name string) desired.Settings {
 	if name == "settings" {
 		return allSettings()
 	}
 	return usualSettings()
 }
 
-func usualSettings() controller.Settings {
-	return controller.Settings{
+func usualSettings() desired.Settings {
+	return desired.Settings{
 		SidecarImage: "pelton.local/pelton-sidecar:dev", NATSURL: "nats://nats.pelton-system.svc:4222",
 		ScalerAddress:         "pelton-scaler.pelton-system.svc:9090",
-		TriggerAuthentication: controller.TriggerAuthentication{Name: "pelton-scaler", Kind: "ClusterTriggerAuthentication"},
+		TriggerAuthentication: desired.TriggerAuthentication{Name: "pelton-scaler", Kind: "ClusterTriggerAuthentication"},
 	}
 }
 
-func allSettings() controller.Settings {
-	return controller.Settings{
+func allSettings() desired.Settings {
+	return desired.Settings{
 		SidecarImage: "example.com/pelton-sidecar:1.0.0", NATSURL: "tls://a.example.com, tls://b.example.com:4222,c.example.com:4333",
 		ScalerAddress:         "pelton-scaler.pelton-system.svc:9090",
-		TriggerAuthentication: controller.TriggerAuthentication{Name: "own"},
-		NATSCredentials:       controller.NATSCredentials{Secret: "vault-nats", Creds: "user.creds", CA: "root.pem"},
+		TriggerAuthentication: desired.TriggerAuthentication{Name: "own"},
+		NATSCredentials:       desired.NATSCredentials{Secret: "vault-nats", Creds: "user.creds", CA: "root.pem"},
 		SidecarResources: &corev1.ResourceRequirements{
 			Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("50m")},
 			Limits:   corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1Gi")},

@@ -1,4 +1,4 @@
-package controller_test
+package desired_test
 
 import (
 	"fmt"
@@ -14,7 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
-	"github.com/pelton-dev/pelton/internal/controller"
+	"github.com/pelton-dev/pelton/internal/desired"
 )
 
 // TestScaledObjectFitsKEDA compares every ScaledObject with the schema of the KEDA that go.mod names: we write its fields by
@@ -23,7 +23,7 @@ func TestScaledObjectFitsKEDA(t *testing.T) {
 	t.Parallel()
 	schema := kedaSchema(t)
 	for _, name := range goldenNames(t) {
-		o := only(t, desired(t, goldenFunction(t, name), goldenSettings(name)), "ScaledObject")
+		o := only(t, objectsOf(t, goldenFunction(t, name), goldenSettings(name)), "ScaledObject")
 		for _, p := range misfits("", o.Object, schema) {
 			t.Errorf("%s: %s", name, p)
 		}
@@ -33,7 +33,7 @@ func TestScaledObjectFitsKEDA(t *testing.T) {
 // TestMisfits shows that the comparison can fail.
 func TestMisfits(t *testing.T) {
 	t.Parallel()
-	o := only(t, desired(t, goldenFunction(t, "minimal"), usualSettings()), "ScaledObject")
+	o := only(t, objectsOf(t, goldenFunction(t, "minimal"), usualSettings()), "ScaledObject")
 	spec := o.Object["spec"].(map[string]any)
 	spec["maxReplicas"] = int64(3)
 	spec["maxReplicaCount"] = int64(0)
@@ -59,8 +59,8 @@ func TestMisfits(t *testing.T) {
 func TestWithoutCertificates(t *testing.T) {
 	t.Parallel()
 	s := usualSettings()
-	s.TriggerAuthentication = controller.TriggerAuthentication{}
-	o := only(t, desired(t, goldenFunction(t, "minimal"), s), "ScaledObject")
+	s.TriggerAuthentication = desired.TriggerAuthentication{}
+	o := only(t, objectsOf(t, goldenFunction(t, "minimal"), s), "ScaledObject")
 	triggers, _, err := unstructured.NestedSlice(o.Object, "spec", "triggers")
 	if err != nil || len(triggers) != 1 {
 		t.Fatalf("triggers %v, %v", triggers, err)

@@ -1,4 +1,4 @@
-package controller
+package desired
 
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -13,8 +13,10 @@ const FunctionLabel = "pelton.dev/function"
 // ManifestAnnotation is on every pod and holds the hash of the manifest it runs.
 const ManifestAnnotation = "pelton.dev/manifest-hash"
 
+// ManagedBy is on every object of a function, as the value of app.kubernetes.io/managed-by.
+const ManagedBy = "pelton-controller"
+
 const (
-	managedBy = "pelton-controller"
 	partOf    = "pelton"
 	component = "function"
 )
@@ -35,7 +37,7 @@ func (b *blueprint) name() string { return ObjectName(b.fn.Key()) }
 // like the function.
 func (b *blueprint) labels() map[string]string {
 	return map[string]string{
-		"app.kubernetes.io/name": b.name(), "app.kubernetes.io/managed-by": managedBy,
+		"app.kubernetes.io/name": b.name(), "app.kubernetes.io/managed-by": ManagedBy,
 		"app.kubernetes.io/part-of": partOf, "app.kubernetes.io/component": component,
 		FunctionLabel: b.fn.Metadata.Name,
 	}

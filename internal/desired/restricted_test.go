@@ -1,4 +1,4 @@
-package controller_test
+package desired_test
 
 import (
 	"slices"

@@ -1,4 +1,4 @@
-package controller_test
+package desired_test
 
 import (
 	"slices"
@@ -13,7 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"pgregory.net/rapid"
 
-	"github.com/pelton-dev/pelton/internal/controller"
+	"github.com/pelton-dev/pelton/internal/desired"
 	"github.com/pelton-dev/pelton/internal/function"
 )
 
@@ -23,8 +23,8 @@ func TestDesiredRules(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		fn, s := anyFunction(t), anySettings(t)
 		before := fn.Spec.DeepCopy()
-		objects := desired(t, fn, s)
-		if diff := cmp.Diff(objects, desired(t, fn, s)); diff != "" {
+		objects := objectsOf(t, fn, s)
+		if diff := cmp.Diff(objects, objectsOf(t, fn, s)); diff != "" {
 			t.Errorf("two calls differ:\n%s", diff)
 		}
 		if diff := cmp.Diff(*before, fn.Spec); diff != "" {
@@ -47,9 +47,9 @@ type failer interface {
 	Fatalf(format string, args ...any)
 }
 
-func desired(t failer, fn *function.Function, s controller.Settings) []*unstructured.Unstructured {
+func objectsOf(t failer, fn *function.Function, s desired.Settings) []*unstructured.Unstructured {
 	t.Helper()
-	objects, err := controller.Desired(fn, s)
+	objects, err := desired.Objects(fn, s)
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
@@ -82,7 +82,7 @@ func only(t failer, objects []*unstructured.Unstructured, kind string) *unstruct
 
 func checkObject(t failer, fn *function.Function, o *unstructured.Unstructured) {
 	what := o.GetKind() + " " + o.GetName()
-	if !slices.Contains(controller.Kinds(), o.GroupVersionKind()) {
+	if !slices.Contains(desired.Kinds(), o.GroupVersionKind()) {
 		t.Errorf("%s is of no kind that a controller watches", what)
 	}
 	if o.GetNamespace() != fn.Metadata.Namespace || !strings.HasPrefix(o.GetName(), fn.Metadata.Name+"-pfn") {

@@ -1,4 +1,4 @@
-package controller
+package desired
 
 import (
 	"fmt"
@@ -10,15 +10,15 @@ import (
 	"github.com/pelton-dev/pelton/internal/function"
 )
 
-// Kinds are those of the objects that Desired returns: what a controller watches, and looks through for objects that a
+// Kinds are those of the objects that Objects returns: what a controller watches, and looks through for objects that a
 // function needed once and does not need any more.
 func Kinds() []schema.GroupVersionKind {
 	return []schema.GroupVersionKind{
-		serviceAccountKind, configMapKind, networkPolicyKind, disruptionKind, deploymentKind, scaledObjectKind,
+		serviceAccountKind, ConfigMapKind, networkPolicyKind, disruptionKind, DeploymentKind, ScaledObjectKind,
 	}
 }
 
-// Desired returns every Kubernetes object that a function needs, in the order in which they are applied: what a pod needs to
+// Objects returns every Kubernetes object that a function needs, in the order in which they are applied: what a pod needs to
 // start comes before the pods, and what starts them comes last. The function has its defaults and is valid; what is wrong with
 // it on Kubernetes alone is a *function.Invalid.
 //
@@ -27,11 +27,11 @@ func Kinds() []schema.GroupVersionKind {
 //
 // No object says how many replicas there are, as KEDA decides that. An apiserver makes one replica of silence: whoever
 // creates the Deployment begins with 0, or every function that is applied would start a pod for nothing.
-func Desired(fn *function.Function, s Settings) ([]*unstructured.Unstructured, error) {
+func Objects(fn *function.Function, s Settings) ([]*unstructured.Unstructured, error) {
 	s = s.withDefaults()
 	ports, err := s.check()
 	if err != nil {
-		return nil, fmt.Errorf("settings of the controller: %w", err)
+		return nil, fmt.Errorf("settings: %w", err)
 	}
 	b := blueprint{fn: fn, s: s, natsPorts: ports}
 	if problems := b.check(); len(problems) > 0 {

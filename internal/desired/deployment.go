@@ -1,4 +1,4 @@
-package controller
+package desired
 
 import (
 	"time"
@@ -9,7 +9,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-var deploymentKind = appsv1.SchemeGroupVersion.WithKind("Deployment")
+// DeploymentKind is the kind of what runs the function.
+var DeploymentKind = appsv1.SchemeGroupVersion.WithKind("Deployment")
 
 // user is who both containers run as: a socket is its owner's alone. It is the "nonroot" of many base images.
 const user int64 = 65532
@@ -26,7 +27,7 @@ const (
 // more pods than wanted may stand meanwhile.
 func (b *blueprint) deployment() *appsv1.Deployment {
 	return &appsv1.Deployment{
-		TypeMeta:   typeMeta(deploymentKind),
+		TypeMeta:   typeMeta(DeploymentKind),
 		ObjectMeta: b.meta(),
 		Spec: appsv1.DeploymentSpec{
 			Selector: b.selector(),

@@ -1,4 +1,4 @@
-package controller
+package desired
 
 import (
 	"math"
@@ -8,7 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-var scaledObjectKind = schema.GroupVersionKind{Group: "keda.sh", Version: "v1alpha1", Kind: "ScaledObject"}
+// ScaledObjectKind is the kind of what KEDA reads.
+var ScaledObjectKind = schema.GroupVersionKind{Group: "keda.sh", Version: "v1alpha1", Kind: "ScaledObject"}
 
 // Bounds of how long the HPA must have wanted fewer replicas before it takes any. Below the first, each gap between events costs
 // replicas and their start; above the second, Kubernetes refuses it.
@@ -32,7 +33,7 @@ func (b *blueprint) scaledObject() *unstructured.Unstructured {
 		"triggers":        []any{b.trigger()},
 		"advanced":        map[string]any{"horizontalPodAutoscalerConfig": map[string]any{"behavior": b.behavior()}},
 	}}}
-	o.SetGroupVersionKind(scaledObjectKind)
+	o.SetGroupVersionKind(ScaledObjectKind)
 	o.SetName(b.name())
 	o.SetNamespace(b.fn.Metadata.Namespace)
 	o.SetLabels(b.labels())
@@ -40,7 +41,7 @@ func (b *blueprint) scaledObject() *unstructured.Unstructured {
 }
 
 func (b *blueprint) target() map[string]any {
-	apiVersion, kind := deploymentKind.ToAPIVersionAndKind()
+	apiVersion, kind := DeploymentKind.ToAPIVersionAndKind()
 	return map[string]any{"apiVersion": apiVersion, "kind": kind, "name": b.name()}
 }
 

@@ -1,4 +1,4 @@
-package controller_test
+package desired_test
 
 import (
 	"errors"
@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/pelton-dev/pelton/internal/controller"
+	"github.com/pelton-dev/pelton/internal/desired"
 	"github.com/pelton-dev/pelton/internal/function"
 )
 
@@ -43,7 +43,7 @@ func TestProblems(t *testing.T) {
 			t.Parallel()
 			fn := goldenFunction(t, "minimal")
 			test.change(&fn.Spec)
-			_, err := controller.Desired(fn, usualSettings())
+			_, err := desired.Objects(fn, usualSettings())
 			var got []string
 			if invalid, ok := errors.AsType[*function.Invalid](err); ok {
 				for _, p := range invalid.Problems {
@@ -65,21 +65,21 @@ func TestProblems(t *testing.T) {
 func TestSettingsValidate(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		change func(s *controller.Settings)
+		change func(s *desired.Settings)
 		want   string // in the error; "" is none
 	}{
-		"usual":          {func(*controller.Settings) {}, ""},
-		"all":            {func(s *controller.Settings) { *s = allSettings() }, ""},
-		"no image":       {func(s *controller.Settings) { s.SidecarImage = "" }, "SidecarImage: it is missing"},
-		"no scaler":      {func(s *controller.Settings) { s.ScalerAddress = "" }, "ScalerAddress: it is missing"},
-		"no NATS":        {func(s *controller.Settings) { s.NATSURL = "" }, "NATSURL: it is missing"},
-		"no NATS host":   {func(s *controller.Settings) { s.NATSURL = "nats://a,nats://:4222" }, "NATSURL: a server has no host"},
-		"no NATS port":   {func(s *controller.Settings) { s.NATSURL = "nats://a:70000" }, "70000 is not a port"},
-		"no NATS URL":    {func(s *controller.Settings) { s.NATSURL = "nats://me:secret word@a b:1" }, "NATSURL: it is not an address"},
-		"kind":           {func(s *controller.Settings) { s.TriggerAuthentication.Kind = "Secret" }, `TriggerAuthentication.Kind: "Secret"`},
-		"secret, no key": {func(s *controller.Settings) { s.NATSCredentials.Secret = "nats" }, "NATSCredentials: "},
-		"key, no secret": {func(s *controller.Settings) { s.NATSCredentials.CA = "ca.crt" }, "NATSCredentials: "},
-		"polling":        {func(s *controller.Settings) { s.PollingInterval = 1 }, "PollingInterval: 1ns is less"},
+		"usual":          {func(*desired.Settings) {}, ""},
+		"all":            {func(s *desired.Settings) { *s = allSettings() }, ""},
+		"no image":       {func(s *desired.Settings) { s.SidecarImage = "" }, "SidecarImage: it is missing"},
+		"no scaler":      {func(s *desired.Settings) { s.ScalerAddress = "" }, "ScalerAddress: it is missing"},
+		"no NATS":        {func(s *desired.Settings) { s.NATSURL = "" }, "NATSURL: it is missing"},
+		"no NATS host":   {func(s *desired.Settings) { s.NATSURL = "nats://a,nats://:4222" }, "NATSURL: a server has no host"},
+		"no NATS port":   {func(s *desired.Settings) { s.NATSURL = "nats://a:70000" }, "70000 is not a port"},
+		"no NATS URL":    {func(s *desired.Settings) { s.NATSURL = "nats://me:secret word@a b:1" }, "NATSURL: it is not an address"},
+		"kind":           {func(s *desired.Settings) { s.TriggerAuthentication.Kind = "Secret" }, `TriggerAuthentication.Kind: "Secret"`},
+		"secret, no key": {func(s *desired.Settings) { s.NATSCredentials.Secret = "nats" }, "NATSCredentials: "},
+		"key, no secret": {func(s *desired.Settings) { s.NATSCredentials.CA = "ca.crt" }, "NATSCredentials: "},
+		"polling":        {func(s *desired.Settings) { s.PollingInterval = 1 }, "PollingInterval: 1ns is less"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -93,8 +93,8 @@ func TestSettingsValidate(t *testing.T) {
 			if err != nil && strings.Contains(err.Error(), "secret word") {
 				t.Errorf("the error tells the password: %v", err)
 			}
-			if _, desiredErr := controller.Desired(goldenFunction(t, "minimal"), s); (err == nil) != (desiredErr == nil) {
-				t.Errorf("Desired says %v, Validate says %v", desiredErr, err)
+			if _, desiredErr := desired.Objects(goldenFunction(t, "minimal"), s); (err == nil) != (desiredErr == nil) {
+				t.Errorf("Objects says %v, Validate says %v", desiredErr, err)
 			}
 		})
 	}
@@ -123,13 +123,13 @@ func TestRollout(t *testing.T) {
 			fn.Spec.Resources = &function.Resources{Limits: map[string]string{"cpu": "1"}}
 		}},
 	}
-	before := deploymentOf(t, desired(t, goldenFunction(t, "minimal"), usualSettings()))
+	before := deploymentOf(t, objectsOf(t, goldenFunction(t, "minimal"), usualSettings()))
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			fn := goldenFunction(t, "minimal")
 			test.change(fn)
-			after := deploymentOf(t, desired(t, fn, usualSettings()))
+			after := deploymentOf(t, objectsOf(t, fn, usualSettings()))
 			if rolls := !cmp.Equal(before.Spec.Template, after.Spec.Template); rolls != test.rolls {
 				t.Errorf("new pods: %v, want %v\n%s", rolls, test.rolls, cmp.Diff(before, after))
 			}
@@ -144,7 +144,7 @@ func TestManifestInPods(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			fn := goldenFunction(t, name)
-			data := only(t, desired(t, fn, goldenSettings(name)), "ConfigMap").Object["data"].(map[string]any)
+			data := only(t, objectsOf(t, fn, goldenSettings(name)), "ConfigMap").Object["data"].(map[string]any)
 			read, problems := function.Parse([]byte(data["function.yaml"].(string)), "")
 			if len(problems) > 0 || len(read) != 1 {
 				t.Fatalf("%d functions, %v", len(read), problems)

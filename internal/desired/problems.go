@@ -1,4 +1,4 @@
-package controller
+package desired
 
 import (
 	"github.com/pelton-dev/pelton/internal/function"
