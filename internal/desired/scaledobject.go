@@ -2,10 +2,13 @@ package desired
 
 import (
 	"math"
+	"strconv"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/pelton-dev/pelton/internal/demand"
 )
 
 // ScaledObjectKind is the kind of what KEDA reads.
@@ -45,11 +48,14 @@ func (b *blueprint) target() map[string]any {
 	return map[string]any{"apiVersion": apiVersion, "kind": kind, "name": b.name()}
 }
 
+// trigger says the goal where it is a number of events: KEDA then keeps one stream for the function instead of two. A goal in
+// time cannot be said here, as the number of events that it comes to follows the handler's speed.
 func (b *blueprint) trigger() map[string]any {
-	t := map[string]any{
-		"type":     "external-push",
-		"metadata": map[string]any{"scalerAddress": b.s.ScalerAddress, "function": b.fn.Metadata.Name},
+	metadata := map[string]any{"scalerAddress": b.s.ScalerAddress, "function": b.fn.Metadata.Name}
+	if p := demand.PolicyOf(&b.fn.Spec); p.Drain == 0 {
+		metadata["backlog"] = strconv.Itoa(p.Backlog)
 	}
+	t := map[string]any{"type": "external-push", "metadata": metadata}
 	if auth := b.s.TriggerAuthentication; auth.Name != "" {
 		t["authenticationRef"] = map[string]any{"name": auth.Name, "kind": auth.Kind}
 	}

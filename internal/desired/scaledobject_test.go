@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	extensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -15,6 +16,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/pelton-dev/pelton/internal/desired"
+	"github.com/pelton-dev/pelton/internal/function"
 )
 
 // TestScaledObjectFitsKEDA compares every ScaledObject with the schema of the KEDA that go.mod names: we write its fields by
@@ -67,6 +69,35 @@ func TestWithoutCertificates(t *testing.T) {
 	}
 	if ref, there := triggers[0].(map[string]any)["authenticationRef"]; there {
 		t.Errorf("it names %v", ref)
+	}
+}
+
+// TestGoalInTheTrigger finds a goal in events there, and none where the goal is a time: the scaler would take the number for the
+// goal and follow the speed of the handler no more.
+func TestGoalInTheTrigger(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change func(*function.Spec)
+		want   any
+	}{
+		"none":        {func(s *function.Spec) { s.Concurrency = 7 }, "7"},
+		"in events":   {func(s *function.Spec) { s.Scale.Target.Backlog = 500 }, "500"},
+		"the largest": {func(s *function.Spec) { s.Scale.Target.Backlog = 1_000_000 }, "1000000"},
+		"in time":     {func(s *function.Spec) { s.Scale.Target.Drain = function.Duration(time.Second) }, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			fn := goldenFunction(t, "minimal")
+			c.change(&fn.Spec)
+			o := only(t, objectsOf(t, fn, usualSettings()), "ScaledObject")
+			triggers, _, err := unstructured.NestedSlice(o.Object, "spec", "triggers")
+			if err != nil || len(triggers) != 1 {
+				t.Fatalf("triggers %v, %v", triggers, err)
+			}
+			if got := triggers[0].(map[string]any)["metadata"].(map[string]any)["backlog"]; got != c.want {
+				t.Errorf("backlog %v, want %v", got, c.want)
+			}
+		})
 	}
 }
 
