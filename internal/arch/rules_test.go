@@ -19,7 +19,7 @@ var layers = []layer{
 		"internal/deadletter", "internal/ledger", "internal/catalog",
 	}},
 	{"delivery and scaling", "the loop does not know who scales it, nor the arithmetic who obeys it", []string{
-		"internal/sidecar", "internal/wake", "internal/demand",
+		"internal/sidecar", "internal/wake", "internal/demand", "internal/natsauth",
 	}},
 	{"objects of a cluster", "what a function needs there, said without a cluster", []string{"internal/desired"}},
 	{"hosts and doors", "a host runs the layers below on one kind of machine; no host knows another", []string{

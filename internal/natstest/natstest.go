@@ -7,6 +7,7 @@ package natstest
 import (
 	"context"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -21,6 +22,7 @@ import (
 // Server is a running NATS server that belongs to one test.
 type Server struct {
 	opts *server.Options
+	auth []nats.Option // how the test itself gets in
 
 	mu  sync.Mutex
 	srv *server.Server // the one that runs, or ran last
@@ -50,6 +52,12 @@ func SyncAlways() Option { return func(o *server.Options) { o.SyncAlways = true 
 // Start runs a server until the test ends. JetStream answers when Start returns.
 func Start(t testing.TB, options ...Option) *Server {
 	t.Helper()
+	return StartAs(t, nil, options...)
+}
+
+// StartAs is Start for a server that asks who comes. Connections of the test get in by auth, unless they are given another way.
+func StartAs(t testing.TB, auth []nats.Option, options ...Option) *Server {
+	t.Helper()
 	o := &server.Options{
 		ServerName: "natstest", Host: "127.0.0.1", DontListen: true,
 		JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true,
@@ -60,7 +68,7 @@ func Start(t testing.TB, options ...Option) *Server {
 	if !o.DontListen && o.Port == server.RANDOM_PORT {
 		o.Port = testenv.HoldPort(t)
 	}
-	s := &Server{opts: o}
+	s := &Server{opts: o, auth: auth}
 	s.start(t)
 	t.Cleanup(s.Stop)
 	return s
@@ -115,7 +123,7 @@ func (s *Server) dial(options ...nats.Option) (*nats.Conn, error) {
 	if s.opts.DontListen {
 		base = append(base, nats.InProcessServer(s))
 	}
-	options = append(base, options...)
+	options = slices.Concat(base, s.auth, options)
 	for deadline := time.Now().Add(30 * time.Second); ; {
 		nc, err := nats.Connect(s.URL(), options...)
 		if err == nil || time.Now().After(deadline) { // a busy machine may not greet us within the client's 2 s

@@ -1,0 +1,78 @@
+package natsauth
+
+import (
+	"slices"
+
+	"github.com/nats-io/jwt/v2"
+
+	"github.com/pelton-dev/pelton/internal/event"
+	"github.com/pelton-dev/pelton/internal/function"
+	"github.com/pelton-dev/pelton/internal/stream"
+)
+
+// Permissions are the subjects that somebody may publish to and subscribe to. There are no others: what is not listed is
+// refused.
+type Permissions struct {
+	Publish   []string
+	Subscribe []string
+}
+
+// InboxOf is the prefix of all inboxes of a function. The usual one, _INBOX, is everybody's: who may listen there hears what is
+// delivered to others.
+func InboxOf(key function.Key) string { return "_INBOX_PELTON." + key.Namespace + "." + key.Name }
+
+// OfFunction is what a sidecar needs that makes no consumers itself: to pull from the consumers of its function and to settle
+// what came from there. It may store parks, dead letters and run records of its own function, and replies where its manifest
+// says.
+func OfFunction(fn *function.Function) (Permissions, error) {
+	key := fn.Key()
+	dead, err := event.DeadSubject(key.Namespace, key.Name)
+	if err != nil {
+		return Permissions{}, err
+	}
+	runs, err := event.RunSubject(key.Namespace, key.Name)
+	if err != nil {
+		return Permissions{}, err
+	}
+	p := Permissions{
+		Publish:   []string{dead, runs, "pelton.park." + key.Namespace + "." + key.Name + ".*.*"},
+		Subscribe: []string{InboxOf(key) + ".>"},
+	}
+	if r := fn.Spec.Reply; r != nil {
+		p.Publish = append(p.Publish, r.Subject)
+	}
+	for _, c := range stream.ConsumersOf(fn) {
+		p.Publish = append(p.Publish, pull(c.Stream, c.Name))
+		p.Publish = append(p.Publish, acks(c.Stream, c.Name)...)
+	}
+	slices.Sort(p.Publish)
+	return p, nil
+}
+
+// Everything is for a person who looks after the server: each subject of the account.
+func Everything() Permissions { return Permissions{Publish: []string{">"}, Subscribe: []string{">"}} }
+
+// pull is where one asks a consumer for messages.
+func pull(stream, consumer string) string { return "$JS.API.CONSUMER.MSG.NEXT." + stream + "." + consumer }
+
+// acks are where what a consumer delivered is acknowledged, handed back, or said to be in progress. The second form has the
+// domain and the account before the stream; a server uses it when its feature js_ack_fc_v2 is on.
+func acks(stream, consumer string) []string {
+	return []string{
+		"$JS.ACK." + stream + "." + consumer + ".>",
+		"$JS.ACK.*.*." + stream + "." + consumer + ".>",
+	}
+}
+
+// claims are the permissions as they stand in credentials. An empty list would mean everything there.
+func (p Permissions) claims() jwt.Permissions {
+	var c jwt.Permissions
+	c.Pub.Allow, c.Sub.Allow = p.Publish, p.Subscribe
+	if len(p.Publish) == 0 {
+		c.Pub.Deny = jwt.StringList{">"}
+	}
+	if len(p.Subscribe) == 0 {
+		c.Sub.Deny = jwt.StringList{">"}
+	}
+	return c
+}
