@@ -82,10 +82,13 @@ func scaler(scaledObject *unstructured.Unstructured) (ready, active metav1.Condi
 	if scaledObject == nil {
 		return ready, active
 	}
-	switch c := find(scaledObject, "Ready"); c.Status {
-	case metav1.ConditionTrue:
+	switch c := find(scaledObject, "Ready"); {
+	case find(scaledObject, "Paused").Status == metav1.ConditionTrue:
+		ready = condition(v1alpha1.ScalerReady, metav1.ConditionTrue, v1alpha1.ReasonHeld,
+			"the number of replicas is held, whatever waits (pelton functions resume)")
+	case c.Status == metav1.ConditionTrue:
 		ready = condition(v1alpha1.ScalerReady, metav1.ConditionTrue, v1alpha1.ReasonWatched, "KEDA watches the function")
-	case metav1.ConditionFalse:
+	case c.Status == metav1.ConditionFalse:
 		ready = condition(v1alpha1.ScalerReady, metav1.ConditionFalse, v1alpha1.ReasonNotWatched, "KEDA: "+c.Message)
 	}
 	switch find(scaledObject, "Active").Status {

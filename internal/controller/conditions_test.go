@@ -71,6 +71,10 @@ func TestScaler(t *testing.T) {
 		"idle":    {object("True", "False"), "True Watched", "False Idle"},
 		"working": {object("True", "True"), "True Watched", "True Working"},
 		"broken":  {object("False", "False"), "False NotWatched", "False Idle"},
+		"held": {
+			made(0, 0, 0, 0, 0, stands("Ready", "True", 0), stands("Active", "False", 0), stands("Paused", "True", 0)),
+			"True Held", "False Idle",
+		},
 	} {
 		ready, active := scaler(c.object)
 		if got := string(ready.Status) + " " + ready.Reason; got != c.ready {

@@ -60,6 +60,7 @@ type Config struct {
 	Workers        int           // Functions at one time; 0 is DefaultWorkers
 	Resync         time.Duration // how often each Function is looked at without a reason; 0 is DefaultResync
 	Patience       time.Duration // how long a deletion waits for pods and NATS; 0 is DefaultPatience
+	NoFirstJump    bool          // leave all replicas after the first to the HPA
 	Logger         *zap.Logger
 }
 
@@ -96,12 +97,24 @@ func New(cluster *rest.Config, cfg Config) (*Controller, error) {
 	if err := r.watch(m, cfg.Workers); err != nil {
 		return nil, err
 	}
+	if err := addScaling(m, q, cfg); err != nil {
+		return nil, err
+	}
 	c := &Controller{manager: m}
 	return c, m.Add(notElected{func(ctx context.Context) error {
 		c.synced.Store(m.GetCache().WaitForCacheSync(ctx))
 		<-ctx.Done()
 		return nil
 	}})
+}
+
+// addScaling adds what works beside the reconciler, on the controller that leads.
+func addScaling(m manager.Manager, q *queues, cfg Config) error {
+	errs := []error{m.Add(newCosts(m.GetClient(), cfg.NATS, cfg.Logger))}
+	if !cfg.NoFirstJump {
+		errs = append(errs, m.Add(newJumper(m, q.js, cfg.Logger)))
+	}
+	return errors.Join(errs...)
 }
 
 // Run works until ctx ends.
@@ -173,10 +186,11 @@ func slim(in any) (any, error) {
 	return in, nil
 }
 
-// watch has Reconcile called for Functions whose manifest changes, and for those that own what changes.
+// watch has Reconcile called for Functions whose manifest or annotations change, and for those that own what changes.
 func (r *reconciler) watch(m manager.Manager, workers int) error {
 	b := builder.ControllerManagedBy(m).Named("function").
-		For(object(v1alpha1.FunctionKind), builder.WithPredicates(predicate.GenerationChangedPredicate{}))
+		For(object(v1alpha1.FunctionKind), builder.WithPredicates(
+			predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{})))
 	for _, kind := range desired.Kinds() {
 		b = b.Owns(object(kind))
 	}

@@ -90,7 +90,7 @@ func (r *reconciler) bring(ctx context.Context, o *unstructured.Unstructured, re
 
 // plan reads the manifest and what follows from it.
 func (r *reconciler) plan(o *unstructured.Unstructured) (*function.Function, []*unstructured.Unstructured, error) {
-	fn, err := readFunction(o)
+	fn, err := desired.Read(o)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -35,7 +35,7 @@ func (r *reconciler) remove(ctx context.Context, o *unstructured.Unstructured) (
 	if running && !late {
 		return reconcile.Result{RequeueAfter: removeWait}, nil
 	}
-	fn, _ := readFunction(o) // nil if it is invalid
+	fn, _ := desired.Read(o) // nil if it is invalid
 	switch done, err := r.queues.remove(ctx, key, onDelete(o), fn); {
 	case late && (err != nil || !done):
 		if err == nil {

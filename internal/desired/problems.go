@@ -25,5 +25,5 @@ func (b *blueprint) check() (problems []function.Problem) {
 	}
 	var more []function.Problem
 	b.resources, more = readResources(b.fn.Spec.Resources)
-	return append(problems, more...)
+	return append(append(problems, more...), b.heldProblem()...)
 }

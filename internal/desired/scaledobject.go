@@ -40,6 +40,7 @@ func (b *blueprint) scaledObject() *unstructured.Unstructured {
 	o.SetName(b.name())
 	o.SetNamespace(b.fn.Metadata.Namespace)
 	o.SetLabels(b.labels())
+	o.SetAnnotations(b.held())
 	return o
 }
 

@@ -38,6 +38,7 @@ const (
 
 	ReasonWatched    = "Watched"    // ScalerReady: KEDA watches the function
 	ReasonNotWatched = "NotWatched" // ScalerReady: KEDA says that it cannot
+	ReasonHeld       = "Held"       // ScalerReady: somebody holds the number of replicas; KEDA does not watch meanwhile
 	ReasonWaiting    = "Waiting"    // any: it is not known yet
 
 	ReasonWorking = "Working" // Active: events wait or are handled
