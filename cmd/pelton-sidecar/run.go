@@ -106,6 +106,7 @@ func (d *deliverer) Run(ctx context.Context) error {
 	}()
 	stopRecords := background(ctx, records.Run)
 	defer stopRecords()
+	nc.OnRenewal(sc.Reconnect)
 	d.health.ReadyWhen(func() string { return unready(ctx, sc, nc) })
 	return lifecycle.Run(ctx, nil, lifecycle.Actor{Name: "sidecar", Run: sc.Run}, lifecycle.Actor{Name: "NATS", Run: nc.Run})
 }

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -27,8 +28,10 @@ type Config struct {
 	Name string // what the server calls this connection
 
 	// Paths of files, "" is none. They are read again at every connection.
-	Creds string // NATS credentials
+	Creds string // NATS credentials; their inboxes are used if they have some of their own
 	CA    string // PEM: who may have signed the server's certificate; "" is whom the system trusts
+
+	CredsCheck time.Duration // how often it is looked whether they were renewed; 0 is DefaultCredsCheck
 
 	// More options, such as nats.ClientCert: what only some programs need, only those link.
 	More []nats.Option
@@ -43,17 +46,28 @@ type Conn struct {
 	closed    chan struct{} // closed once the connection is closed for good
 	refused   error         // why it was closed at the start; written before closed is closed
 	log       *zap.Logger
+
+	creds     credentials // Run's own once there is a connection
+	check     time.Duration
+	reconnect func() error
 }
 
 // Dial begins to connect and does not wait. An error means that trying again would change nothing.
 func Dial(cfg Config) (*Conn, error) {
-	c := &Conn{connected: make(chan struct{}), closed: make(chan struct{}), log: cmp.Or(cfg.Logger, zap.NewNop())}
+	c := &Conn{
+		connected: make(chan struct{}), closed: make(chan struct{}), log: cmp.Or(cfg.Logger, zap.NewNop()),
+		creds: credentials{path: cfg.Creds}, check: cmp.Or(cfg.CredsCheck, DefaultCredsCheck),
+	}
+	c.reconnect = func() error { return c.ForceReconnect() }
+	options, err := c.creds.options()
+	if err != nil {
+		return nil, err
+	}
 	dialed := make(chan struct{})
-	options := append(cfg.options(), nats.CustomReconnectDelay(func(int) time.Duration {
+	options = append(append(options, cfg.options()...), nats.CustomReconnectDelay(func(int) time.Duration {
 		<-dialed
 		return c.beforeNextTry()
 	}))
-	var err error
 	c.Conn, err = nats.Connect(cfg.URL, append(options, c.handlers()...)...)
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS: %w", err)
@@ -90,8 +104,14 @@ func (c *Conn) Await(ctx context.Context) error {
 	}
 }
 
-// Run returns nil when ctx ends, and an error if the connection is closed for good before.
+// Run connects anew whenever the credentials were renewed. It returns nil when ctx ends, and an error if the connection is
+// closed for good before.
 func (c *Conn) Run(ctx context.Context) error {
+	watching, stop := context.WithCancel(ctx)
+	var watcher sync.WaitGroup
+	watcher.Go(func() { c.watchCredentials(watching) })
+	defer watcher.Wait()
+	defer stop()
 	select {
 	case <-ctx.Done():
 		return nil
@@ -107,9 +127,6 @@ func (cfg Config) options() []nats.Option {
 		nats.Name(cfg.Name), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1), nats.RetryOnFailedConnect(true),
 		nats.IgnoreAuthErrorAbort(), // or two refusals in a row would close it for good
 		nats.PingInterval(10 * time.Second), nats.MaxPingsOutstanding(2),
-	}
-	if cfg.Creds != "" {
-		options = append(options, nats.UserCredentials(cfg.Creds))
 	}
 	if cfg.CA != "" {
 		options = append(options, nats.RootCAs(cfg.CA))

@@ -51,6 +51,7 @@ type Sidecar struct {
 	service  atomic.Int64 // smoothed nanoseconds inside the handler
 	paused   atomic.Bool  // the handler does not listen
 	draining atomic.Bool
+	leaving  atomic.Bool   // the connection is about to be made anew: nothing is asked for
 	open     atomic.Bool   // the handler has been ready: messages may be asked for
 	cut      chan struct{} // closed by Cut
 	cutOnce  sync.Once
@@ -184,7 +185,7 @@ func (s *Sidecar) window() int64 {
 // and no slot has taken comes first: otherwise a busy source would keep the others from ever getting a slot.
 func (s *Sidecar) credit() int64 {
 	switch {
-	case !s.open.Load() || s.paused.Load() || s.draining.Load():
+	case !s.open.Load() || s.paused.Load() || s.draining.Load() || s.leaving.Load():
 		return 0
 	case s.instantHandler():
 		return 2*s.concurrency - s.held.Load()

@@ -91,7 +91,7 @@ func (s *source) withdraw() (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old := s.now.Load()
-	if s.stopped || old.outstanding.Load() == 0 {
+	if s.stopped || old == nil || old.outstanding.Load() == 0 {
 		return false, nil
 	}
 	if err := s.begin(); err != nil {
