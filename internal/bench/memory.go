@@ -24,12 +24,13 @@ func memory(ctx context.Context, r *rig, t *table) error {
 		if err != nil {
 			return fmt.Errorf("%s, idle: %w", tr.name, err)
 		}
-		peak, err := r.busySidecar(ctx, tr)
+		peak, each, err := r.busySidecar(ctx, tr)
 		if err != nil {
 			return fmt.Errorf("%s, busy: %w", tr.name, err)
 		}
 		t.limit("memory, sidecar idle, "+tr.name+", MiB", "%.1f", 14, idle, "1.00 or less")
 		t.limit(fmt.Sprintf("  peak with %d events waiting, MiB", r.opts.events), "%.1f", 20, peak, "1.00 or less")
+		t.add("  CPU per event, us", "", fmt.Sprintf("%.1f", each), "", "")
 		t.add("  CPU idle, % of one core", "", fmt.Sprintf("%.2f", cpu), "", "")
 	}
 	return nil
@@ -52,21 +53,23 @@ func (r *rig) idleSidecar(ctx context.Context, tr transport) (mib, cpu float64, 
 	return memoryOf(w.feeder.pid(), "VmRSS"), cpu, nil
 }
 
-// busySidecar returns the most memory a sidecar had until it was through with a backlog.
-func (r *rig) busySidecar(ctx context.Context, tr transport) (float64, error) {
+// busySidecar returns the most memory a sidecar had until it was through with a backlog, and the microseconds of processor
+// time that an event took: memory can be bought with those.
+func (r *rig) busySidecar(ctx context.Context, tr transport) (peak, each float64, err error) {
 	fn := newFunction("memory-busy", tr, "events.bench.memory")
 	defer r.deleteConsumers(fn)
 	c, err := r.freshConsumers(ctx, fn)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	w, err := r.startSidecar(tr, fn)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer w.stop()
 	if err := settledAll(ctx, c); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	return memoryOf(w.feeder.pid(), "VmHWM"), nil
+	each = cpuOf(w.feeder.pid()).Seconds() * 1e6 / float64(r.opts.events)
+	return memoryOf(w.feeder.pid(), "VmHWM"), each, nil
 }
