@@ -1,18 +1,15 @@
-// Package image makes container images without Docker: files on top of an empty image or of a base archive, written as an
-// archive that `ctr images import` and `docker load` take.
+// Package image makes container images without Docker: files on top of an empty image or of a base, for one platform or
+// several, written as an archive that `ctr images import` and `docker load` take, as an OCI layout, or to a registry.
 //
-// The same Spec and files give the same bytes: times are fixed and entries sorted. It knows no registry and nothing of
-// Pelton. It runs nothing and holds no file open after it returns.
+// The same Spec and files give the same bytes: times are fixed, owners too, and entries sorted. It knows nothing of Pelton.
+// It runs nothing and holds no file open after it returns.
 package image
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -22,15 +19,15 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
 // Spec is what an image consists of. What is empty is the base's, or nothing.
 type Spec struct {
 	// Name is the reference with its tag, such as "example.com/hello:1". Required.
 	Name string
-	// Base is the path of an image archive to build on; "" begins with nothing.
-	Base string
+	// Base is the image to build on; nil begins with nothing.
+	Base v1.Image
 	// Files become one layer on top.
 	Files []File
 
@@ -43,8 +40,9 @@ type Spec struct {
 	User       string
 	WorkingDir string
 	Labels     map[string]string
-	// Architecture is Go's name for it, such as "amd64". Default: this machine's. With a Base it must be the base's or empty.
-	Architecture string
+	// Platform is what the image runs on, such as linux/amd64. Default: the base's, or linux on this machine's processor.
+	// With a Base it must be the base's or empty.
+	Platform v1.Platform
 }
 
 // File is one file or directory of an image. Directories above it are made with mode 0755.
@@ -54,6 +52,8 @@ type File struct {
 	// Source is the file it is copied from; otherwise Data is the content.
 	Source string
 	Data   []byte
+	// Link makes it a symbolic link to this; it has neither source nor data then.
+	Link string
 	// Mode is its mode, with fs.ModeDir for a directory. Default: the source's permissions, or 0644.
 	Mode fs.FileMode
 }
@@ -81,12 +81,12 @@ func Build(spec Spec) (*Image, error) {
 }
 
 func build(spec Spec) (v1.Image, error) {
-	img, err := begin(spec.Base)
-	if err != nil {
-		return nil, err
+	img := spec.Base
+	if img == nil {
+		img = scratch()
 	}
 	if len(spec.Files) > 0 {
-		layer, err := newLayer(spec.Files)
+		layer, err := newLayer(spec.Files, layerType(img))
 		if err != nil {
 			return nil, err
 		}
@@ -98,15 +98,17 @@ func build(spec Spec) (v1.Image, error) {
 	return configure(img, spec)
 }
 
-func begin(base string) (v1.Image, error) {
-	if base == "" {
-		return empty.Image, nil
+// scratch is an image with nothing in it.
+func scratch() v1.Image {
+	return mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
+}
+
+// layerType is the type that a layer on top of an image has: some registries refuse Docker's and OCI's in one manifest.
+func layerType(img v1.Image) types.MediaType {
+	if mediaType, err := img.MediaType(); err == nil && mediaType == types.DockerManifestSchema2 {
+		return types.DockerLayer
 	}
-	img, err := tarball.ImageFromPath(base, nil)
-	if err != nil {
-		return nil, fmt.Errorf("read base %s: %w", base, err)
-	}
-	return img, nil
+	return types.OCILayer
 }
 
 // configure writes the spec's settings over those of the base.
@@ -149,12 +151,15 @@ func configure(img v1.Image, spec Spec) (v1.Image, error) {
 
 // platform sets what the image runs on. Files for another processor on a base would only fail when the image starts.
 func platform(file *v1.ConfigFile, spec Spec) error {
-	if spec.Base == "" {
-		file.OS, file.Architecture = "linux", cmp.Or(spec.Architecture, runtime.GOARCH)
+	if spec.Base == nil {
+		file.OS = cmp.Or(spec.Platform.OS, "linux")
+		file.Architecture = cmp.Or(spec.Platform.Architecture, runtime.GOARCH)
+		file.Variant = spec.Platform.Variant
 		return nil
 	}
-	if spec.Architecture != "" && file.Architecture != "" && file.Architecture != spec.Architecture {
-		return fmt.Errorf("base %s is for %s, want %s", spec.Base, file.Architecture, spec.Architecture)
+	have := v1.Platform{OS: file.OS, Architecture: file.Architecture, Variant: file.Variant}
+	if want := spec.Platform; want.Architecture != "" && have.Architecture != "" && !suits(have, want) {
+		return fmt.Errorf("the base is for %s, want %s", have, want)
 	}
 	return nil
 }
@@ -175,25 +180,4 @@ func environment(base, ours []string) ([]string, error) {
 		}
 	}
 	return out, nil
-}
-
-// WriteFile writes the archive. The file appears whole or not at all.
-func (i *Image) WriteFile(path string) error {
-	if err := i.writeFile(path); err != nil {
-		return fmt.Errorf("write image %s: %w", i.tag, err)
-	}
-	return nil
-}
-
-func (i *Image) writeFile(path string) error {
-	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(file.Name()) }() // is gone by then if all went well
-	err = tarball.Write(i.tag, i.Image, file)
-	if err := errors.Join(err, file.Chmod(0o644), file.Close()); err != nil {
-		return err
-	}
-	return os.Rename(file.Name(), path)
 }

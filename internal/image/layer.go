@@ -16,17 +16,22 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
 // entry is a file with everything known about it.
 type entry struct {
-	name string // as in the archive: no slash in front, one behind a directory
-	mode fs.FileMode
-	data []byte
+	name   string // as in the archive: no slash in front, one behind a directory
+	mode   fs.FileMode
+	data   []byte
+	source string // the file that the content is in, if it is not data
+	size   int64
+	link   string // what a symbolic link says
 }
 
-// newLayer makes one layer of files: sorted, with the directories they need, all at the same time and of root.
-func newLayer(files []File) (v1.Layer, error) {
+// newLayer makes one layer of files: sorted, with the directories they need, all at the same time and of root. Its content is
+// held in memory: it is read again for each place that it is written to, and the files may have changed by then.
+func newLayer(files []File, mediaType types.MediaType) (v1.Layer, error) {
 	entries, err := resolve(files)
 	if err != nil {
 		return nil, err
@@ -43,7 +48,8 @@ func newLayer(files []File) (v1.Layer, error) {
 	}
 	open := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content.Bytes())), nil }
 	// Images are loaded next door far more often than they travel: packing hard would take longer than it saves.
-	layer, err := tarball.LayerFromOpener(open, tarball.WithCompressionLevel(gzip.BestSpeed))
+	layer, err := tarball.LayerFromOpener(open,
+		tarball.WithCompressionLevel(gzip.BestSpeed), tarball.WithMediaType(mediaType))
 	if err != nil {
 		return nil, fmt.Errorf("make layer: %w", err)
 	}
@@ -52,20 +58,42 @@ func newLayer(files []File) (v1.Layer, error) {
 
 func add(archive *tar.Writer, e entry) error {
 	header := &tar.Header{
-		Name: e.name, Size: int64(len(e.data)), ModTime: epoch, Format: tar.FormatPAX,
+		Name: e.name, Size: e.size, ModTime: epoch, Format: tar.FormatPAX, Linkname: e.link,
 		Mode: unixMode(e.mode), Typeflag: tar.TypeReg,
 	}
-	if e.mode.IsDir() {
+	switch {
+	case e.mode.IsDir():
 		header.Typeflag = tar.TypeDir
+	case e.link != "":
+		header.Typeflag = tar.TypeSymlink
 	}
 	if err := archive.WriteHeader(header); err != nil {
 		return err
+	}
+	if e.source != "" {
+		return addSource(archive, e)
 	}
 	_, err := archive.Write(e.data)
 	return err
 }
 
-// resolve reads all files and adds the directories above them. All that is wrong is reported at once.
+// addSource copies as many bytes as the file had when it was looked at.
+func addSource(archive *tar.Writer, e entry) error {
+	file, err := os.Open(e.source)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	switch n, err := io.CopyN(archive, file, e.size); {
+	case errors.Is(err, io.EOF):
+		return fmt.Errorf("%s has changed while it was read: %d bytes of %d", e.source, n, e.size)
+	case err != nil:
+		return err
+	}
+	return nil
+}
+
+// resolve looks at all files and adds the directories above them. All that is wrong is reported at once.
 func resolve(files []File) (map[string]entry, error) {
 	entries := map[string]entry{}
 	var problems []error
@@ -103,14 +131,18 @@ func read(file File) (entry, error) {
 	if clean := path.Clean(name); name == "" || clean != strings.TrimSuffix(name, "/") || !fs.ValidPath(clean) {
 		return entry{}, errors.New("want a path inside the image, such as /app/handler")
 	}
-	e := entry{name: name, mode: file.Mode, data: file.Data}
+	e := entry{name: name, mode: file.Mode, data: file.Data, size: int64(len(file.Data)), link: file.Link}
 	switch {
+	case file.Link != "" && (file.Source != "" || file.Data != nil || file.Mode.IsDir()):
+		return entry{}, errors.New("a link has no content")
 	case file.Mode.IsDir() && (file.Source != "" || len(file.Data) > 0):
 		return entry{}, errors.New("a directory has no content")
 	case file.Mode.IsDir():
 		e.name = strings.TrimSuffix(name, "/") + "/"
 	case strings.HasSuffix(name, "/"):
 		return entry{}, errors.New("a path that ends in a slash needs the mode of a directory")
+	case file.Link != "":
+		e.mode = 0o777
 	case file.Source != "" && file.Data != nil:
 		return entry{}, errors.New("both a source and data: want one")
 	case file.Source != "":
@@ -132,8 +164,8 @@ func fromSource(e entry, source string) (entry, error) {
 	if e.mode == 0 {
 		e.mode = info.Mode().Perm()
 	}
-	e.data, err = os.ReadFile(source)
-	return e, err
+	e.source, e.size = source, info.Size()
+	return e, nil
 }
 
 // unixMode turns Go's mode bits into those of an archive.
