@@ -27,6 +27,7 @@ type settings struct {
 	health    string // listen address of probes and metrics; "" is none
 	drain     time.Duration
 	provision bool // make the streams and consumers
+	tellBusy  bool // for the controller, which has idle pods taken away before busy ones
 	level     zapcore.Level
 }
 
@@ -40,7 +41,7 @@ func readSettings(getenv func(string) string) (settings, error) {
 		},
 		replica: getenv("PELTON_REPLICA"), health: env.Address("PELTON_HEALTH_ADDRESS", ":8081"),
 		drain:     env.Duration("PELTON_DRAIN_TIMEOUT", sidecar.DefaultDrainTimeout),
-		provision: env.Bool("PELTON_PROVISION", true), level: env.Level("PELTON_LOG_LEVEL"),
+		provision: env.Bool("PELTON_PROVISION", true), tellBusy: env.Bool("PELTON_TELL_BUSY", false), level: env.Level("PELTON_LOG_LEVEL"),
 	}
 	if s.replica == "" {
 		s.replica, _ = os.Hostname()

@@ -91,7 +91,7 @@ func (d *deliverer) Run(ctx context.Context) error {
 	}
 	records := ledger.NewWriter(js, ledger.WriterConfig{Logger: d.log.Named("ledger")})
 	sc, err := sidecar.New(nc.Conn, d.inv, sidecar.Config{
-		Function: s.function, Replica: s.replica, StartedAt: d.started, DrainTimeout: s.drain,
+		Function: s.function, Replica: s.replica, StartedAt: d.started, DrainTimeout: s.drain, TellBusy: s.tellBusy,
 		Recorder: records, Metrics: d.metrics, Logger: d.log.Named("sidecar"),
 	})
 	if err != nil {

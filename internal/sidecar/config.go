@@ -32,6 +32,9 @@ type Config struct {
 	// with the reason crash-loop. Only killed sidecars and hand-backs count here, not attempts. 0 is DefaultMaxRedeliveries.
 	MaxRedeliveries int
 
+	// TellBusy has the replica tell on event.BusySubject how many of its calls last, if its name can be part of a subject.
+	TellBusy bool
+
 	Recorder ledger.Recorder // nil records nothing
 	Metrics  *Metrics        // nil counts nothing
 	Logger   *zap.Logger     // nil logs nothing

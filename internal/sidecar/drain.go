@@ -35,6 +35,7 @@ func (p *phases) end() {
 // the rest to be delivered again. It returns with no worker running.
 func (s *Sidecar) drain(p *phases) {
 	s.draining.Store(true)
+	s.busy.leave()
 	p.stopIntake()
 	s.stopSources()
 	// Once the flush is answered, everything the server had sent is in the inbox.

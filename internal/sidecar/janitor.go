@@ -61,6 +61,7 @@ type progress struct {
 
 func (s *Sidecar) tidy(ctx context.Context, told []progress, now time.Time) {
 	busy := s.keepAlive(told, now)
+	s.busy.see(s.countLasting(now))
 	if busy == len(s.slots) && s.allBusyFor(houseTick, now) {
 		s.yield(ctx)
 	}

@@ -62,6 +62,7 @@ type Sidecar struct {
 	workers sync.WaitGroup
 	helpers sync.WaitGroup
 	janitor janitor
+	busy    busyness
 	acker   *acker
 }
 
@@ -92,7 +93,7 @@ func New(nc *nats.Conn, inv invoke.Invoker, cfg Config) (*Sidecar, error) {
 	}
 	s.acker = newAcker(nc, cfg.AckWait, s.log)
 	s.slots = make([]slot, s.concurrency)
-	s.janitor.kick = make(chan struct{}, 1)
+	s.janitor.kick, s.busy.kick = make(chan struct{}, 1), make(chan struct{}, 1)
 	return s, s.addSources()
 }
 
@@ -154,6 +155,9 @@ func (s *Sidecar) Run(ctx context.Context) error {
 	connected := s.nc.StatusChanged(nats.CONNECTED) // from before the first request, or its loss could be missed
 	s.helpers.Go(func() { s.watchConnection(p.records, connected) })
 	s.helpers.Go(func() { s.keepHouse(p.records) })
+	if subject, err := event.BusySubject(s.key.Namespace, s.key.Name, s.cfg.Replica); s.cfg.TellBusy && err == nil {
+		s.helpers.Go(func() { s.tellBusy(p.records, subject) })
+	}
 	s.open.Store(true)
 	s.ask()
 	close(s.ready)
