@@ -7,7 +7,7 @@ const module = "github.com/pelton-dev/pelton"
 // package and what lies under it), never sideways or up. "/..." takes in what lies under a package.
 var layers = []layer{
 	{"contracts and leaves", "they know nothing of Pelton and can be read alone", []string{
-		"internal/decision", "internal/function", "internal/image", "internal/lifecycle", "internal/process", "proto/...",
+		"internal/decision", "internal/function", "internal/image/...", "internal/lifecycle", "internal/process", "proto/...",
 		"internal/natsclient", "internal/probes", "internal/program", "internal/certs/...", "internal/rpcserver",
 		"internal/testenv", "internal/waittest",
 	}},

@@ -75,11 +75,11 @@ func fromArchive(path string, want v1.Platform) (v1.Image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("want an archive as docker save writes it, with one image: %w", err)
 	}
-	return checked(img, want)
+	return Check(img, want)
 }
 
-// checked returns the image if it is for the platform.
-func checked(img v1.Image, want v1.Platform) (v1.Image, error) {
+// Check returns the image if it is for the platform. A *PlatformError says that it is not.
+func Check(img v1.Image, want v1.Platform) (v1.Image, error) {
 	have, err := platformOf(img)
 	if err != nil {
 		return nil, err

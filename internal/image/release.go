@@ -1,6 +1,7 @@
 package image
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -107,4 +108,19 @@ func (r *Release) WriteFile(path string) error {
 		return fmt.Errorf("write image %s: an archive holds one platform, not %d: write an OCI layout", r.tag, len(r.images))
 	}
 	return r.images[0].WriteFile(path)
+}
+
+// Pusher writes to registries.
+type Pusher interface {
+	// Push writes images and, if it is not nil, the index that names them.
+	Push(ctx context.Context, tag name.Tag, images []v1.Image, index v1.ImageIndex) error
+}
+
+// Push writes the release to the registry that its name begins with.
+func (r *Release) Push(ctx context.Context, pusher Pusher) error {
+	var images []v1.Image
+	for _, img := range r.images {
+		images = append(images, img.Image)
+	}
+	return pusher.Push(ctx, r.tag, images, r.index)
 }

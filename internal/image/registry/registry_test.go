@@ -1,0 +1,333 @@
+package registry_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+
+	"github.com/pelton-dev/pelton/internal/image"
+	ours "github.com/pelton-dev/pelton/internal/image/registry"
+)
+
+var (
+	amd64 = v1.Platform{OS: "linux", Architecture: "amd64"}
+	arm64 = v1.Platform{OS: "linux", Architecture: "arm64"}
+	s390x = v1.Platform{OS: "linux", Architecture: "s390x"}
+)
+
+// server is a real registry on loopback, with something in front of it.
+type server struct {
+	host string
+
+	mu   sync.Mutex
+	seen []string // method and path of each request
+}
+
+func (s *server) requests(prefix string) (found []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, line := range s.seen {
+		if strings.HasPrefix(line, prefix) {
+			found = append(found, line)
+		}
+	}
+	return found
+}
+
+// start runs a registry. before may answer a request itself, and reports whether it has.
+func start(t *testing.T, before func(w http.ResponseWriter, r *http.Request) bool) *server {
+	t.Helper()
+	s := &server{}
+	real := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		s.seen = append(s.seen, r.Method+" "+r.URL.Path)
+		s.mu.Unlock()
+		if before == nil || !before(w, r) {
+			real.ServeHTTP(w, r)
+		}
+	}))
+	t.Cleanup(srv.Close)
+	s.host = strings.TrimPrefix(srv.URL, "http://")
+	return s
+}
+
+func client(credentials ours.Credentials) *ours.Client {
+	return ours.New(ours.Config{
+		Backoff:     time.Millisecond,
+		Credentials: func(context.Context, string) (ours.Credentials, error) { return credentials, nil },
+	})
+}
+
+// release makes an image for each platform.
+func release(t *testing.T, name, content string, platforms ...v1.Platform) *image.Release {
+	t.Helper()
+	var images []*image.Image
+	for _, p := range platforms {
+		img, err := image.Build(image.Spec{
+			Name: name, Platform: p,
+			Files: []image.File{{Path: "/what", Data: []byte(content)}, {Path: "/for", Data: []byte(p.String())}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		images = append(images, img)
+	}
+	r, err := image.Join(images...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// files reads all files of an image.
+func files(t *testing.T, img v1.Image) string {
+	t.Helper()
+	content := mutate.Extract(img)
+	defer content.Close()
+	all, err := io.ReadAll(content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(all)
+}
+
+// TestThereAndBack pushes for two platforms and pulls each, by tag and by digest.
+func TestThereAndBack(t *testing.T) {
+	t.Parallel()
+	s, c := start(t, nil), client(ours.Credentials{})
+	name := s.host + "/shop/hello:1"
+	r := release(t, name, "hello", amd64, arm64)
+	if err := r.Push(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	digest, err := r.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, reference := range []string{name, s.host + "/shop/hello@" + digest.String()} {
+		for _, p := range []v1.Platform{amd64, arm64} {
+			img, err := c.Image(t.Context(), reference, p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if text := files(t, img); !strings.Contains(text, "hello") || !strings.Contains(text, p.String()) {
+				t.Errorf("%s for %s has other files: %q", reference, p, text)
+			}
+		}
+	}
+	_, err = c.Image(t.Context(), name, s390x)
+	missing, ok := errors.AsType[*image.PlatformError](err)
+	if !ok || len(missing.Have) != 2 || missing.Want.Architecture != "s390x" {
+		t.Errorf("for another platform: %v", err)
+	}
+}
+
+// TestOneImage pushes without an index; the platform is that of its config.
+func TestOneImage(t *testing.T) {
+	t.Parallel()
+	s, c := start(t, nil), client(ours.Credentials{})
+	if err := release(t, s.host+"/a:1", "x", arm64).Push(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Image(t.Context(), s.host+"/a:1", arm64); err != nil {
+		t.Error(err)
+	}
+	if _, err := c.Image(t.Context(), s.host+"/a:1", amd64); err == nil || !strings.Contains(err.Error(), "only for linux/arm64") {
+		t.Errorf("for another platform: %v", err)
+	}
+}
+
+// TestNothingIsSentTwice pushes again, and then an image on top of one that is there already.
+func TestNothingIsSentTwice(t *testing.T) {
+	t.Parallel()
+	s, c := start(t, nil), client(ours.Credentials{})
+	for range 2 {
+		if err := release(t, s.host+"/a:1", "x", amd64).Push(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if sent := s.requests("PATCH"); len(sent) != 2 {
+		t.Errorf("a layer and a config were sent as %d blobs: %v", len(sent), sent)
+	}
+	base, err := c.Image(t.Context(), s.host+"/a:1", amd64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	img, err := image.Build(image.Spec{Name: s.host + "/a:2", Base: base, Files: []image.File{{Path: "/y", Data: []byte("y")}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	top, err := image.Join(img)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := top.Push(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	if sent := s.requests("PATCH"); len(sent) != 4 {
+		t.Errorf("the base was sent again: %v", sent)
+	}
+	again, err := c.Image(t.Context(), s.host+"/a:2", amd64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := files(t, again); !strings.Contains(text, "linux/amd64") {
+		t.Errorf("the base's files are gone: %q", text)
+	}
+}
+
+// TestTagComesLast: until all is there, nobody can pull half of it.
+func TestTagComesLast(t *testing.T) {
+	t.Parallel()
+	s, c := start(t, nil), client(ours.Credentials{})
+	if err := release(t, s.host+"/a:1", "x", amd64, arm64).Push(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	puts := s.requests("PUT")
+	tagged := func(line string) bool { return line == "PUT /v2/a/manifests/1" }
+	if i := slices.IndexFunc(puts, tagged); i != len(puts)-1 {
+		t.Errorf("the tag came as number %d of %d: %v", i+1, len(puts), puts)
+	}
+}
+
+// TestPassingErrorsAreTriedAgain answers everything with an error at first.
+func TestPassingErrorsAreTriedAgain(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	failed := map[string]bool{}
+	s := start(t, func(w http.ResponseWriter, r *http.Request) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		key := r.Method + strings.Split(r.URL.Path, "/")[3] // blobs or manifests
+		if failed[key] {
+			return false
+		}
+		failed[key] = true
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return true
+	})
+	c := client(ours.Credentials{})
+	if err := release(t, s.host+"/a:1", "x", amd64).Push(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	img, err := c.Image(t.Context(), s.host+"/a:1", amd64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := files(t, img); !strings.Contains(text, "x") || len(failed) < 6 {
+		t.Errorf("%v failed, content %q", failed, text)
+	}
+}
+
+// TestLastingErrorsEnd tries four times and not for ever.
+func TestLastingErrorsEnd(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(w http.ResponseWriter, _ *http.Request) bool {
+		w.WriteHeader(http.StatusBadGateway)
+		return true
+	})
+	_, err := client(ours.Credentials{}).Image(t.Context(), s.host+"/a:1", amd64)
+	if e, ok := errors.AsType[*ours.Error](err); !ok || e.Status != http.StatusBadGateway {
+		t.Errorf("want what the registry has said: %v", err)
+	}
+	if tries := s.requests("GET"); len(tries) != 4 {
+		t.Errorf("%d tries", len(tries))
+	}
+}
+
+// TestEndsWithItsContext asks a registry that wants us to wait.
+func TestEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	s := start(t, func(w http.ResponseWriter, _ *http.Request) bool {
+		w.Header().Set("Retry-After", "30")
+		w.WriteHeader(http.StatusTooManyRequests)
+		cancel()
+		return true
+	})
+	if _, err := client(ours.Credentials{}).Image(ctx, s.host+"/a:1", amd64); !errors.Is(err, context.Canceled) {
+		t.Errorf("want its context's error: %v", err)
+	}
+}
+
+// TestWhatIsNotThere names the registry and the reference.
+func TestWhatIsNotThere(t *testing.T) {
+	t.Parallel()
+	s, c := start(t, nil), client(ours.Credentials{})
+	_, err := c.Image(t.Context(), s.host+"/gone:1", amd64)
+	if e, ok := errors.AsType[*ours.Error](err); !ok || e.Status != http.StatusNotFound || !strings.Contains(err.Error(), s.host) {
+		t.Errorf("an image that is not there: %v", err)
+	}
+	if _, err := c.Image(t.Context(), "Not A Reference", amd64); err == nil || !strings.Contains(err.Error(), "example.com/base:1") {
+		t.Errorf("no reference: %v", err)
+	}
+}
+
+// TestDamagedBlobs changes what the registry sends.
+func TestDamagedBlobs(t *testing.T) {
+	t.Parallel()
+	for name, damage := range map[string]func([]byte) []byte{
+		"changed": func(b []byte) []byte { b[len(b)/2] ^= 1; return b },
+		"longer":  func(b []byte) []byte { return append(b, 'x') },
+		"shorter": func(b []byte) []byte { return b[:len(b)-1] },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			good := start(t, nil)
+			c := client(ours.Credentials{})
+			if err := release(t, good.host+"/a:1", "x", amd64).Push(t.Context(), c); err != nil {
+				t.Fatal(err)
+			}
+			bad := start(t, func(w http.ResponseWriter, r *http.Request) bool {
+				relay(t, w, r, good.host, damage)
+				return true
+			})
+			img, err := c.Image(t.Context(), bad.host+"/a:1", amd64)
+			if err == nil {
+				_, err = io.ReadAll(mutate.Extract(img))
+			}
+			if err == nil || !strings.Contains(err.Error(), "blob") && !errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Errorf("%s blobs: %v", name, err)
+			}
+		})
+	}
+}
+
+// relay answers with what another registry answers, blobs damaged.
+func relay(t *testing.T, w http.ResponseWriter, r *http.Request, host string, damage func([]byte) []byte) {
+	req, err := http.NewRequestWithContext(r.Context(), r.Method, "http://"+host+r.URL.Path, nil)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	req.Header = r.Header
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Error(err)
+	}
+	if strings.Contains(r.URL.Path, "/blobs/") {
+		body = damage(body)
+	}
+	w.Header().Set("Content-Type", resp.Header.Get("Content-Type"))
+	w.WriteHeader(resp.StatusCode)
+	_, _ = w.Write(body)
+}
