@@ -23,7 +23,7 @@ func InboxOf(key function.Key) string { return "_INBOX_PELTON." + key.Namespace 
 
 // OfFunction is what a sidecar needs that makes no consumers itself: to pull from the consumers of its function and to settle
 // what came from there. It may store parks, dead letters and run records of its own function, and replies where its manifest
-// says.
+// says; and it may tell how busy it is.
 func OfFunction(fn *function.Function) (Permissions, error) {
 	key := fn.Key()
 	dead, err := event.DeadSubject(key.Namespace, key.Name)
@@ -34,8 +34,9 @@ func OfFunction(fn *function.Function) (Permissions, error) {
 	if err != nil {
 		return Permissions{}, err
 	}
+	own := key.Namespace + "." + key.Name
 	p := Permissions{
-		Publish:   []string{dead, runs, "pelton.park." + key.Namespace + "." + key.Name + ".*.*"},
+		Publish:   []string{dead, runs, "pelton.park." + own + ".*.*", "pelton.busy." + own + ".*"},
 		Subscribe: []string{InboxOf(key) + ".>"},
 	}
 	if r := fn.Spec.Reply; r != nil {

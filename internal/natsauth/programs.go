@@ -26,7 +26,7 @@ func OfScaler() Permissions {
 }
 
 // OfController is what pelton-controller needs: to make and look after the streams of Pelton, to have consumers on any stream
-// that a manifest names, and to make dead letters of what waits for a function that is deleted.
+// that a manifest names, to make dead letters of what waits for a function that is deleted, and to hear how busy replicas are.
 func OfController() Permissions {
 	p := Permissions{
 		Publish: []string{
@@ -39,7 +39,7 @@ func OfController() Permissions {
 			"$JS.API.DIRECT.GET." + catalog.StreamName + ".>",
 			"pelton.park.*.*.schedule.*", "pelton.dead.*.*", "pelton.function.*.*",
 		},
-		Subscribe: []string{ControllerInbox + ".>"},
+		Subscribe: []string{ControllerInbox + ".>", "pelton.busy.*.*.*"},
 	}
 	for _, name := range []string{stream.WorkStream, stream.DeadStream, stream.RunsStream, catalog.StreamName} {
 		p.Publish = append(p.Publish, "$JS.API.STREAM.CREATE."+name, "$JS.API.STREAM.UPDATE."+name)
