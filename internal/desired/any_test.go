@@ -25,7 +25,7 @@ func anyFunction(t *rapid.T) *function.Function {
 	s.Scale.Cooldown = anyDuration(t, "cooldown", 0)
 	if rapid.Bool().Draw(t, "resources") {
 		amounts := rapid.MapOf(rapid.SampledFrom([]string{"cpu", "memory", "example.com/gpu"}),
-			rapid.SampledFrom([]string{"1", "500m", "1.5", "64Mi"}))
+			rapid.SampledFrom([]function.Amount{"1", "500m", "1.5", "64Mi"}))
 		s.Resources = &function.Resources{Requests: amounts.Draw(t, "requests")}
 	}
 	fn.SetDefaults()

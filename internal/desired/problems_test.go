@@ -33,8 +33,8 @@ func TestProblems(t *testing.T) {
 		}, []string{"spec.handler.command"}},
 		"resources": {func(s *function.Spec) {
 			s.Resources = &function.Resources{
-				Requests: map[string]string{"cpu": "2", "memory": "1Gi", "example.com/gpu": "1"},
-				Limits:   map[string]string{"cpu": "1500m", "memory": "1024Mi", "cores": "1", "ephemeral-storage": "lots"},
+				Requests: map[string]function.Amount{"cpu": "2", "memory": "1Gi", "example.com/gpu": "1"},
+				Limits:   map[string]function.Amount{"cpu": "1500m", "memory": "1024Mi", "cores": "1", "ephemeral-storage": "lots"},
 			}
 		}, []string{"spec.resources.limits.cores", "spec.resources.limits.ephemeral-storage", "spec.resources.requests.cpu"}},
 	}
@@ -120,7 +120,7 @@ func TestRollout(t *testing.T) {
 		"reply":       {true, func(fn *function.Function) { fn.Spec.Reply = &function.Reply{Subject: "events.a"} }},
 		"env":         {true, func(fn *function.Function) { fn.Spec.Handler.Env = []function.EnvVar{{Name: "A"}} }},
 		"resources": {true, func(fn *function.Function) {
-			fn.Spec.Resources = &function.Resources{Limits: map[string]string{"cpu": "1"}}
+			fn.Spec.Resources = &function.Resources{Limits: map[string]function.Amount{"cpu": "1"}}
 		}},
 	}
 	before := deploymentOf(t, objectsOf(t, goldenFunction(t, "minimal"), usualSettings()))

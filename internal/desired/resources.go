@@ -71,9 +71,9 @@ func readResources(r *function.Resources) (resources, []function.Problem) {
 	return resources{corev1.ResourceRequirements{Requests: requests, Limits: limits}}, problems
 }
 
-func readAmounts(path string, amounts map[string]string) (list corev1.ResourceList, problems []function.Problem) {
+func readAmounts(path string, amounts map[string]function.Amount) (list corev1.ResourceList, problems []function.Problem) {
 	for _, name := range slices.Sorted(maps.Keys(amounts)) {
-		amount, err := resource.ParseQuantity(amounts[name])
+		amount, err := resource.ParseQuantity(string(amounts[name]))
 		switch {
 		case !isResource(name):
 			problems = append(problems, function.Problem{

@@ -10,7 +10,7 @@ import (
 //
 // +kubebuilder:validation:Type=string
 // +kubebuilder:validation:MaxLength=100
-// +kubebuilder:validation:Pattern=`^[+-]?(0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+)$`
+// +kubebuilder:validation:Pattern=`^[+-]?(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+$`
 type Duration time.Duration
 
 // String formats d as time.Duration does.

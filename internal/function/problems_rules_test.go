@@ -15,8 +15,8 @@ func triggerProblems() []problemTest {
 			[]string{"6: spec.triggers[0]: it is event and http at once (make each a list item of its own)"},
 		},
 		{
-			"too many", trigger(strings.Repeat("{event: {subjects: [a]}},", 65)),
-			[]string{"6: spec.triggers: 65 triggers are more than 64"},
+			"too many", trigger(strings.Repeat("{event: {subjects: [a]}},", 33)),
+			[]string{"6: spec.triggers: 33 triggers are more than 32"},
 		},
 		{"no subjects", trigger("{event: {stream: S}}, {event: {subjects: []}}"), []string{
 			"6: spec.triggers[0].event.subjects: there is no subject (write subjects: [events.hello])",
@@ -101,6 +101,7 @@ func scheduleProblems() []problemTest {
 		{"last day", cron(`"0 0 L * *"`), []string{at + `"0 0 L * *" is not a cron expression`}},
 		{"empty item", cron(`"1,,2 * * * *"`), []string{at + `"1,,2 * * * *": "1,,2" has an empty item`}},
 		{"long", cron(`"` + strings.Repeat("1,", 600) + `1 * * * *"`), []string{at + `"1,1,1`}},
+		{"long with spaces", cron(`"0 0 * *` + strings.Repeat(" ", 1017) + `*"`), []string{at + `"0 0 * *`}},
 		{"names", cron(`"*/5 8-18 1 JAN,jul Mon-Fri"`), nil},
 		{"descriptor", cron(`"@daily"`), nil},
 		{"time zones", trigger(`{schedule: {cron: "@daily", timeZone: Mars/Phobos}}, {schedule: {cron: "@daily", timeZone: Local}},
@@ -116,6 +117,9 @@ func scheduleProblems() []problemTest {
 			"6: spec.triggers[0].schedule.data.d: the number .nan",
 			"6: spec.triggers[0].schedule.data.e: the number 0x10 cannot be written as JSON (write a plain decimal number",
 			"6: spec.triggers[0].schedule.data.f.g: it is written twice, on lines 6 and 6",
+		}},
+		{"large number", trigger("{schedule: {cron: '@daily', data: [1e400]}}"), []string{
+			"6: spec.triggers[0].schedule.data[0]: the number 1e400 is larger than numbers of JSON can be (put it in quotes)",
 		}},
 		{
 			"deep data", trigger("{schedule: {cron: '@daily', data: " + strings.Repeat("[", 102) + strings.Repeat("]", 102) + "}}"),
@@ -217,16 +221,24 @@ func handlerProblems() []problemTest {
 			[]string{at + `env[1].name: "A" is already set by env[0] (keep one of them)`},
 		},
 		{
-			"large env", handlerOf("command: [run], env: [{name: A, value: " + strings.Repeat("x", 128<<10) + "}]"),
-			[]string{at + "env[0].value: it has 131072 bytes, more than the 131071 a process can be given (put it in a file)"},
+			"long env name", handlerOf("command: [run], env: [{name: " + strings.Repeat("A", 1025) + "}]"),
+			[]string{at + "env[0].name: it has 1025 characters, more than 1024 (choose a shorter name)"},
 		},
 		{
-			"much env", handlerOf("command: [run], env: [" + manyEnv(5, 120_000) + "]"),
-			[]string{at + "env: the variables have 600020 bytes together, more than 524288"},
+			"many arguments", handlerOf("command: [run" + strings.Repeat(", a", 256) + "]"),
+			[]string{at + "command: 257 arguments are more than 256 (put them in a file)"},
 		},
 		{
-			"many env", handlerOf("command: [run], env: [" + manyEnv(1001, 1) + "]"),
-			[]string{at + "env: 1001 variables are more than 1000"},
+			"large env", handlerOf("command: [run], env: [{name: A, value: " + strings.Repeat("x", 32<<10+1) + "}]"),
+			[]string{at + "env[0].value: it has 32769 bytes, more than the 32768 a process is given (put it in a file)"},
+		},
+		{
+			"much env", handlerOf("command: [run], env: [" + manyEnv(20, 30_000) + "]"),
+			[]string{at + "env: the variables have 600080 bytes together, more than 524288"},
+		},
+		{
+			"many env", handlerOf("command: [run], env: [" + manyEnv(501, 1) + "]"),
+			[]string{at + "env: 501 variables are more than 500"},
 		},
 	}
 }
@@ -235,7 +247,7 @@ func manyEnv(n, size int) string {
 	vars := make([]string, n)
 	for i := range vars {
 		vars[i] = fmt.Sprintf("{name: %c%c, value: %s}", 'A'+i/26%26, 'A'+i%26, strings.Repeat("x", size))
-		if n > 26*26 {
+		if n > 26*2 {
 			vars[i] = fmt.Sprintf("{name: A%d, value: x}", i)
 		}
 	}
@@ -294,6 +306,10 @@ func deliveryProblems() []problemTest {
 			[]string{at + "ordering: order per key is not in this version (delete it"},
 		},
 		{"batch", spec("batch: {maxEvents: 100}"), []string{at + "batch: batches are not in this version (delete it"}},
+		{
+			"long duration", spec("timeout: 0." + strings.Repeat("0", 98) + "1s"),
+			[]string{at + `timeout: the text "0.000`},
+		},
 		{"reply", spec("reply: {subject: events.*}"), []string{at + `reply.subject: subject "events.*": token 2 has a wildcard`}},
 		{"empty reply", spec("reply: {}"), []string{at + `reply.subject: subject "": it is empty (write one exact subject`}},
 		{
@@ -304,5 +320,44 @@ func deliveryProblems() []problemTest {
 			at + `resources.requests.cpu: "lots" is not an amount (write one such as "100m" or "64Mi")`,
 			at + `resources.requests.memory: "64MB" is not an amount`,
 		}},
+		{
+			"long amount", spec(`resources: {limits: {cpu: "` + strings.Repeat("0", 65) + `"}}`),
+			[]string{at + `resources.limits.cpu: "0000`},
+		},
+		{
+			"many amounts", spec("resources: {limits: {" + manyAmounts(101) + "}}"),
+			[]string{at + "resources.limits: 101 amounts are more than 100 (write those"},
+		},
+	}
+}
+
+func manyAmounts(n int) string {
+	amounts := make([]string, n)
+	for i := range amounts {
+		amounts[i] = fmt.Sprintf(`example.com/a%d: "1"`, i)
+	}
+	return strings.Join(amounts, ",")
+}
+
+func labelProblems() []problemTest {
+	with := func(text string) string { return strings.Replace(spec(), "name: f", "name: f, "+text, 1) }
+	const at = "3: metadata."
+	return []problemTest{
+		{"good", with(`labels: {a: "", B.c_d-e: x.Y_z-1, a.b/c: "1"}, annotations: {A.b/C: "any thing"}`), nil},
+		{"names", with(`labels: {"": a, a b: a, -a: a, a/b/c: a, A.b/c: a, /a: a, a/: a}`), []string{
+			at + `labels."": "" is not a name for it (write at most 63 letters, digits, -, _ and ., such as team or`,
+			at + `labels."a b": "a b" is not a name`, at + `labels.-a: "-a" is not`, at + `labels.a/b/c: "a/b/c" is not`,
+			at + `labels."A.b/c": "A.b/c" is not`, at + `labels./a: "/a" is not`, at + `labels.a/: "a/" is not`,
+		}},
+		{"long names", with("annotations: {" + strings.Repeat("a", 64) + ": x, " + strings.Repeat("a.", 127) + "/b: x}"), []string{
+			at + "annotations." + `"aaaa`, at + "annotations." + `"a.a.`,
+		}},
+		{"values", with(`labels: {a: a b, b: -a, c: ` + strings.Repeat("a", 64) + `}`), []string{
+			at + `labels.a: "a b" is not a label (write at most 63`, at + `labels.b: "-a" is not a label`, at + `labels.c: "aaaa`,
+		}},
+		{
+			"large", with("annotations: {a: " + strings.Repeat("x", 256<<10) + "}"),
+			[]string{at + "annotations: the annotations have 262145 bytes together, more than 262144 (keep data out"},
+		},
 	}
 }

@@ -52,6 +52,7 @@ func TestProblems(t *testing.T) {
 		"handler":  handlerProblems(),
 		"delivery": deliveryProblems(),
 		"set":      setProblems(),
+		"labels":   labelProblems(),
 	} {
 		for _, tt := range tests {
 			t.Run(name+"/"+tt.name, func(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -59,6 +60,9 @@ func isTruthWord(n *yaml.Node) bool {
 	return false
 }
 
+// maxDuration bounds the text of a duration, in characters.
+const maxDuration = 100
+
 // duration decodes "30s". Bounds are Validate's business.
 func (d *decoder) duration(path string, n *yaml.Node, into reflect.Value) {
 	value, err := time.ParseDuration(n.Value)
@@ -69,7 +73,7 @@ func (d *decoder) duration(path string, n *yaml.Node, into reflect.Value) {
 	case bare == nil:
 		hint := fmt.Sprintf("write %ss for seconds, or use ms, m or h", cut(n.Value))
 		d.refuse(path, n, found(n)+" is a duration without a unit", hint)
-	case n.ShortTag() != "!!str" || err != nil:
+	case n.ShortTag() != "!!str" || err != nil || utf8.RuneCountInString(n.Value) > maxDuration:
 		d.refuse(path, n, found(n)+" is not a duration", "write a number and a unit out of ms, s, m and h, such as 30s or 1h30m")
 	default:
 		into.SetInt(int64(value))
@@ -156,8 +160,11 @@ func (d *decoder) appendList(b *bytes.Buffer, path string, n *yaml.Node, depth i
 
 func (d *decoder) appendScalar(b *bytes.Buffer, path string, n *yaml.Node) bool {
 	switch tag := n.ShortTag(); {
+	case isNumber(n) && isTooLarge(n.Value):
+		d.refuse(path, n, "the number "+cut(n.Value)+" is larger than numbers of JSON can be", "put it in quotes")
+		return false
 	case isNumber(n):
-		b.WriteString(n.Value) // as it was written: numbers of any size keep their digits
+		b.WriteString(n.Value) // as it was written: whole numbers of any length keep their digits
 	case isTruthWord(n):
 		d.refuse(path, n, cut(n.Value)+" without quotes is text to some YAML readers and true or false to others",
 			fmt.Sprintf("write true or false, or %q", n.Value))
@@ -178,6 +185,12 @@ func (d *decoder) appendScalar(b *bytes.Buffer, path string, n *yaml.Node) bool 
 // isNumber finds the plain values that JSON would read as numbers, also those too large for the YAML library.
 func isNumber(n *yaml.Node) bool {
 	return n.Style == 0 && n.Value != "" && strings.ContainsAny(n.Value[:1], "-0123456789") && json.Valid([]byte(n.Value))
+}
+
+// isTooLarge finds numbers that no common reader of JSON, an apiserver for one, has room for.
+func isTooLarge(number string) bool {
+	_, err := strconv.ParseFloat(number, 64)
+	return err != nil
 }
 
 // jsonText quotes s as json.Marshal does; strings cannot fail.

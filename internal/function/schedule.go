@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/netresearch/go-cron"
 )
@@ -14,6 +15,9 @@ import (
 func cronDescriptors() []string {
 	return []string{"@hourly", "@daily", "@weekly", "@monthly", "@yearly"}
 }
+
+// maxCron bounds a cron expression, in characters.
+const maxCron = 1024
 
 const cronHint = `write minute hour day month weekday, such as "0 3 * * *" for 03:00 every day, or @hourly, @daily, ` +
 	`@weekly, @monthly, @yearly`
@@ -86,6 +90,8 @@ func checkCron(expr string) (message, hint string) {
 	switch upper := strings.ToUpper(expr); {
 	case expr == "":
 		return "the schedule has no cron expression", cronHint
+	case utf8.RuneCountInString(expr) > maxCron:
+		return fmt.Sprintf("%s has more than %d characters", quote(expr), maxCron), "write it as several triggers"
 	case strings.HasPrefix(upper, "TZ="), strings.HasPrefix(upper, "CRON_TZ="):
 		return quote(expr) + " sets a time zone inside the expression", "delete it and write timeZone: Europe/Oslo beside cron"
 	case strings.HasPrefix(expr, "@") && slices.Contains(cronDescriptors(), expr):

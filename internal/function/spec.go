@@ -5,8 +5,6 @@
 // nothing to stop.
 package function
 
-import "encoding/json"
-
 // APIVersion and Kind are the only ones a manifest may carry.
 const (
 	APIVersion = "pelton.dev/v1alpha1"
@@ -65,7 +63,9 @@ type Spec struct {
 	// What makes events for this function.
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:XValidation:rule="self.map(t, has(t.event) ? size(t.event.subjects) : 0).sum() <= 256",message="there are more than 256 subjects"
+	// +kubebuilder:validation:XValidation:rule="self.all(t, !has(t.http) || self.filter(u, has(u.http) && u.http.path == t.http.path && (has(u.http.methods) ? u.http.methods : ['POST']).exists(m, m in (has(t.http.methods) ? t.http.methods : ['POST']))).size() == 1)",message="two triggers have the same path and method"
 	Triggers []Trigger `json:"triggers"`
 	// The user's code, and how to reach it.
 	Handler Handler `json:"handler"`
@@ -74,6 +74,7 @@ type Spec struct {
 	// +kubebuilder:validation:Maximum=10000
 	Concurrency int `json:"concurrency,omitempty"`
 	// How long one attempt may take. Default: 30s.
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1ms')",message="it is less than 1ms"
 	Timeout Duration `json:"timeout,omitempty"`
 	// What happens after a failed attempt.
 	Retry Retry `json:"retry,omitempty"`
@@ -104,155 +105,26 @@ const (
 	OnDeleteDiscard    OnDelete = "discard"    // the function's own queue is emptied; other streams are their publishers'
 )
 
-// Trigger is what makes events for a function. Exactly one field is set.
-//
-// +kubebuilder:validation:ExactlyOneOf=event;schedule;http
-// +kubebuilder:object:generate=true
-type Trigger struct {
-	// Events of a stream.
-	Event *EventTrigger `json:"event,omitempty"`
-	// One event at each time that a cron expression names.
-	Schedule *ScheduleTrigger `json:"schedule,omitempty"`
-	// Requests for a path.
-	HTTP *HTTPTrigger `json:"http,omitempty"`
-}
-
-// EventTrigger subscribes to subjects of a stream.
-//
-// +kubebuilder:object:generate=true
-type EventTrigger struct {
-	// The stream. Default: EVENTS, which holds events.>
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=255
-	// +kubebuilder:validation:XValidation:rule="!self.startsWith('PELTON_')",message="streams PELTON_* are reserved for Pelton"
-	Stream string `json:"stream,omitempty"`
-	// NATS subjects: * is one word, > is one or more at the end. No two may overlap.
-	// +listType=atomic
-	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=256
-	Subjects []string `json:"subjects"`
-	// CEL over event and data: only events for which it is true are taken. Default: all.
-	// +kubebuilder:validation:MaxLength=16384
-	Filter string `json:"filter,omitempty"`
-}
-
-// ScheduleTrigger makes one event at each time its cron expression names.
-//
-// +kubebuilder:object:generate=true
-type ScheduleTrigger struct {
-	// minute hour day-of-month month day-of-week, or @hourly, @daily, @weekly, @monthly, @yearly.
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=1024
-	Cron string `json:"cron"`
-	// IANA name. Default: UTC.
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=255
-	TimeZone string `json:"timeZone,omitempty"`
-	// The event's data: any JSON. Default: none.
-	// +kubebuilder:validation:Schemaless
-	// +kubebuilder:pruning:PreserveUnknownFields
-	// +nullable
-	Data json.RawMessage `json:"data,omitempty"`
-}
-
-// HTTPTrigger turns requests for a path into events in the function's own queue.
-//
-// +kubebuilder:object:generate=true
-type HTTPTrigger struct {
-	// Letters, digits and -._~ between slashes. No two functions may share path and method.
-	// +kubebuilder:validation:MaxLength=255
-	// +kubebuilder:validation:Pattern=`^/([A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*)?$`
-	Path string `json:"path"`
-	// Default: POST.
-	// +listType=set
-	// +kubebuilder:validation:MaxItems=5
-	// +kubebuilder:validation:items:Enum=GET;POST;PUT;PATCH;DELETE
-	Methods []string `json:"methods,omitempty"`
-	// async answers 202 once the event is stored. Default: async.
-	// +kubebuilder:validation:Enum=async
-	Mode string `json:"mode,omitempty"`
-}
-
-// ModeAsync answers 202 once the event is stored. ModeSync, where the caller waits for the answer, is refused by Validate
-// until the HTTP front door exists.
-const (
-	ModeAsync = "async"
-	ModeSync  = "sync"
-)
-
-// Protocol is how the sidecar speaks to the handler.
-//
-// +kubebuilder:validation:Enum=cloudevents;http;exec;stream
-type Protocol string
-
-// The handler protocols of this version.
-const (
-	ProtocolCloudEvents Protocol = "cloudevents"
-	ProtocolHTTP        Protocol = "http"
-	ProtocolExec        Protocol = "exec"
-	ProtocolStream      Protocol = "stream"
-)
-
-// Listen says where an HTTP handler listens.
-const (
-	ListenTCP  = "tcp"  // 127.0.0.1:$PORT
-	ListenUnix = "unix" // the unix socket $PELTON_SOCKET
-)
-
-// Handler is the user's code and how to reach it.
-//
-// +kubebuilder:validation:XValidation:rule="has(self.image) || has(self.command) && size(self.command) > 0",message="it has neither command nor image"
-// +kubebuilder:object:generate=true
-type Handler struct {
-	// Default: cloudevents.
-	Protocol Protocol `json:"protocol,omitempty"`
-	// One machine: the process to start. Kubernetes: replaces the command of the image.
-	// +listType=atomic
-	Command []string `json:"command,omitempty"`
-	// One machine: run once before the first start and after each change.
-	// +listType=atomic
-	Build []string `json:"build,omitempty"`
-	// Kubernetes: the image of the container.
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:Pattern=`^[!-~]+$`
-	Image string `json:"image,omitempty"`
-	// Kubernetes: the port of the container. One machine: the handler listens on $PORT, a free port.
-	// +kubebuilder:validation:Minimum=1
-	// +kubebuilder:validation:Maximum=65535
-	Port int `json:"port,omitempty"`
-	// Protocols cloudevents and http: tcp ($PORT) or unix (the socket $PELTON_SOCKET). Default: tcp.
-	// +kubebuilder:validation:Enum=tcp;unix
-	Listen string `json:"listen,omitempty"`
-	// Variables of the handler. PORT and PELTON_* are set by Pelton.
-	// +listType=map
-	// +listMapKey=name
-	// +kubebuilder:validation:MaxItems=1000
-	Env []EnvVar `json:"env,omitempty"`
-}
-
-// EnvVar is one variable of the handler's environment.
-type EnvVar struct {
-	// +kubebuilder:validation:MaxLength=1024
-	// +kubebuilder:validation:Pattern=`^[A-Za-z_][A-Za-z0-9_]*$`
-	Name string `json:"name"`
-	// +optional
-	Value string `json:"value"`
-}
-
 // Retry bounds what happens after an outcome that asks for another attempt. The two backoffs are always written: 0s is a
 // choice of its own, not the default.
+//
+// +kubebuilder:validation:XValidation:rule="duration(has(self.minBackoff) ? self.minBackoff : '1s') <= duration(has(self.maxBackoff) ? self.maxBackoff : '10m')",message="minBackoff is more than maxBackoff (10m where it is not set)",fieldPath=".minBackoff"
 type Retry struct {
 	// Attempts in all, the first included. Default: 5.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=1000
 	MaxAttempts int `json:"maxAttempts,omitempty"`
 	// The shortest wait; its upper bound doubles with each attempt. Default: 1s.
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s')",message="it is negative"
 	// +optional
 	MinBackoff Duration `json:"minBackoff"`
 	// The longest wait, at most 720h. Default: 10m.
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s')",message="it is negative"
+	// +kubebuilder:validation:XValidation:rule="duration(self) <= duration('720h')",message="it is more than 720h"
 	// +optional
 	MaxBackoff Duration `json:"maxBackoff"`
 	// No attempt for events that were stored longer ago than this. Default: 0s, no limit.
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s')",message="it is negative"
 	MaxAge Duration `json:"maxAge,omitempty"`
 }
 
@@ -271,7 +143,12 @@ type Batch struct {
 type Reply struct {
 	// One exact subject.
 	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=1024
+	// +kubebuilder:validation:MaxLength=255
+	// +kubebuilder:validation:XValidation:rule=`bytes(self).size() <= 255`,message="it has more than 255 bytes"
+	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^[\pL\pM\pN\pP\pS]+$') && !self.contains('\uFFFD')`,message="it has a space or a character that cannot be printed"
+	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^[^.*>]+(\.[^.*>]+)*$')`,message="want words joined by dots, without wildcards"
+	// +kubebuilder:validation:XValidation:rule=`!self.matches(r'^(pelton|_INBOX[^.]*|_R_|_GR_)([.]|$)')`,message="it is reserved for Pelton or for NATS"
+	// +kubebuilder:validation:XValidation:rule=`!self.startsWith('$') || self.matches(r'^\$(KV|O)([.]|$)')`,message="it is reserved for the NATS server"
 	Subject string `json:"subject"`
 }
 
@@ -290,6 +167,7 @@ type Scale struct {
 	// How waiting events become replicas. Default: backlog, with the value of concurrency.
 	Target Target `json:"target,omitempty"`
 	// How long nothing must be due before replicas go. Always written, like the backoffs. Default: 30s.
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s')",message="it is negative"
 	// +optional
 	Cooldown Duration `json:"cooldown"`
 }
@@ -303,15 +181,24 @@ type Target struct {
 	// +kubebuilder:validation:Maximum=1000000
 	Backlog int `json:"backlog,omitempty"`
 	// Enough replicas to work off what waits within this time.
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1ms')",message="it is less than 1ms"
 	Drain Duration `json:"drain,omitempty"`
 }
+
+// Amount is a quantity as Kubernetes writes it.
+//
+// +kubebuilder:validation:MaxLength=64
+// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?|\.[0-9]+)(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$`
+type Amount string
 
 // Resources are requests and limits for the container on Kubernetes; one machine ignores them.
 //
 // +kubebuilder:object:generate=true
 type Resources struct {
 	// Amounts as text, such as "100m" or "64Mi".
-	Requests map[string]string `json:"requests,omitempty"`
+	// +kubebuilder:validation:MaxProperties=100
+	Requests map[string]Amount `json:"requests,omitempty"`
 	// Amounts as text, such as "100m" or "64Mi".
-	Limits map[string]string `json:"limits,omitempty"`
+	// +kubebuilder:validation:MaxProperties=100
+	Limits map[string]Amount `json:"limits,omitempty"`
 }

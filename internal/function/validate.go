@@ -2,7 +2,6 @@ package function
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 )
@@ -24,6 +23,7 @@ func (f *Function) Validate() []Problem { return f.validate(nothingWritten) }
 func (f *Function) validate(written func(path string) bool) []Problem {
 	c := &checker{written: written}
 	c.checkHead(f)
+	c.checkLabels(f.Metadata)
 	c.checkTriggers(f.Spec.Triggers)
 	c.checkHandler(&f.Spec.Handler)
 	c.checkDelivery(&f.Spec)
@@ -161,23 +161,6 @@ func (c *checker) number(path string, value, low, high int) {
 	case value > high:
 		c.add(path, fmt.Sprintf("%d is more than %d", value, high), hint)
 	}
-}
-
-// checkResources checks amounts the way Kubernetes reads them, as far as it can be done without its code.
-func (c *checker) checkResources(r *Resources) {
-	if r == nil {
-		return
-	}
-	amount := regexp.MustCompile(`^([0-9]+(\.[0-9]+)?|\.[0-9]+)(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$`)
-	check := func(path string, amounts map[string]string) {
-		for _, name := range sortedKeys(amounts) {
-			if !amount.MatchString(amounts[name]) {
-				c.add(path+"."+name, quote(amounts[name])+" is not an amount", `write one such as "100m" or "64Mi"`)
-			}
-		}
-	}
-	check("spec.resources.requests", r.Requests)
-	check("spec.resources.limits", r.Limits)
 }
 
 // short formats a duration without the zero units that Duration.String adds: 10m, not 10m0s.

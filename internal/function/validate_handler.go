@@ -50,6 +50,10 @@ func (c *checker) checkListen(h *Handler) {
 }
 
 func (c *checker) checkCommand(path string, command []string) {
+	if len(command) > maxArguments {
+		c.add(path, fmt.Sprintf("%d arguments are more than %d", len(command), maxArguments), "put them in a file")
+		return
+	}
 	for i, arg := range command {
 		at := fmt.Sprintf("%s[%d]", path, i)
 		if i == 0 && strings.TrimSpace(arg) == "" {
@@ -59,8 +63,12 @@ func (c *checker) checkCommand(path string, command []string) {
 	}
 }
 
-// maxProcessText is what Linux takes as one argument or one variable, name included.
-const maxProcessText = 128<<10 - 1
+// Bounds of what a process is given. Linux takes more of it; the rules of the resource definition, which are these, may not
+// look at more than an apiserver has time for.
+const (
+	maxArguments   = 256
+	maxProcessText = 32 << 10
+)
 
 // checkProcessText refuses what cannot be handed to a process.
 func (c *checker) checkProcessText(path, text string) {
@@ -68,7 +76,7 @@ func (c *checker) checkProcessText(path, text string) {
 		c.add(path, "it has a NUL byte, which no process can be given", "delete it")
 	}
 	if len(text) > maxProcessText {
-		message := fmt.Sprintf("it has %d bytes, more than the %d a process can be given", len(text), maxProcessText)
+		message := fmt.Sprintf("it has %d bytes, more than the %d a process is given", len(text), maxProcessText)
 		c.add(path, message, "put it in a file")
 	}
 }
@@ -81,7 +89,8 @@ func (c *checker) checkImage(image string) {
 
 // Bounds of the environment.
 const (
-	maxEnv      = 1000
+	maxEnv      = 500
+	maxEnvName  = 1024
 	maxEnvBytes = 512 << 10
 )
 
@@ -112,6 +121,8 @@ func (c *checker) checkEnvName(path, name string, p Protocol) {
 	switch {
 	case !isEnvName(name):
 		c.add(path, missingOr(name, "is not a variable name"), "write letters, digits and _, such as BUCKET")
+	case len(name) > maxEnvName:
+		c.add(path, fmt.Sprintf("it has %d characters, more than %d", len(name), maxEnvName), "choose a shorter name")
 	case name == "PORT", strings.HasPrefix(name, "PELTON_"):
 		c.add(path, name+" is set by Pelton", "choose another name")
 	case strings.HasPrefix(name, "CE_") && p == ProtocolExec:
@@ -129,4 +140,4 @@ func isEnvName(s string) bool {
 	return s != ""
 }
 
-func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

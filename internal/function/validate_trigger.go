@@ -10,7 +10,7 @@ import (
 
 // Bounds of what one function may ask of the server: each event trigger is a consumer.
 const (
-	maxTriggers = 64
+	maxTriggers = 32
 	maxSubjects = 256
 	maxFilter   = 16 << 10
 )

@@ -83,14 +83,14 @@ func (in *Resources) DeepCopyInto(out *Resources) {
 	*out = *in
 	if in.Requests != nil {
 		in, out := &in.Requests, &out.Requests
-		*out = make(map[string]string, len(*in))
+		*out = make(map[string]Amount, len(*in))
 		for key, val := range *in {
 			(*out)[key] = val
 		}
 	}
 	if in.Limits != nil {
 		in, out := &in.Limits, &out.Limits
-		*out = make(map[string]string, len(*in))
+		*out = make(map[string]Amount, len(*in))
 		for key, val := range *in {
 			(*out)[key] = val
 		}

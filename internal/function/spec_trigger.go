@@ -1,0 +1,94 @@
+package function
+
+import "encoding/json"
+
+// Trigger is what makes events for a function. Exactly one field is set.
+//
+// +kubebuilder:validation:ExactlyOneOf=event;schedule;http
+// +kubebuilder:object:generate=true
+type Trigger struct {
+	// Events of a stream.
+	Event *EventTrigger `json:"event,omitempty"`
+	// One event at each time that a cron expression names.
+	Schedule *ScheduleTrigger `json:"schedule,omitempty"`
+	// Requests for a path.
+	HTTP *HTTPTrigger `json:"http,omitempty"`
+}
+
+// EventTrigger subscribes to subjects of a stream.
+//
+// +kubebuilder:object:generate=true
+type EventTrigger struct {
+	// The stream. Default: EVENTS, which holds events.>
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=255
+	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^[\pL\pM\pN\pP\pS]+$') && !self.matches(r'[.*>/\\]') && bytes(self).size() <= 255`,message="it is not a stream name: want letters, digits, - and _"
+	// +kubebuilder:validation:XValidation:rule="!self.startsWith('PELTON_')",message="streams PELTON_* are reserved for Pelton"
+	Stream string `json:"stream,omitempty"`
+	// NATS subjects: * is one word, > is one or more at the end. No two may overlap.
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=255
+	// +kubebuilder:validation:items:XValidation:rule=`bytes(self).size() <= 255`,message="it has more than 255 bytes"
+	// +kubebuilder:validation:items:XValidation:rule=`self.matches(r'^[\pL\pM\pN\pP\pS]+$') && !self.contains('\uFFFD')`,message="it has a space or a character that cannot be printed"
+	// +kubebuilder:validation:items:XValidation:rule=`self.matches(r'^((\*|[^.*>]+)\.)*(\*|>|[^.*>]+)$')`,message="want words joined by dots; * is a word of its own, and > the last one"
+	// +kubebuilder:validation:items:XValidation:rule=`!self.matches(r'^(pelton|_INBOX[^.]*|_R_|_GR_)([.]|$)')`,message="it is reserved for Pelton or for NATS"
+	// +kubebuilder:validation:items:XValidation:rule=`!self.startsWith('$') || self.matches(r'^\$(KV|O)([.]|$)')`,message="it is reserved for the NATS server"
+	Subjects []string `json:"subjects"`
+	// CEL over event and data: only events for which it is true are taken. Default: all.
+	// +kubebuilder:validation:MaxLength=16384
+	// +kubebuilder:validation:XValidation:rule=`bytes(self).size() <= 16384`,message="it has more than 16384 bytes"
+	Filter string `json:"filter,omitempty"`
+}
+
+// ScheduleTrigger makes one event at each time its cron expression names.
+//
+// +kubebuilder:object:generate=true
+type ScheduleTrigger struct {
+	// minute hour day-of-month month day-of-week, or @hourly, @daily, @weekly, @monthly, @yearly.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	// +kubebuilder:validation:Pattern=`^(@(hourly|daily|weekly|monthly|yearly)|[\s\pZ]*[0-9A-Za-z*/,?-]+([\s\pZ]+[0-9A-Za-z*/,?-]+){4}[\s\pZ]*)$`
+	Cron string `json:"cron"`
+	// IANA name. Default: UTC.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=255
+	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9._+/-]+$`
+	// +kubebuilder:validation:XValidation:rule="self != 'Local'",message="Local is another zone on each machine"
+	TimeZone string `json:"timeZone,omitempty"`
+	// The event's data: any JSON. Default: none.
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:pruning:PreserveUnknownFields
+	// +nullable
+	Data json.RawMessage `json:"data,omitempty"`
+}
+
+// HTTPTrigger turns requests for a path into events in the function's own queue.
+//
+// +kubebuilder:object:generate=true
+type HTTPTrigger struct {
+	// Letters, digits and -._~ between slashes. No two functions may share path and method.
+	// +kubebuilder:validation:MaxLength=255
+	// +kubebuilder:validation:Pattern=`^/([A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*)?$`
+	// +kubebuilder:validation:XValidation:rule=`!self.matches(r'/\.\.?(/|$)')`,message="it has the segment . or .."
+	// +kubebuilder:validation:XValidation:rule=`!self.matches('^/(events|healthz|readyz|metrics|debug|pelton)(/|$)')`,message="it is reserved: Pelton itself answers there"
+	Path string `json:"path"`
+	// Default: POST.
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=5
+	// +kubebuilder:validation:items:Enum=GET;POST;PUT;PATCH;DELETE
+	Methods []string `json:"methods,omitempty"`
+	// async answers 202 once the event is stored. Default: async.
+	// +kubebuilder:validation:Enum=async
+	Mode string `json:"mode,omitempty"`
+}
+
+// ModeAsync answers 202 once the event is stored. ModeSync, where the caller waits for the answer, is refused by Validate
+// until the HTTP front door exists.
+const (
+	ModeAsync = "async"
+	ModeSync  = "sync"
+)
