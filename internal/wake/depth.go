@@ -16,9 +16,15 @@ const readTimeout = 2 * time.Second
 type depth struct {
 	due, inFlight, delivered uint64
 
+	limit   int // of what is in flight; not above zero is none
 	waiting int // pull requests of workers
 	err     error
 }
+
+// sureAfter is between a reading that finds nothing and the one that confirms it, when watching begins and after a probe has
+// fired. The server answers who publishes, and probes, before it counts a message for its consumers: a reading may be too
+// early. A probe that is parked meanwhile does not rest on the count.
+const sureAfter = 100 * time.Millisecond
 
 // How many functions are read at once. Those that could not be read last time have places of their own, and wait longer each
 // time: a stream without a leader, or one that we may not ask for, must not hold up the others.
@@ -126,7 +132,10 @@ func (w *Watcher) readDepth(ctx context.Context, stream, name string) depth {
 	if info.Paused {
 		info.NumPending = 0 // nothing can be given before it goes on, and the probe tells of that
 	}
-	return depth{due: info.NumPending, inFlight: inFlight(info), delivered: info.Delivered.Consumer, waiting: info.NumWaiting}
+	return depth{
+		due: info.NumPending, inFlight: inFlight(info), delivered: info.Delivered.Consumer, waiting: info.NumWaiting,
+		limit: info.Config.MaxAckPending,
+	}
 }
 
 func inFlight(info *jetstream.ConsumerInfo) uint64 { return uint64(max(0, info.NumAckPending)) }
@@ -139,9 +148,13 @@ func (w *Watcher) apply(f *watched, depths []depth) {
 		return // replaced or forgotten meanwhile
 	}
 	r := w.fold(f, depths)
-	changed := r.Due != f.reading.Due || r.InFlight != f.reading.InFlight || r.Known != f.reading.Known ||
-		r.Again != f.reading.Again || r.Delivered != f.reading.Delivered || (r.Err == nil) != (f.reading.Err == nil)
-	f.loud = r.Due > 0 || r.Again || r.Err != nil && !errors.Is(r.Err, ErrNoConsumer) ||
+	confirm := !f.sure && r.Err == nil && r.Due+r.InFlight == 0 && !r.Again &&
+		(f.reading.Counted.IsZero() || r.Delivered == f.reading.Delivered)
+	if f.sure = true; confirm {
+		r = f.reading
+	}
+	changed := differs(&r, &f.reading)
+	f.loud = confirm || r.Due > 0 || r.Again || r.Err != nil && !errors.Is(r.Err, ErrNoConsumer) ||
 		w.cfg.AllWork && (r.InFlight > 0 || r.Delivered != f.reading.Delivered)
 	f.reading = r
 	f.failures++
@@ -149,23 +162,37 @@ func (w *Watcher) apply(f *watched, depths []depth) {
 		f.failures = 0
 	}
 	f.next = time.Now().Add(w.interval(f))
+	if confirm {
+		f.next = time.Now().Add(sureAfter)
+	}
 	if !w.reads(f) {
 		delete(w.reading, f)
 	}
-	for i, p := range f.probes {
-		switch {
-		case p.fired || p.number != "" || p.refused || p.resting:
-		case errors.Is(depths[i].err, ErrNoConsumer):
-			p.timer.Reset(parkRetry)
-		case w.cfg.AllWork && f.loud: // work that flows would fire it at once, and again, and is being read anyway
-		default:
-			w.park(p)
-		}
-	}
+	w.parkIdle(f, w.cfg.AllWork && f.loud && !confirm)
 	notify := f.onChange
 	w.mu.Unlock()
 	if changed && notify != nil {
 		notify()
+	}
+}
+
+// differs reports whether two readings differ for who is told of changes.
+func differs(a, b *Reading) bool {
+	return a.Due != b.Due || a.InFlight != b.InFlight || a.Known != b.Known || a.Again != b.Again ||
+		a.Delivered != b.Delivered || a.MaxInFlight != b.MaxInFlight || (a.Err == nil) != (b.Err == nil)
+}
+
+// parkIdle parks the probes of a function that has been read. Work that flows would fire them at once, and again, and is being
+// read anyway. The caller holds mu.
+func (w *Watcher) parkIdle(f *watched, flows bool) {
+	for _, p := range f.probes {
+		switch {
+		case p.fired || p.number != "" || p.refused || p.resting:
+		case p.missing():
+			p.lookLater()
+		case !flows:
+			w.park(p)
+		}
 	}
 }
 
@@ -180,14 +207,17 @@ func (w *Watcher) interval(f *watched) time.Duration {
 // fold makes one reading of those of a function's consumers. What cannot be read of one does not hide what is known of the
 // others; only when nothing could be read does the last reading stand, as unknown. The caller holds mu.
 func (w *Watcher) fold(f *watched, depths []depth) Reading {
-	r := Reading{At: time.Now()}
+	now := time.Now()
+	r := Reading{At: now, Counted: now}
+	unlimited := false
 	for i, d := range depths {
 		p := f.probes[i]
+		p.setErr(d.err)
 		switch {
-		case errors.Is(d.err, ErrNoConsumer): // nothing can be due there
-			r.Err, p.fired = d.err, false
+		case p.missing(): // nothing can be due there
+			p.fired = false
 		case d.err != nil:
-			r.Err = d.err
+			unlimited = true
 			if p.fired { // it was seen, and nothing says that it is gone
 				r.Due, r.Known = r.Due+1, true
 			}
@@ -196,6 +226,8 @@ func (w *Watcher) fold(f *watched, depths []depth) Reading {
 			r.Due += d.due
 			r.InFlight += d.inFlight
 			r.Delivered += d.delivered
+			r.MaxInFlight += uint64(max(0, d.limit))
+			unlimited = unlimited || d.limit <= 0
 			// A message that is due again is neither pending nor told apart from those in work. It may be there until a worker
 			// waits, who would have been given it, or nothing is unacknowledged.
 			may := (p.fired || w.polling) && d.due == 0 && d.inFlight > 0 && d.waiting == 0
@@ -203,11 +235,15 @@ func (w *Watcher) fold(f *watched, depths []depth) Reading {
 			p.fired = p.fired && (d.due > 0 || may)
 		}
 	}
+	if unlimited {
+		r.MaxInFlight = 0
+	}
+	r.Err = f.err()
 	if !r.Known && r.Err != nil && !errors.Is(r.Err, ErrNoConsumer) {
 		stands := f.reading
-		r.Due, r.InFlight, r.Again, r.Delivered, r.At = stands.Due, stands.InFlight, stands.Again, stands.Delivered, stands.At
-	} else {
-		r.Known = true
+		stands.Known, stands.Err = false, r.Err
+		return stands
 	}
+	r.Known = true
 	return r
 }

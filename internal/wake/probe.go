@@ -1,16 +1,12 @@
 package wake
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
-	"github.com/nats-io/nuid"
 	"go.uber.org/zap"
 
 	"github.com/pelton-dev/pelton/internal/stream"
@@ -18,9 +14,6 @@ import (
 
 // parkRetry is how long after a refused probe the next one is parked.
 const parkRetry = 2 * time.Second
-
-// countPause is between looks at a count that the server is about to correct.
-const countPause = 5 * time.Millisecond
 
 // firedDescription is how the server refuses a message that is larger than a request's max_bytes: the probe has fired.
 const firedDescription = "Message Size Exceeds MaxBytes"
@@ -33,6 +26,8 @@ type probe struct {
 	fired    bool        // something was deliverable, and no reading has shown it gone
 	refused  bool        // the server takes no probe for this consumer: it is polled
 	resting  bool        // the last one was turned away: none is parked before timer says so
+	misses   uint8       // looks in a row that found no consumer
+	err      error       // why the consumer could not be read or asked last
 	timer    *time.Timer // parks again: after a refusal, or when the server has forgotten the request
 }
 
@@ -75,7 +70,7 @@ func (w *Watcher) parkAll() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, f := range w.functions {
-		f.reading.Known, f.failures = false, 0
+		f.reading.Known, f.sure, f.failures = false, false, 0
 		w.readNow(f)
 		for _, p := range f.probes {
 			if !p.fired && !p.refused {
@@ -92,7 +87,7 @@ func (w *Watcher) parkAgain(p *probe) {
 	p.resting = false
 	switch f := p.of; {
 	case w.functions[f.key] != f || p.fired || !w.running:
-	case errors.Is(f.reading.Err, ErrNoConsumer):
+	case p.missing():
 		w.readNow(f)
 	default:
 		w.park(p)
@@ -138,13 +133,12 @@ func (w *Watcher) answer(m *nats.Msg) {
 	case status == "409" && strings.HasPrefix(description, firedDescription):
 		notify = w.fire(p)
 	case status == "408": // nothing came while it was parked
-		if !errors.Is(p.of.reading.Err, ErrNoConsumer) {
-			p.of.reading.Err, p.of.reading.At = nil, time.Now()
-		}
+		p.fail(nil)
+		p.of.reading.At = time.Now()
 		w.park(p)
 	case status == "503" || description == "Consumer Deleted":
-		p.of.reading.Err = fmt.Errorf("%w: %s on stream %s", ErrNoConsumer, p.consumer.Name, p.consumer.Stream)
-		p.timer.Reset(parkRetry)
+		p.fail(fmt.Errorf("%w: %s on stream %s", ErrNoConsumer, p.consumer.Name, p.consumer.Stream))
+		p.lookLater()
 		notify = p.of.onChange
 	case refusedForGood(status, description):
 		p.refused, p.of.polled = true, true
@@ -155,7 +149,7 @@ func (w *Watcher) answer(m *nats.Msg) {
 		p.rest()
 		w.readNow(p.of)
 	default: // a change of leader, a server that stops: a reading tells what is true
-		p.of.reading.Err = fmt.Errorf("consumer %s on stream %s: %s %s", p.consumer.Name, p.consumer.Stream, status, description)
+		p.fail(fmt.Errorf("consumer %s on stream %s: %s %s", p.consumer.Name, p.consumer.Stream, status, description))
 		p.rest()
 		w.readNow(p.of)
 	}
@@ -175,77 +169,10 @@ func refusedForGood(status, description string) bool {
 func (w *Watcher) fire(p *probe) (notify func()) {
 	p.fired = true
 	p.timer.Stop()
+	p.fail(nil)
 	f := p.of
-	f.reading.Due, f.reading.Known, f.reading.At, f.reading.Err = max(f.reading.Due, 1), true, time.Now(), nil
+	f.sure = false
+	f.reading.Due, f.reading.Known, f.reading.At = max(f.reading.Due, 1), true, time.Now()
 	w.readNow(f)
 	return f.onChange
-}
-
-// selfTest makes sure that a probe does on this server what it is meant to: answer when something is deliverable, and
-// consume nothing. It uses a small stream in memory of its own.
-func (w *Watcher) selfTest(ctx context.Context) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	name := "PELTON_PROBE_" + nuid.Next()
-	s, err := w.js.CreateStream(ctx, jetstream.StreamConfig{
-		Name: name, Subjects: []string{"pelton.probe." + name}, Storage: jetstream.MemoryStorage, MaxMsgs: 1, MaxAge: time.Minute,
-	})
-	if err != nil {
-		return fmt.Errorf("create test stream: %w", err)
-	}
-	defer func() { err = errors.Join(err, w.js.DeleteStream(context.WithoutCancel(ctx), name)) }()
-	c, err := s.CreateConsumer(ctx, jetstream.ConsumerConfig{
-		Durable: "probe", AckPolicy: jetstream.AckExplicitPolicy,
-		PriorityPolicy: jetstream.PriorityPolicyPrioritized, PriorityGroups: []string{stream.PriorityGroup},
-	})
-	if err != nil {
-		return fmt.Errorf("create test consumer: %w", err)
-	}
-	inbox, err := w.nc.SubscribeSync(w.nc.NewInbox())
-	if err != nil {
-		return fmt.Errorf("subscribe: %w", err)
-	}
-	defer func() { _ = inbox.Unsubscribe() }()
-	if err := w.nc.PublishRequest(requestSubject(stream.Consumer{Stream: name, Name: "probe"}), inbox.Subject,
-		w.request); err != nil {
-		return fmt.Errorf("park test probe: %w", err)
-	}
-	if _, err := w.js.Publish(ctx, "pelton.probe."+name, []byte("x")); err != nil {
-		return fmt.Errorf("publish test message: %w", err)
-	}
-	return checkFired(ctx, inbox, c)
-}
-
-func checkFired(ctx context.Context, inbox *nats.Subscription, c jetstream.Consumer) error {
-	m, err := inbox.NextMsgWithContext(ctx)
-	if err != nil {
-		return fmt.Errorf("wait for the test probe: %w", err)
-	}
-	if status := m.Header.Get("Status"); status != "409" || !strings.HasPrefix(m.Header.Get("Description"), firedDescription) {
-		return fmt.Errorf("test probe was answered %q %q, want a 409 %q", status, m.Header.Get("Description"), firedDescription)
-	}
-	return checkUnconsumed(ctx, c)
-}
-
-// checkUnconsumed makes sure that the consumer still has its message. The server counts a message as pending a moment after
-// it can deliver it, so the count may come later than the probe's answer.
-func checkUnconsumed(ctx context.Context, c jetstream.Consumer) error {
-	for {
-		info, err := c.Info(ctx)
-		if err != nil {
-			return fmt.Errorf("look up test consumer: %w", err)
-		}
-		if info.Delivered.Consumer == 0 && info.NumPending == 1 {
-			return nil
-		}
-		consumed := fmt.Errorf("test probe consumed: %d delivered, %d pending", info.Delivered.Consumer, info.NumPending)
-		if info.Delivered.Consumer != 0 {
-			return consumed
-		}
-		select {
-		case <-ctx.Done():
-			return consumed
-		case <-time.After(countPause):
-		}
-	}
 }

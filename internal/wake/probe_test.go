@@ -4,6 +4,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/pelton-dev/pelton/internal/natstest"
 )
 
@@ -27,4 +29,32 @@ func TestSelfTestPassesOnABusyServer(t *testing.T) {
 		})
 	}
 	tests.Wait()
+}
+
+// TestSelfTestLeavesOneStream runs on a server that a killed one and another version have been on.
+func TestSelfTestLeavesOneStream(t *testing.T) {
+	t.Parallel()
+	srv := natstest.Start(t)
+	js := srv.JetStream(t)
+	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{
+		Name: selfTestStream, Subjects: []string{selfTestSubjects + "*"}, Description: "of another version",
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.Publish(t.Context(), selfTestSubjects+"killed", []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	w, err := New(srv.Conn(t), Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if err := w.selfTest(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	info, err := js.AccountInfo(t.Context())
+	if err != nil || info.Streams != 1 || info.Consumers != 0 {
+		t.Errorf("%d streams and %d consumers are left (%v), want the stream of the test alone", info.Streams, info.Consumers, err)
+	}
 }

@@ -6,7 +6,7 @@
 // how the server refuses a message that is too large, so Run tests it first and falls back to polling where it does not
 // hold.
 //
-// Depth is read once when watching begins and then only after a probe has fired, at intervals until nothing is due any more;
+// Depth is read twice when watching begins and then only after a probe has fired, at intervals until nothing is due any more;
 // then the probe is parked again. A function whose workers keep up is therefore never read. A host that cannot see its
 // workers asks for AllWork: its probes fire for what waiting workers take, too, and it reads until nothing is in flight.
 // Package wake decides nothing and starts nothing. Run ends on its context.
@@ -70,9 +70,13 @@ type Reading struct {
 	// whether anybody takes events, and how fast.
 	Delivered uint64
 
-	Known bool      // at least one consumer could be read, or its probe has fired
-	At    time.Time // of the last reading that worked
-	Err   error     // what could not be read
+	// MaxInFlight is how many the server gives out at most before some are acknowledged, 0 for no limit.
+	MaxInFlight uint64
+
+	Known   bool      // at least one consumer could be read, or its probe has fired
+	At      time.Time // of the last word that the server gave: a reading that worked, or a probe's answer
+	Counted time.Time // of the last reading that worked: what was in flight and delivered then
+	Err     error     // what could not be read
 }
 
 // Watcher watches the consumers of many functions.
@@ -88,11 +92,12 @@ type Watcher struct {
 	reading   map[*watched]struct{} // those that are read at intervals
 	probes    map[string]*probe     // by number
 	next      uint64
-	request   []byte        // the body of a probe
-	tested    time.Time     // when probes were last found not to work
-	polling   bool          // probes do not work on this server
-	running   bool          // Run has begun: probes may be parked
-	changed   chan struct{} // one place: a function has become loud, or has been read
+	request   []byte            // the body of a probe
+	tested    time.Time         // when probes were last found not to work
+	polling   bool              // probes do not work on this server
+	running   bool              // Run has begun: probes may be parked
+	told      map[name]struct{} // consumers that the server has told of, and nobody has looked for yet
+	changed   chan struct{}     // one place: a function has become loud, or has been read
 
 	readers               sync.WaitGroup
 	places, failingPlaces chan struct{}
@@ -103,6 +108,7 @@ type watched struct {
 	key      function.Key
 	probes   []*probe
 	loud     bool      // never read, or a probe has fired and nothing has been seen to be done with it yet
+	sure     bool      // a reading that finds nothing is believed: see sureAfter
 	polled   bool      // the server takes no probe for one of its consumers
 	next     time.Time // no reading before
 	busy     bool      // it is being read
@@ -124,7 +130,8 @@ func New(nc *nats.Conn, cfg Config) (*Watcher, error) {
 	return &Watcher{
 		request: probeRequest(cfg),
 		nc:      nc, js: js, cfg: cfg, log: cfg.Logger, inbox: nc.NewInbox() + ".",
-		functions: map[function.Key]*watched{}, reading: map[*watched]struct{}{}, probes: map[string]*probe{}, changed: make(chan struct{}, 1),
+		functions: map[function.Key]*watched{}, reading: map[*watched]struct{}{}, probes: map[string]*probe{},
+		told: map[name]struct{}{}, changed: make(chan struct{}, 1),
 		places: make(chan struct{}, readParallel), failingPlaces: make(chan struct{}, readParallelFailing),
 	}, nil
 }
@@ -208,6 +215,11 @@ func (w *Watcher) Run(ctx context.Context) error {
 		return fmt.Errorf("subscribe for probes: %w", err)
 	}
 	defer func() { _ = answers.Unsubscribe() }()
+	unsubscribe, err := w.listen()
+	if err != nil {
+		return err
+	}
+	defer unsubscribe()
 	status := w.nc.StatusChanged(nats.CONNECTED)
 	defer w.nc.RemoveStatusListener(status)
 	w.begin()

@@ -1,0 +1,120 @@
+package wake
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// missingMax is the longest time between two looks for a consumer that does not exist. The server tells when one is made, so a
+// look is only for the case that we cannot hear of it.
+const missingMax = 30 * time.Second
+
+// gather is how long the names that the server tells of are gathered: a server that starts tells of all it has.
+const gather = 50 * time.Millisecond
+
+// advisories tell of consumers that were made, and of those that have a new leader. With one replica that is the server that
+// has them, started again: when it was killed, it lost the probes that were parked there.
+var advisories = [...]string{"$JS.EVENT.ADVISORY.CONSUMER.CREATED.", "$JS.EVENT.ADVISORY.CONSUMER.LEADER_ELECTED."}
+
+// name is a consumer's.
+type name struct{ stream, consumer string }
+
+// missing reports whether the consumer was not there when it was last looked for. The caller holds Watcher.mu.
+func (p *probe) missing() bool { return errors.Is(p.err, ErrNoConsumer) }
+
+// setErr notes how it went to read or ask the consumer. The caller holds Watcher.mu.
+func (p *probe) setErr(err error) {
+	p.err = err
+	if !p.missing() {
+		p.misses = 0
+	}
+}
+
+// fail notes the same, and has the function's reading tell it. The caller holds Watcher.mu.
+func (p *probe) fail(err error) {
+	p.setErr(err)
+	p.of.reading.Err = p.of.err()
+}
+
+// lookLater has the next look for a consumer that is missing wait. The caller holds Watcher.mu.
+func (p *probe) lookLater() { p.timer.Reset(p.nextLook()) }
+
+// nextLook is how long to wait before the next look for a consumer that is missing: longer each time, and not in step with
+// others.
+func (p *probe) nextLook() time.Duration {
+	wait := min(parkRetry<<p.misses, missingMax)
+	p.misses = min(p.misses+1, 8)
+	return wait/2 + rand.N(wait/2)
+}
+
+// err is what is wrong with a function's consumers: first what may pass by itself, as that leaves something unknown. The caller
+// holds Watcher.mu.
+func (f *watched) err() error {
+	var missing error
+	for _, p := range f.probes {
+		switch {
+		case p.missing():
+			missing = p.err
+		case p.err != nil:
+			return p.err
+		}
+	}
+	return missing
+}
+
+// listen hears of consumers from the server. Who may not hear of them finds them all the same, only later.
+func (w *Watcher) listen() (end func(), err error) {
+	var subs []*nats.Subscription
+	end = func() {
+		for _, s := range subs {
+			_ = s.Unsubscribe()
+		}
+	}
+	for _, prefix := range advisories {
+		s, err := w.nc.Subscribe(prefix+"*.*", func(m *nats.Msg) { w.hear(strings.TrimPrefix(m.Subject, prefix)) })
+		if err != nil {
+			end()
+			return nil, fmt.Errorf("subscribe for news of consumers: %w", err)
+		}
+		subs = append(subs, s)
+	}
+	return end, nil
+}
+
+// hear notes a consumer, as STREAM.CONSUMER.
+func (w *Watcher) hear(subject string) {
+	stream, consumer, _ := strings.Cut(subject, ".")
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.told) == 0 {
+		time.AfterFunc(gather, w.lookAtTold)
+	}
+	w.told[name{stream, consumer}] = struct{}{}
+}
+
+// lookAtTold looks at the consumers that were told of: those that were missing are read, and probes are parked again where
+// they may be lost. A probe that is still there is one too many until it expires.
+func (w *Watcher) lookAtTold() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	told := w.told
+	w.told = map[name]struct{}{}
+	for _, f := range w.functions {
+		for _, p := range f.probes {
+			_, is := told[name{p.consumer.Stream, p.consumer.Name}]
+			switch {
+			case !is || !w.running:
+			case p.missing():
+				p.misses = 0
+				w.readNow(f)
+			case p.number != "":
+				w.park(p)
+			}
+		}
+	}
+}
