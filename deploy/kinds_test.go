@@ -152,6 +152,10 @@ type (
 		ReadOnlyRootFilesystem   bool                  `yaml:"readOnlyRootFilesystem"`
 		Capabilities             struct{ Drop []string }
 	}
+	functionObject struct { // internal/function reads the rest
+		object `yaml:",inline"`
+		Spec   map[string]any
+	}
 	scaledObject struct {
 		object `yaml:",inline"`
 		Spec   struct {
@@ -199,6 +203,7 @@ var kinds = map[string]func() any{
 	"apps/v1 StatefulSet":                           func() any { return &workload{} },
 	"policy/v1 PodDisruptionBudget":                 func() any { return &disruptionBudget{} },
 	"networking.k8s.io/v1 NetworkPolicy":            func() any { return &networkPolicy{} },
+	"pelton.dev/v1alpha1 Function":                  func() any { return &functionObject{} },
 	"keda.sh/v1alpha1 ScaledObject":                 func() any { return &scaledObject{} },
 	"keda.sh/v1alpha1 ClusterTriggerAuthentication": func() any { return &authentication{} },
 }

@@ -21,6 +21,8 @@ const pauseImage = registry + "pause:1"
 const (
 	SidecarImage = registry + "pelton-sidecar:dev"
 	ScalerImage  = registry + "pelton-scaler:dev"
+	// ControllerImage keeps what Functions need.
+	ControllerImage = registry + "pelton-controller:dev"
 	// HelloImage is the example function on the Go SDK, protocol stream.
 	HelloImage = registry + "hello:dev"
 )
@@ -31,43 +33,64 @@ type source struct{ image, pkg string }
 var projectImages = []source{
 	{SidecarImage, "cmd/pelton-sidecar"},
 	{ScalerImage, "cmd/pelton-scaler"},
+	{ControllerImage, "cmd/pelton-controller"},
 	{HelloImage, "functions/examples/hello"},
 }
 
 // nobody is the user that our images run as: some clusters refuse images that would run as root.
 const nobody = "65532"
 
-// LoadProgram builds a package of the repository ("cmd/pelton-sidecar") into an image and loads it. It reports whether the
-// image was not there as it is now.
+// tmp is where programs may write.
+var tmp = image.File{Path: "/tmp", Mode: os.ModeDir | os.ModeSticky | 0o777}
+
+// LoadProgram builds a package of the repository ("cmd/pelton-sidecar"), or of a module that it requires
+// ("github.com/nats-io/nats-server/v2"), into an image and loads it. It reports whether the image was not there as it is now.
 func (c *Cluster) LoadProgram(ctx context.Context, name, pkg string) (bool, error) {
-	if err := c.findRepository(); err != nil {
-		return false, err
-	}
-	dir := c.path("run", "images")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return false, fmt.Errorf("build image %s: %w", name, err)
-	}
-	file := filepath.Join(dir, strings.NewReplacer("/", "_", ":", "_").Replace(name))
-	if err := goBuild(ctx, io.Discard, c.repo, file, "-s -w", "./"+pkg); err != nil {
+	file, err := c.buildProgram(ctx, name, pkg)
+	if err != nil {
 		return false, fmt.Errorf("build image %s: %w", name, err)
 	}
 	path := "/app/" + filepath.Base(pkg)
-	built, err := image.Build(image.Spec{
+	return c.load(ctx, image.Spec{
 		Name: name, Entrypoint: []string{path}, User: nobody, WorkingDir: "/",
-		Files: []image.File{{Path: path, Source: file, Mode: 0o755}, {Path: "/tmp", Mode: os.ModeDir | os.ModeSticky | 0o777}},
+		Files: []image.File{{Path: path, Source: file, Mode: 0o755}, tmp},
 	})
+}
+
+// buildProgram returns the path of a program that was built from a package for an image of that name.
+func (c *Cluster) buildProgram(ctx context.Context, name, pkg string) (string, error) {
+	if err := c.findRepository(); err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(c.path("run", "images"), 0o755); err != nil {
+		return "", err
+	}
+	if first, _, _ := strings.Cut(pkg, "/"); !strings.Contains(first, ".") {
+		pkg = "./" + pkg
+	}
+	file := c.imageFile(name)
+	return file, goBuild(ctx, io.Discard, c.repo, file, "-s -w", pkg)
+}
+
+func (c *Cluster) imageFile(name string) string {
+	return c.path("run", "images", strings.NewReplacer("/", "_", ":", "_").Replace(name))
+}
+
+// load makes an image and loads it, unless it is there as it is now.
+func (c *Cluster) load(ctx context.Context, spec image.Spec) (bool, error) {
+	built, err := image.Build(spec)
 	if err != nil {
 		return false, err
 	}
-	archive := file + ".tar"
+	archive := c.imageFile(spec.Name) + ".tar"
 	if err := built.WriteFile(archive); err != nil {
 		return false, err
 	}
 	config, err := built.ConfigName()
 	if err != nil {
-		return false, fmt.Errorf("build image %s: %w", name, err)
+		return false, fmt.Errorf("build image %s: %w", spec.Name, err)
 	}
-	if c.hasImage(ctx, name, config.String()) {
+	if c.hasImage(ctx, spec.Name, config.String()) {
 		return false, nil
 	}
 	return true, c.LoadImage(ctx, archive)
