@@ -135,8 +135,11 @@ func search(index v1.ImageIndex, want v1.Platform, depth int) (have []v1.Platfor
 			}
 		case d.MediaType.IsImage():
 			platform, img, err := member(index, d)
-			if err != nil || platform.OS == "unknown" { // what build tools attest of an image, not an image
+			if err != nil {
 				return have, nil, err
+			}
+			if platform.OS == "unknown" { // what build tools attest of an image, not an image
+				continue
 			}
 			if have = append(have, platform); suits(platform, want) {
 				return have, img, nil

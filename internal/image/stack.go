@@ -1,8 +1,10 @@
 package image
 
 import (
+	"archive/tar"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -58,4 +60,39 @@ func stackedType(layer v1.Layer, lower v1.Image) types.MediaType {
 		return mediaType
 	}
 	return layerType(lower)
+}
+
+// HasFile reports whether any layer of an image has a file or link of which the given function says yes.
+func HasFile(img v1.Image, yes func(name string) bool) (bool, error) {
+	layers, err := img.Layers()
+	if err != nil {
+		return false, fmt.Errorf("read layers: %w", err)
+	}
+	for _, layer := range layers {
+		found, err := layerHasFile(layer, yes)
+		if err != nil || found {
+			return found, err
+		}
+	}
+	return false, nil
+}
+
+func layerHasFile(layer v1.Layer, yes func(name string) bool) (bool, error) {
+	content, err := layer.Uncompressed()
+	if err != nil {
+		return false, fmt.Errorf("read layer: %w", err)
+	}
+	defer content.Close()
+	for archive := tar.NewReader(content); ; {
+		header, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			return false, nil
+		}
+		if err != nil {
+			return false, fmt.Errorf("read layer: %w", err)
+		}
+		if header.Typeflag != tar.TypeDir && yes(header.Name) {
+			return true, nil
+		}
+	}
 }
