@@ -105,10 +105,11 @@ func scheduleProblems() []problemTest {
 		{"names", cron(`"*/5 8-18 1 JAN,jul Mon-Fri"`), nil},
 		{"descriptor", cron(`"@daily"`), nil},
 		{"time zones", trigger(`{schedule: {cron: "@daily", timeZone: Mars/Phobos}}, {schedule: {cron: "@daily", timeZone: Local}},
-    {schedule: {cron: "@daily", timeZone: ../etc/passwd}}, {schedule: {cron: "@daily", timeZone: ""}}`), []string{
+    {schedule: {cron: "@daily", timeZone: ../etc/passwd}}, {schedule: {cron: "@daily", timeZone: ./Europe/Oslo}}, {schedule: {cron: "@daily", timeZone: ""}}`), []string{
 			`6: spec.triggers[0].schedule.timeZone: "Mars/Phobos" is not a known time zone (write a name such as Europe/Oslo`,
 			`6: spec.triggers[1].schedule.timeZone: "Local" is not a known time zone`,
-			`7: spec.triggers[2].schedule.timeZone: "../etc/passwd"`, "7: spec.triggers[3].schedule.timeZone: it is missing",
+			`7: spec.triggers[2].schedule.timeZone: "../etc/passwd"`, `7: spec.triggers[3].schedule.timeZone: "./Europe/Oslo"`,
+			"7: spec.triggers[4].schedule.timeZone: it is missing",
 		}},
 		{"data", trigger("{schedule: {cron: '@daily', data: {a: no, b: !!binary aGk=, 1: c, d: .nan, e: 0x10, f: {g: 1, g: 2}}}}"), []string{
 			"6: spec.triggers[0].schedule.data.a: no without quotes is text to some",

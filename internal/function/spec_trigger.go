@@ -50,12 +50,12 @@ type ScheduleTrigger struct {
 	// minute hour day-of-month month day-of-week, or @hourly, @daily, @weekly, @monthly, @yearly.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
-	// +kubebuilder:validation:Pattern=`^(@(hourly|daily|weekly|monthly|yearly)|[\s\pZ]*[0-9A-Za-z*/,?-]+([\s\pZ]+[0-9A-Za-z*/,?-]+){4}[\s\pZ]*)$`
+	// +kubebuilder:validation:XValidation:rule=`self in ['@hourly', '@daily', '@weekly', '@monthly', '@yearly'] || self.matches(r'^[\s\v\pZ\x{85}]*([*?]|0*[0-5]?[0-9](-0*[0-5]?[0-9])?)(/0*[1-9][0-9]*)?(,([*?]|0*[0-5]?[0-9](-0*[0-5]?[0-9])?)(/0*[1-9][0-9]*)?)*[\s\v\pZ\x{85}]+([*?]|0*([01]?[0-9]|2[0-3])(-0*([01]?[0-9]|2[0-3]))?)(/0*[1-9][0-9]*)?(,([*?]|0*([01]?[0-9]|2[0-3])(-0*([01]?[0-9]|2[0-3]))?)(/0*[1-9][0-9]*)?)*[\s\v\pZ\x{85}]+([*?]|0*([1-9]|[12][0-9]|3[01])(-0*([1-9]|[12][0-9]|3[01]))?)(/0*[1-9][0-9]*)?(,([*?]|0*([1-9]|[12][0-9]|3[01])(-0*([1-9]|[12][0-9]|3[01]))?)(/0*[1-9][0-9]*)?)*[\s\v\pZ\x{85}]+([*?]|(0*([1-9]|1[0-2])|(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec))(-(0*([1-9]|1[0-2])|(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)))?)(/0*[1-9][0-9]*)?(,([*?]|(0*([1-9]|1[0-2])|(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec))(-(0*([1-9]|1[0-2])|(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)))?)(/0*[1-9][0-9]*)?)*[\s\v\pZ\x{85}]+([*?]|(0*[0-6]|(?i:sun|mon|tue|wed|thu|fri|sat))(-(0*[0-6]|(?i:sun|mon|tue|wed|thu|fri|sat)))?)(/0*[1-9][0-9]*)?(,([*?]|(0*[0-6]|(?i:sun|mon|tue|wed|thu|fri|sat))(-(0*[0-6]|(?i:sun|mon|tue|wed|thu|fri|sat)))?)(/0*[1-9][0-9]*)?)*[\s\v\pZ\x{85}]*$')`,message="want minute hour day month weekday, such as 0 3 * * *, or @hourly, @daily, @weekly, @monthly, @yearly"
 	Cron string `json:"cron"`
 	// IANA name. Default: UTC.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=255
-	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9._+/-]+$`
+	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$`
 	// +kubebuilder:validation:XValidation:rule="self != 'Local'",message="Local is another zone on each machine"
 	TimeZone string `json:"timeZone,omitempty"`
 	// The event's data: any JSON. Default: none.

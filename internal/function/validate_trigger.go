@@ -2,6 +2,7 @@ package function
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -121,9 +122,14 @@ func (c *checker) checkSchedule(path string, s *ScheduleTrigger) {
 		c.add(path+".cron", message, hint)
 	}
 	// Local is the zone of whichever machine reads it, which is the opposite of naming one.
-	if _, err := time.LoadLocation(s.TimeZone); err != nil || s.TimeZone == "" || s.TimeZone == "Local" {
+	if _, err := time.LoadLocation(s.TimeZone); err != nil || !isZoneName(s.TimeZone) || s.TimeZone == "Local" {
 		c.add(path+".timeZone", missingOr(s.TimeZone, "is not a known time zone"), "write a name such as Europe/Oslo or UTC")
 	}
+}
+
+// isZoneName leaves out other spellings of the path of a zone's file.
+func isZoneName(s string) bool {
+	return regexp.MustCompile(`^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$`).MatchString(s)
 }
 
 func (c *checker) checkHTTP(path string, h *HTTPTrigger) {
