@@ -2,6 +2,7 @@ package natsauth_test
 
 import (
 	"context"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -43,20 +44,40 @@ func start(t *testing.T, accounts ...string) *rig {
 		t.Fatal(err)
 	}
 	r := &rig{t: t, operator: o, admins: map[string]jetstream.JetStream{}}
-	r.srv = natstest.StartAs(t, []nats.Option{r.as(accounts[0], natsauth.Everything())}, natstest.Listen(),
-		func(s *server.Options) {
-			if err := s.ProcessConfigString(o.ServerConfig()); err != nil {
-				t.Fatal(err)
-			}
-		})
+	r.srv = natstest.StartAs(t, []nats.Option{r.as(accounts[0], natsauth.Everything())}, natstest.Listen(), r.configure)
 	for _, account := range accounts {
-		js, err := jetstream.New(r.srv.Conn(t, r.as(account, natsauth.Everything())), jetstream.WithDefaultTimeout(30*time.Second))
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.admins[account] = js
+		r.admins[account] = r.admin(account)
 	}
 	return r
+}
+
+func (r *rig) configure(s *server.Options) {
+	if err := s.ProcessConfigString(r.operator.ServerConfig()); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// admin connects with all rights in an account.
+func (r *rig) admin(account string) jetstream.JetStream {
+	r.t.Helper()
+	js, err := jetstream.New(r.srv.Conn(r.t, r.as(account, natsauth.Everything())), jetstream.WithDefaultTimeout(30*time.Second))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return js
+}
+
+// reload has the server read what the operator says now.
+func (r *rig) reload() {
+	r.t.Helper()
+	opts, port := &server.Options{}, r.srv.Raw().Addr().(*net.TCPAddr).Port
+	*opts = server.Options{
+		ServerName: "natstest", Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: filepath.Dir(r.srv.Raw().StoreDir()), NoSigs: true, NoLog: true,
+	}
+	r.configure(opts)
+	if err := r.srv.Raw().ReloadOptions(opts); err != nil {
+		r.t.Fatal(err)
+	}
 }
 
 func (r *rig) account(name string) natsauth.Account {
