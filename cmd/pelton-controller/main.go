@@ -13,6 +13,7 @@
 //	PELTON_WORKERS           8: Functions that are worked on at one time
 //	PELTON_RESYNC            10m: how often each Function is looked at although nothing has changed
 //	PELTON_DELETE_TIMEOUT    2m: how long a deletion waits for pods and NATS
+//	PELTON_FIRST_JUMP        true: a function that wakes with a deep backlog gets all its replicas at once; false: from the HPA
 //	PELTON_HEALTH_ADDRESS    :8081: where probes and metrics are answered; off for none
 //	PELTON_LOG_LEVEL         info: debug, info, warn or error; JSON lines on stderr
 //

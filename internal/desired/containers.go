@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
+	"github.com/pelton-dev/pelton/internal/demand"
 	"github.com/pelton-dev/pelton/internal/function"
 )
 
@@ -128,6 +129,7 @@ func (b *blueprint) sidecarEnv() []corev1.EnvVar {
 	}
 	add(b.s.NATSCredentials.Creds != "", "NATS_CREDS", credsPath)
 	add(b.s.NATSCredentials.CA != "", "NATS_CA", caPath)
+	add(demand.PolicyOf(&b.fn.Spec).Max > 1, "PELTON_TELL_BUSY", "true") // a single replica is compared with nobody
 	add(b.usesSocket(), "PELTON_SOCKET", socketPath)
 	add(b.s.LogLevel != "", "PELTON_LOG_LEVEL", b.s.LogLevel)
 	return env
