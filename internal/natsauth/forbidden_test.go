@@ -131,7 +131,9 @@ func TestForbidden(t *testing.T) {
 	before := r.state()
 	function := r.intruder(r.file(r.issuer("a", 0), own), natsauth.InboxOf(own.Key()))
 	for _, a := range attempts {
-		t.Run(a.what, func(t *testing.T) { function.mustBeRefused(t, "Publish", a.subject, func() error { return function.publish(a) }) })
+		t.Run(a.what, func(t *testing.T) {
+			function.mustBeRefused(t, "Publish", a.subject, func() error { return function.publish(a) })
+		})
 	}
 	for _, subject := range subscriptions {
 		t.Run("listen on "+subject, func(t *testing.T) {

@@ -54,7 +54,9 @@ func OfFunction(fn *function.Function) (Permissions, error) {
 func Everything() Permissions { return Permissions{Publish: []string{">"}, Subscribe: []string{">"}} }
 
 // pull is where one asks a consumer for messages.
-func pull(stream, consumer string) string { return "$JS.API.CONSUMER.MSG.NEXT." + stream + "." + consumer }
+func pull(stream, consumer string) string {
+	return "$JS.API.CONSUMER.MSG.NEXT." + stream + "." + consumer
+}
 
 // acks are where what a consumer delivered is acknowledged, handed back, or said to be in progress. The second form has the
 // domain and the account before the stream; a server uses it when its feature js_ack_fc_v2 is on.

@@ -11,22 +11,30 @@ const (
 	ControllerInbox = "_INBOX_PELTON_CONTROLLER"
 )
 
-// OfScaler is what pelton-scaler needs. deploy/docs/scaler.md says what each of them is for; a test compares.
+// What the watching of queues needs beside the queues themselves: a small stream in which it is tried whether probes work here,
+// and the news of consumers that are made.
+const (
+	selfTestStream   = "PELTON_SELFTEST"
+	selfTestSubjects = "pelton.selftest.*"
+	madeConsumers    = "$JS.EVENT.ADVISORY.CONSUMER.CREATED.*.*"
+)
+
+// OfScaler is what pelton-scaler needs: to watch any queue, as it may be asked for any, and to read the catalog.
 func OfScaler() Permissions {
-	const functions = catalog.StreamName
-	return Permissions{
-		Publish: []string{
-			"$JS.API.CONSUMER.MSG.NEXT.*.*", "$JS.API.CONSUMER.INFO.*.*",
-			"$JS.API.STREAM.INFO." + functions, "$JS.API.STREAM.CREATE." + functions,
-			"$JS.API.CONSUMER.CREATE." + functions + ".>", "$JS.API.CONSUMER.DELETE." + functions + ".*",
-			"$JS.API.STREAM.CREATE.*", "$JS.API.STREAM.DELETE.*", "$JS.API.CONSUMER.CREATE.>", "pelton.probe.>",
-		},
-		Subscribe: []string{ScalerInbox + ".>"},
+	p := Permissions{
+		Publish:   []string{"$JS.API.CONSUMER.MSG.NEXT.*.*", "$JS.API.CONSUMER.INFO.*.*", selfTestSubjects},
+		Subscribe: []string{ScalerInbox + ".>", madeConsumers},
 	}
+	for _, name := range []string{catalog.StreamName, selfTestStream} {
+		p.Publish = append(p.Publish, "$JS.API.STREAM.INFO."+name, "$JS.API.STREAM.CREATE."+name,
+			"$JS.API.CONSUMER.CREATE."+name+".>", "$JS.API.CONSUMER.DELETE."+name+".*")
+	}
+	return p
 }
 
 // OfController is what pelton-controller needs: to make and look after the streams of Pelton, to have consumers on any stream
-// that a manifest names, to make dead letters of what waits for a function that is deleted, and to hear how busy replicas are.
+// that a manifest names, to make dead letters of what waits for a function that is deleted, to watch queues as the scaler does,
+// and to hear how busy replicas are.
 func OfController() Permissions {
 	p := Permissions{
 		Publish: []string{
@@ -38,8 +46,9 @@ func OfController() Permissions {
 			"$JS.API.DIRECT.GET." + stream.WorkStream, "$JS.API.DIRECT.GET." + stream.WorkStream + ".>",
 			"$JS.API.DIRECT.GET." + catalog.StreamName + ".>",
 			"pelton.park.*.*.schedule.*", "pelton.dead.*.*", "pelton.function.*.*",
+			"$JS.API.STREAM.CREATE." + selfTestStream, selfTestSubjects,
 		},
-		Subscribe: []string{ControllerInbox + ".>", "pelton.busy.*.*.*"},
+		Subscribe: []string{ControllerInbox + ".>", "pelton.busy.*.*.*", madeConsumers},
 	}
 	for _, name := range []string{stream.WorkStream, stream.DeadStream, stream.RunsStream, catalog.StreamName} {
 		p.Publish = append(p.Publish, "$JS.API.STREAM.CREATE."+name, "$JS.API.STREAM.UPDATE."+name)

@@ -169,7 +169,9 @@ type handler func(ctx context.Context, c *invoke.Call) (invoke.Outcome, error)
 func (handler) WaitReady(context.Context) error { return nil }
 func (handler) Close() error                    { return nil }
 
-func (h handler) Invoke(ctx context.Context, c *invoke.Call) (invoke.Outcome, error) { return h(ctx, c) }
+func (h handler) Invoke(ctx context.Context, c *invoke.Call) (invoke.Outcome, error) {
+	return h(ctx, c)
+}
 
 // replica is a sidecar that runs as pelton-sidecar runs it, with the credentials of a file.
 type replica struct {
