@@ -86,7 +86,7 @@ func (a *app) root() *cobra.Command {
 		return usage(cmd.CommandPath()+" --help", "%s", err)
 	})
 	root.AddCommand(a.upCommand(), a.newCommand(), a.sendCommand(), a.invokeCommand(), a.functionsCommand(), a.dlqCommand(),
-		a.whyCommand(), a.validateCommand(), a.provisionCommand(), a.deprovisionCommand(), a.versionCommand(),
+		a.whyCommand(), a.validateCommand(), a.buildCommand(), a.provisionCommand(), a.deprovisionCommand(), a.versionCommand(),
 		a.completionCommand(root))
 	prepareTree(root)
 	return root

@@ -69,9 +69,9 @@ var epoch = time.Unix(0, 0).UTC()
 
 // Build makes the image of a spec in memory. An error names the file or field that is wrong.
 func Build(spec Spec) (*Image, error) {
-	tag, err := name.NewTag(spec.Name, name.StrictValidation)
+	tag, err := parseName(spec.Name)
 	if err != nil {
-		return nil, fmt.Errorf("build image %q: want a name with host and tag, such as example.com/hello:1: %w", spec.Name, err)
+		return nil, fmt.Errorf("build: %w", err)
 	}
 	built, err := build(spec)
 	if err != nil {
@@ -180,4 +180,18 @@ func environment(base, ours []string) ([]string, error) {
 		}
 	}
 	return out, nil
+}
+
+// CheckName reports what is wrong with the name of an image.
+func CheckName(reference string) error {
+	_, err := parseName(reference)
+	return err
+}
+
+func parseName(reference string) (name.Tag, error) {
+	tag, err := name.NewTag(reference, name.StrictValidation)
+	if err != nil {
+		return tag, fmt.Errorf("image %q: want a name with host and tag, such as example.com/hello:1: %w", reference, err)
+	}
+	return tag, nil
 }
