@@ -12,6 +12,7 @@ var layers = []layer{
 		"internal/testenv", "internal/waittest",
 	}},
 	{"events", "one codec and one grammar of subjects for everybody", []string{"internal/event"}},
+	{"images of functions", "made from a manifest and its folder: no queue, no cluster", []string{"internal/bundle/..."}},
 	{"what is done with one event or one stream", "each does one thing; the layer above combines them", []string{
 		"internal/filter", "internal/invoke/...", "internal/stream",
 	}},
@@ -52,6 +53,7 @@ var rules = []rule{
 		of: "cmd/pelton-sidecar", not: []string{
 			"k8s.io/...", "sigs.k8s.io/...", "github.com/kedacore/...",
 			"github.com/nats-io/nats-server/...", "google.golang.org/grpc/...",
+			"internal/image/...", "github.com/google/go-containerregistry/...",
 		},
 		why: "it runs next to every replica: 14 MiB resident at most, and nothing in it that can be attacked for no use",
 	},
@@ -82,6 +84,10 @@ var rules = []rule{
 			"internal/stream",
 		},
 		why: "every Go function links the SDK: it talks to its sidecar and never to the queue",
+	},
+	{
+		of: "internal/bundle/...", not: []string{"github.com/nats-io/...", "github.com/docker/...", "k8s.io/...", "go.uber.org/zap"},
+		why: "who makes images needs neither a queue nor a cluster, nor Docker's own command line for its logins",
 	},
 	{
 		of: "internal/function", not: []string{
