@@ -51,6 +51,7 @@ type rig struct {
 	js        jetstream.JetStream
 	settings  desired.Settings
 	writes    *writes
+	noJump    bool
 	stop      func() // ends the controller
 }
 
@@ -210,7 +211,7 @@ func (r *rig) startController() {
 		r.t.Fatal(err)
 	}
 	c, err := controller.New(cluster, controller.Config{
-		Settings: r.settings, NATS: nc, Namespaces: []string{r.namespace}, Patience: 30 * time.Second,
+		Settings: r.settings, NATS: nc, Namespaces: []string{r.namespace}, Patience: 30 * time.Second, NoFirstJump: r.noJump,
 		Logger: zaptest.NewLogger(r.t, zaptest.Level(zap.InfoLevel)).Named("controller"),
 	})
 	if err != nil {

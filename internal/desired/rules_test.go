@@ -138,6 +138,9 @@ func checkPod(t failer, fn *function.Function, d *appsv1.Deployment) {
 	if envOf(sidecar)["PELTON_PROVISION"] != "false" {
 		t.Errorf("the sidecar makes consumers, which is the controller's")
 	}
+	if tells := envOf(sidecar)["PELTON_TELL_BUSY"] == "true"; tells != (max(fn.Spec.Scale.MaxReplicas, fn.Spec.Scale.MinReplicas) > 1) {
+		t.Errorf("at most %d replicas, and that each tells how busy it is, is %v", fn.Spec.Scale.MaxReplicas, tells)
+	}
 	if len(pod.Containers) == 1 {
 		return
 	}
