@@ -32,6 +32,7 @@ import (
 	"github.com/pelton-dev/pelton/internal/controller/v1alpha1"
 	"github.com/pelton-dev/pelton/internal/desired"
 	"github.com/pelton-dev/pelton/internal/function"
+	"github.com/pelton-dev/pelton/internal/natsauth"
 )
 
 // The defaults of Config.
@@ -54,6 +55,8 @@ const leaseName = "pelton-controller"
 type Config struct {
 	Settings       desired.Settings
 	NATS           *nats.Conn
+	Issuer         *natsauth.Issuer // of each function's own NATS credentials; nil: Settings say what all are given
+	NATSCA         []byte           // certificates (PEM) that functions are given beside their own credentials; nil is none
 	StreamReplicas int           // of streams that are made; 0 is 1
 	Namespaces     []string      // whose Functions are looked at; none is all
 	LeaseNamespace string        // where the lease is for which several controllers compete; "" is no competition
@@ -72,6 +75,12 @@ type Controller struct {
 
 // New makes a controller for the cluster that cluster names. It asks the cluster for the kinds it needs.
 func New(cluster *rest.Config, cfg Config) (*Controller, error) {
+	if cfg.Issuer != nil {
+		cfg.Settings.OwnCredentials = desired.OwnCredentialsAlone
+		if len(cfg.NATSCA) > 0 {
+			cfg.Settings.OwnCredentials = desired.OwnCredentialsAndCA
+		}
+	}
 	if err := cfg.Settings.Validate(); err != nil {
 		return nil, fmt.Errorf("settings of the controller: %w", err)
 	}
@@ -88,7 +97,7 @@ func New(cluster *rest.Config, cfg Config) (*Controller, error) {
 	}
 	r := &reconciler{
 		applier: &applier{client: m.GetClient(), live: m.GetAPIReader()},
-		queues:  q, settings: cfg.Settings, resync: cfg.Resync, patience: cfg.Patience,
+		queues:  q, credentials: newCredentials(m.GetClient(), cfg), settings: cfg.Settings, resync: cfg.Resync, patience: cfg.Patience,
 		gaveUp: func(key function.Key, err error) {
 			cfg.Logger.Error("function is gone, and NATS may hold something for it: pelton deprovision "+key.String(),
 				zap.Stringer("function", key), zap.Error(err))

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -26,7 +27,9 @@ const Finalizer = "pelton.dev/queues"
 type reconciler struct {
 	*applier
 
-	queues   *queues
+	queues      *queues
+	credentials *credentials
+
 	settings desired.Settings
 	resync   time.Duration // how often each Function is looked at without a reason
 	patience time.Duration // how long a deletion waits for pods and NATS
@@ -79,13 +82,35 @@ func (r *reconciler) bring(ctx context.Context, o *unstructured.Unstructured, re
 		return 0, err
 	}
 	rep.set(condition(v1alpha1.StreamReady, metav1.ConditionTrue, v1alpha1.ReasonProvisioned, "streams and consumers are there"))
+	if isStalled(old) { // pods may wait for a secret that somebody has deleted
+		r.credentials.forget(fn.Key())
+	}
+	renew, err := r.applyAll(ctx, o, fn, objects)
+	if err != nil {
+		rep.set(condition(v1alpha1.WorkloadReady, metav1.ConditionFalse, applyReason(err), conditionMessage(err)))
+		return 0, err
+	}
+	again, err := r.observe(ctx, o, objects, rep)
+	if renew > 0 {
+		again = min(again, renew)
+	}
+	return again, err
+}
+
+// applyAll brings all objects to what is desired of them, the secret that pods wait for first. It returns how long that one
+// holds, 0 if there is none.
+func (r *reconciler) applyAll(ctx context.Context, o *unstructured.Unstructured, fn *function.Function,
+	objects []*unstructured.Unstructured,
+) (renew time.Duration, err error) {
+	if renew, err = r.credentials.apply(ctx, o, fn); err != nil {
+		return 0, err
+	}
 	for _, want := range objects {
 		if err := r.apply(ctx, o, want, fn.Spec.Scale.MinReplicas); err != nil {
-			rep.set(condition(v1alpha1.WorkloadReady, metav1.ConditionFalse, applyReason(err), conditionMessage(err)))
 			return 0, err
 		}
 	}
-	return r.observe(ctx, o, objects, rep)
+	return renew, nil
 }
 
 // plan reads the manifest and what follows from it.
@@ -145,6 +170,11 @@ func (r *reconciler) observe(ctx context.Context, o *unstructured.Unstructured, 
 		again = r.resync + rand.N(r.resync/5+1) // not all at once
 	}
 	return again, nil
+}
+
+func isStalled(s v1alpha1.Status) bool {
+	c := apimeta.FindStatusCondition(s.Conditions, v1alpha1.WorkloadReady)
+	return c != nil && c.Reason == v1alpha1.ReasonStalled
 }
 
 func streamReason(err error) string {

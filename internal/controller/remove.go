@@ -47,6 +47,7 @@ func (r *reconciler) remove(ctx context.Context, o *unstructured.Unstructured) (
 	case !done:
 		return reconcile.Result{RequeueAfter: removeWait}, nil
 	}
+	r.credentials.forget(key)
 	before := o.DeepCopy()
 	controllerutil.RemoveFinalizer(o, Finalizer)
 	err = r.client.Patch(ctx, o, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}), fieldOwner)

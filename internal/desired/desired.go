@@ -33,6 +33,9 @@ func Objects(fn *function.Function, s Settings) ([]*unstructured.Unstructured, e
 	if err != nil {
 		return nil, fmt.Errorf("settings: %w", err)
 	}
+	if s.OwnCredentials != NoOwnCredentials {
+		s.NATSCredentials = ownCredentials(fn.Key(), s.OwnCredentials)
+	}
 	b := blueprint{fn: fn, s: s, natsPorts: ports}
 	if problems := b.check(); len(problems) > 0 {
 		return nil, &function.Invalid{Problems: problems}

@@ -95,10 +95,14 @@ func goldenFunction(t *testing.T, name string) *function.Function {
 }
 
 func goldenSettings(name string) desired.Settings {
-	if name == "settings" {
+	s := usualSettings()
+	switch name {
+	case "settings":
 		return allSettings()
+	case "own-credentials":
+		s.OwnCredentials = desired.OwnCredentialsAndCA
 	}
-	return usualSettings()
+	return s
 }
 
 func usualSettings() desired.Settings {

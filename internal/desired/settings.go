@@ -25,6 +25,9 @@ type Settings struct {
 	// NATSCredentials are files for the sidecar. The zero value is a server that asks nobody who he is.
 	NATSCredentials NATSCredentials
 
+	// OwnCredentials has each function mount a secret of its own in place of NATSCredentials; see Secret.
+	OwnCredentials OwnCredentials
+
 	// TriggerAuthentication is how KEDA shows the scaler who it is. The zero value is a scaler without certificates.
 	TriggerAuthentication TriggerAuthentication
 
@@ -45,6 +48,17 @@ type NATSCredentials struct {
 	Creds  string // the key of the credentials file; "" is none
 	CA     string // the key of the certificates (PEM) that may have signed the server's; "" is whom the system trusts
 }
+
+// OwnCredentials says what the secret of each function has.
+type OwnCredentials string
+
+// What the secret of each function has: none is made, or credentials, or also the certificates (PEM) that may have signed the
+// server's.
+const (
+	NoOwnCredentials    OwnCredentials = ""
+	OwnCredentialsAlone OwnCredentials = "credentials"
+	OwnCredentialsAndCA OwnCredentials = "credentials and certificates"
+)
 
 // TriggerAuthentication names an object of KEDA.
 type TriggerAuthentication struct {
@@ -74,6 +88,9 @@ func (s Settings) check() (natsPorts []int32, err error) {
 	}
 	if c := s.NATSCredentials; (c.Secret == "") != (c.Creds == "" && c.CA == "") {
 		errs = append(errs, errors.New("NATSCredentials: a secret and the keys in it (Creds, CA, or both) go together"))
+	}
+	if s.OwnCredentials != NoOwnCredentials && s.NATSCredentials.Secret != "" {
+		errs = append(errs, errors.New("NATSCredentials: functions have credentials of their own, so there is no use for a secret of all"))
 	}
 	if s.PollingInterval < time.Second {
 		errs = append(errs, fmt.Errorf("PollingInterval: %v is less than a second", s.PollingInterval))
