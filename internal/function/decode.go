@@ -100,6 +100,8 @@ func (d *decoder) value(path string, n *yaml.Node, into reflect.Value) {
 		d.list(path, n, into)
 	case reflect.Map:
 		d.texts(path, n, into)
+	case reflect.Bool:
+		d.truth(path, n, into)
 	case reflect.Int:
 		d.number(path, n, into)
 	default:

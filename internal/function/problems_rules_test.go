@@ -229,6 +229,40 @@ func handlerProblems() []problemTest {
 			"many arguments", handlerOf("command: [run" + strings.Repeat(", a", 256) + "]"),
 			[]string{at + "command: 257 arguments are more than 256 (put them in a file)"},
 		},
+		{"value and valueFrom", handlerOf("command: [run], env: [{name: A, value: a, valueFrom: {secretKeyRef: {name: a, key: b}}}]"), []string{
+			at + "env[0]: value and valueFrom are both set (keep one of them)",
+		}},
+		{
+			"valueFrom", handlerOf(`command: [run], env: [{name: A, valueFrom: {}}, {name: B, valueFrom: {secretKeyRef: {name: A_b, key: a/b}}},
+    {name: C, valueFrom: {secretKeyRef: {}, configMapKeyRef: {}}}, {name: D, valueFrom: {configMapKeyRef: {key: .., optional: yes}}}]`),
+			[]string{
+				at + "env[0].valueFrom: it is neither secretKeyRef nor configMapKeyRef (write secretKeyRef: {name: shop-db,",
+				at + `env[1].valueFrom.secretKeyRef.name: "A_b" is not a name of an object (write at most 253 of a-z`,
+				at + `env[1].valueFrom.secretKeyRef.key: "a/b" is not a key`,
+				"7: spec.handler.env[2].valueFrom: it is secretKeyRef and configMapKeyRef at once",
+				"7: spec.handler.env[3].valueFrom.configMapKeyRef.name: it is missing",
+				`7: spec.handler.env[3].valueFrom.configMapKeyRef.key: ".." is not a key`,
+				`7: spec.handler.env[3].valueFrom.configMapKeyRef.optional: the text "yes" stands where true or false`,
+			},
+		},
+		{
+			"mounts", handlerOf(`command: [run], mounts: [{path: /a, secret: s}, {path: /a, configMap: c}, {path: /b}, {path: /c, secret: "", configMap: c},
+    {path: a, secret: s}, {path: /d/, secret: s}, {path: /e/../f, secret: s}, {path: /etc/pelton/x, secret: s}, {path: /etc, secret: S}, {secret: s}]`),
+			[]string{
+				at + "mounts[1].path: /a is already the path of mounts[0] (choose another path)",
+				at + "mounts[2]: it is neither of a secret nor of a configMap (write secret: shop-tls or configMap: shop)",
+				at + "mounts[3]: secret and configMap are both set (make each a list item of its own)",
+				`7: spec.handler.mounts[4].path: "a" is not the full path of a directory (write a directory of its own, such as /etc/shop)`,
+				`7: spec.handler.mounts[5].path: "/d/" is not the full path`, `7: spec.handler.mounts[6].path: "/e/../f" is not the full`,
+				`7: spec.handler.mounts[7].path: "/etc/pelton/x" belongs to the system or to Pelton`,
+				`7: spec.handler.mounts[8].path: "/etc" belongs to`, `7: spec.handler.mounts[8].secret: "S" is not a name of an object`,
+				`7: spec.handler.mounts[9].path: it is missing`,
+			},
+		},
+		{
+			"many mounts", handlerOf("command: [run], mounts: [" + strings.Repeat("{path: /a, secret: s},", 33) + "]"),
+			[]string{at + "mounts: 33 mounts are more than 32 (put more keys"},
+		},
 		{
 			"large env", handlerOf("command: [run], env: [{name: A, value: " + strings.Repeat("x", 32<<10+1) + "}]"),
 			[]string{at + "env[0].value: it has 32769 bytes, more than the 32768 a process is given (put it in a file)"},

@@ -33,6 +33,15 @@ func numberHint(n *yaml.Node) string {
 	return "write digits only, such as 8"
 }
 
+// truth decodes true or false. YAML 1.1's other words for them are text here.
+func (d *decoder) truth(path string, n *yaml.Node, into reflect.Value) {
+	if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!bool" {
+		d.refuse(path, n, found(n)+" stands where true or false is expected", "write true or false")
+		return
+	}
+	into.SetBool(strings.EqualFold(n.Value, "true"))
+}
+
 // text decodes a string, and refuses what only looks like one.
 func (d *decoder) text(path string, n *yaml.Node, into reflect.Value) {
 	switch {

@@ -62,9 +62,17 @@ type Handler struct {
 	// +kubebuilder:validation:MaxItems=500
 	// +kubebuilder:validation:XValidation:rule="self.map(v, size(v.name) + (has(v.value) ? bytes(v.value).size() : 0) + 2).sum() <= 524288",message="the variables have more than 524288 bytes together"
 	Env []EnvVar `json:"env,omitempty"`
+	// Kubernetes: secrets and config maps as files. One machine mounts nothing: what is at the path there is used.
+	// +listType=map
+	// +listMapKey=path
+	// +kubebuilder:validation:MaxItems=32
+	Mounts []Mount `json:"mounts,omitempty"`
 }
 
 // EnvVar is one variable of the handler's environment.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.valueFrom) || !has(self.value) || self.value == ''",message="value and valueFrom are both set"
+// +kubebuilder:object:generate=true
 type EnvVar struct {
 	// +kubebuilder:validation:MaxLength=1024
 	// +kubebuilder:validation:Pattern=`^[A-Za-z_][A-Za-z0-9_]*$`
@@ -75,4 +83,6 @@ type EnvVar struct {
 	// +kubebuilder:validation:XValidation:rule="bytes(self).size() <= 32768",message="it has more bytes than a process can be given"
 	// +optional
 	Value string `json:"value"`
+	// Where the value comes from instead.
+	ValueFrom *ValueSource `json:"valueFrom,omitempty"`
 }

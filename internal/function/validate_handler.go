@@ -18,6 +18,7 @@ func (c *checker) checkHandler(h *Handler) {
 		c.checkImage(h.Image)
 	}
 	c.checkEnv(h)
+	c.checkMounts(h.Mounts)
 }
 
 func (c *checker) checkProtocol(h *Handler) {
@@ -104,6 +105,7 @@ func (c *checker) checkEnv(h *Handler) {
 		at := fmt.Sprintf("%s[%d]", path, i)
 		c.checkEnvName(at+".name", v.Name, h.Protocol)
 		c.checkProcessText(at+".value", v.Value)
+		c.checkValueFrom(at, v)
 		if earlier, ok := first[v.Name]; ok && v.Name != "" {
 			c.add(at+".name", fmt.Sprintf("%s is already set by env[%d]", quote(v.Name), earlier), "keep one of them")
 		} else {

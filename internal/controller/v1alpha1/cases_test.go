@@ -36,7 +36,11 @@ const fullText = `{
     ],
     "handler": {
       "protocol": "cloudevents", "command": ["./thumbnail", "-v"], "build": ["go", "build"], "image": "example.com/thumbnail:1.4",
-      "port": 8080, "listen": "tcp", "env": [{"name": "BUCKET", "value": "thumbs"}, {"name": "LEVEL"}]
+      "port": 8080, "listen": "tcp", "env": [{"name": "BUCKET", "value": "thumbs"}, {"name": "LEVEL"},
+        {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "shop", "key": "token", "optional": true}}},
+        {"name": "QUALITY", "valueFrom": {"configMapKeyRef": {"name": "shop", "key": "quality"}}}
+      ],
+      "mounts": [{"path": "/etc/tls", "secret": "shop-tls"}, {"path": "/etc/shop", "configMap": "shop", "optional": true}]
     },
     "concurrency": 8, "timeout": "30s",
     "retry": {"maxAttempts": 5, "minBackoff": "1s", "maxBackoff": "10m", "maxAge": "6h"},
@@ -172,6 +176,7 @@ func required(path string) bool {
 	_, notItem := strconv.Atoi(last)
 	return notItem == nil || slices.Contains([]string{
 		"triggers", "handler", "subjects", "cron", "path", "name", "subject", "event", "schedule", "http",
+		"key", "secretKeyRef", "configMapKeyRef", "secret", "configMap",
 	}, last)
 }
 

@@ -117,6 +117,9 @@ func handlerValues() []values {
 	variable := func(size int) func(i int) any {
 		return func(i int) any { return map[string]any{"name": fmt.Sprintf("A%d", i), "value": strings.Repeat("x", size)} }
 	}
+	mount := func(i int) any { return map[string]any{"path": fmt.Sprint("/a", i), "secret": "a"} }
+	objects := append(long(253), texts("a", "a-b", "a.b", "A", "a_b", "-a", "a-", "a..b", ".a", "", "a/b", "a\n")...)
+	keys := append(long(253), texts("a", "a.b", "A_b-c", "", ".", "..", "..a", ".a", "a..b", "a/b", "a b", "ä", "a\n")...)
 	return []values{
 		{"spec.handler.protocol", texts("cloudevents", "http", "lambda", "openwhisk", "grpc", "", "HTTP")},
 		{"spec.handler.command", []any{many(256, word), many(257, word), []any{}, texts("", "a"), texts(" ")}},
@@ -130,6 +133,23 @@ func handlerValues() []values {
 		{"spec.handler.listen", texts("tcp", "unix", "udp", "")},
 		{"spec.handler.env.0.name", append(long(1024), texts("A", "_", "a1", "1a", "", "A-B", "A.B", "A B", "Ä", "PORT", "PORTS", "PELTON_", "PELTON_X", "PELTON",
 			"CE_ID", "LEVEL", "A\n", "A=B")...)},
+		{"spec.handler.env.0.valueFrom", []any{map[string]any{"secretKeyRef": map[string]any{"name": "a", "key": "b"}}}},
+		{"spec.handler.env.1.value", texts("", "a")},
+		{"spec.handler.env.2.value", texts("", "a")},
+		{"spec.handler.env.2.valueFrom.configMapKeyRef", []any{map[string]any{"name": "a", "key": "b"}}},
+		{"spec.handler.env.2.valueFrom.secretKeyRef.name", objects},
+		{"spec.handler.env.3.valueFrom.configMapKeyRef.name", objects},
+		{"spec.handler.env.2.valueFrom.secretKeyRef.key", keys},
+		{"spec.handler.env.3.valueFrom.configMapKeyRef.key", keys},
+		{"spec.handler.mounts.0.secret", objects},
+		{"spec.handler.mounts.1.configMap", objects},
+		{"spec.handler.mounts.0.configMap", objects},
+		{"spec.handler.mounts.0.path", append(long(255), texts("/a", "a", "/", "/a/", "//a", "/a/b", "/a/./b", "/../a", "/a/..", "/.a", "/a..b", "/a b", "/ä",
+			"/etc", "/etc/a", "/etc/pelton", "/etc/pelton/a", "/etc/peltons", "/etc/pelton-nats", "/run", "/run/a", "/run/pelton", "/proc", "/proc/a", "/process",
+			"/sys", "/dev/shm", "/tmp", "/tmp/a", "/etc/shop", "/"+strings.Repeat("a", 254), "/"+strings.Repeat("a", 255), "/a:b", "/a\n")...)},
+		{"spec.handler.mounts", []any{
+			[]any{}, many(32, mount), many(33, mount), []any{map[string]any{"path": "/a", "secret": "a"}, map[string]any{"path": "/a", "secret": "b"}},
+		}},
 		{"spec.handler.env.0.value", append(long(32<<10), texts("", "a\x00b", "a\nb", "$(A)")...)},
 		{"spec.handler.env", []any{
 			[]any{}, many(500, variable(1)), many(501, variable(1)), many(16, variable(32<<10)), many(15, variable(32<<10)), many(16, variable(32<<10-5)),
