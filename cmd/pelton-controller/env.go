@@ -50,6 +50,7 @@ func readSettings(getenv func(string) string) (settings, error) {
 	case cert != "":
 		s.nats.More = []nats.Option{nats.ClientCert(cert, key)}
 	}
+	s.controller.Issuer, s.controller.NATSCA = readIssuer(env, getenv, s.nats.CA)
 	s.controller.Settings = readPods(env, getenv, s.nats.URL)
 	return s, env.Err()
 }

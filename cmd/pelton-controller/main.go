@@ -28,6 +28,10 @@
 //	PELTON_NATS_SECRET       a secret in the namespaces of functions with files for the sidecar
 //	PELTON_NATS_SECRET_CREDS the key of its NATS credentials
 //	PELTON_NATS_SECRET_CA    the key of its PEM file: who may have signed the server's certificate
+//	PELTON_NATS_ACCOUNT_KEY  instead of that secret: a file with the seed of an account's signing key. Each function then gets
+//	                         NATS credentials of its own, and NATS_CA, in the secret FUNCTION-pfn-nats
+//	PELTON_NATS_ACCOUNT      the public key of that account; not set: the seed is the account's own
+//	PELTON_CREDENTIALS_LIFETIME 24h: how long those credentials hold; they are renewed at half of it
 //	PELTON_PULL_POLICY       Always, IfNotPresent or Never; not set: as Kubernetes does
 //	PELTON_PULL_SECRETS      secrets in the namespaces of functions, separated by commas
 //	PELTON_CLOSED_EGRESS     false: true lets pods reach DNS and NATS alone
