@@ -145,9 +145,10 @@ func (w *writer) blob(ctx context.Context, digest v1.Hash, size int64, open func
 	return nil
 }
 
+// has reports whether a blob is there. An answer to HEAD has no words: a refusal is left to the upload, which hears the reason.
 func (w *writer) has(ctx context.Context, digest v1.Hash) (bool, error) {
 	resp, err := w.session.do(ctx, request{method: http.MethodHead, url: w.session.at("blobs/" + digest.String())},
-		http.StatusOK, http.StatusNotFound)
+		http.StatusOK, http.StatusNotFound, http.StatusForbidden)
 	if err != nil {
 		return false, err
 	}
