@@ -1,8 +1,7 @@
-package wake_test
+package wake
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"net/url"
@@ -17,15 +16,15 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/pelton-dev/pelton/internal/function"
-	"github.com/pelton-dev/pelton/internal/stream"
 	"github.com/pelton-dev/pelton/internal/testenv"
 	"github.com/pelton-dev/pelton/internal/waittest"
-	"github.com/pelton-dev/pelton/internal/wake"
 )
 
 // memberEnv makes the test binary a server of a cluster: NUMBER STOREDIR CLIENTPORT ROUTEPORT...
 const memberEnv = "TEST_WAKE_MEMBER"
+
+// storing is the member that has the stream.
+const storing = 2
 
 func TestMain(m *testing.M) {
 	if spec := os.Getenv(memberEnv); spec != "" {
@@ -43,8 +42,8 @@ func serveMember(spec []string) error {
 	number, _ := strconv.Atoi(spec[0])
 	port, _ := strconv.Atoi(spec[2])
 	o := &server.Options{
-		ServerName: "member" + spec[0], Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: spec[1], NoSigs: true, NoLog: true,
-		Tags: []string{"member:" + spec[0]},
+		ServerName: "member" + spec[0], Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: spec[1], NoSigs: true,
+		NoLog: true, Tags: []string{"member:" + spec[0]},
 	}
 	o.Cluster = server.ClusterOpts{Name: "test", Host: "127.0.0.1"}
 	for i, route := range spec[3:] {
@@ -89,7 +88,7 @@ func (m *member) kill() {
 	_ = m.cmd.Wait()
 }
 
-// startCluster starts three servers that make a cluster.
+// startCluster starts three servers, as many as JetStream needs that make a cluster.
 func startCluster(t *testing.T) []*member {
 	t.Helper()
 	var routes, ports []string
@@ -114,7 +113,7 @@ func (m *member) dial() *nats.Conn {
 	m.t.Helper()
 	var nc *nats.Conn
 	waittest.Eventually(m.t, func() (err error) {
-		nc, err = nats.Connect(m.url, nats.MaxReconnects(-1), nats.IgnoreDiscoveredServers())
+		nc, err = nats.Connect(m.url, nats.MaxReconnects(-1))
 		return err
 	})
 	m.t.Cleanup(nc.Close)
@@ -125,15 +124,18 @@ func (m *member) dial() *nats.Conn {
 // no connection, and nobody answers its probe any more.
 func TestProbeOfAKilledServerIsParkedAgain(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("the servers elect a leader, twice: a minute")
+	}
 	members := startCluster(t)
 	nc := members[0].dial()
 	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(30*time.Second))
 	if err != nil {
 		t.Fatal(err)
 	}
-	waittest.Eventually(t, func() error { // the cluster needs a leader, and a server to place the stream on
+	waittest.Eventually(t, func() error { // JetStream takes a moment
 		_, err := js.CreateStream(t.Context(), jetstream.StreamConfig{
-			Name: "JOBS", Subjects: []string{"jobs"}, Placement: &jetstream.Placement{Tags: []string{"member:2"}},
+			Name: "JOBS", Subjects: []string{"jobs.*"}, Placement: &jetstream.Placement{Tags: []string{fmt.Sprint("member:", storing)}},
 		})
 		return err
 	})
@@ -142,30 +144,7 @@ func TestProbeOfAKilledServerIsParkedAgain(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	w, err := wake.New(members[0].dial(), wake.Config{AllWork: true, ProbeExpires: time.Hour, DepthInterval: 20 * time.Millisecond})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- w.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
-	key := function.Key{Namespace: "default", Name: "worker"}
-	w.Watch(key, []stream.Consumer{{Stream: "JOBS", Name: "worker"}}, nil)
-	await := func(want string, ok func(wake.Reading) bool) {
-		t.Helper()
-		waittest.Eventually(t, func() error {
-			if r := w.Reading(key); !ok(r) {
-				return fmt.Errorf("reading is %+v, want %s", r, want)
-			}
-			return nil
-		})
-	}
+	seat := newSeat(t, members[0].dial(), Config{AllWork: true, ProbeExpires: time.Hour, DepthInterval: 20 * time.Millisecond}, "worker")
 	awaitProbe := func() {
 		t.Helper()
 		waittest.Eventually(t, func() error {
@@ -179,13 +158,57 @@ func TestProbeOfAKilledServerIsParkedAgain(t *testing.T) {
 			return nil
 		})
 	}
-	await("nothing due", func(r wake.Reading) bool { return r.Known && r.Due == 0 && r.Err == nil })
+	seat.await(t, "nothing due", func(r Reading) bool { return r.Known && r.Due == 0 && r.Err == nil })
+	seat.awaitServers(t, 2)
 	awaitProbe()
-	members[2].kill()
-	members[2].start()
+	members[storing].kill()
+	seat.awaitServers(t, 1)
+	members[storing].start()
 	awaitProbe()
-	if _, err := js.Publish(t.Context(), "jobs", []byte("x")); err != nil {
+	if _, err := js.Publish(t.Context(), "jobs.worker", []byte("x")); err != nil {
 		t.Fatal(err)
 	}
-	await("one due", func(r wake.Reading) bool { return r.Due == 1 })
+	seat.await(t, "one due", func(r Reading) bool { return r.Due == 1 })
+}
+
+// awaitServers waits until the watcher has seen so many servers beside the one it is connected to.
+func (s *seat) awaitServers(t *testing.T, n int) {
+	t.Helper()
+	waittest.Eventually(t, func() error {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if len(s.servers.known) != n {
+			return fmt.Errorf("the servers are %v, want %d", s.servers.known, n)
+		}
+		return nil
+	})
+}
+
+// TestProbesAreRenewedWhenAServerJoins looks at when alone.
+func TestProbesAreRenewedWhenAServerJoins(t *testing.T) {
+	t.Parallel()
+	var s servers
+	at := time.Now()
+	for i, step := range []struct {
+		servers string
+		after   time.Duration
+		want    bool
+	}{
+		{"a b", time.Second, true}, // the first look
+		{"a b", time.Minute, false},
+		{"a", time.Second, false},
+		{"a b", time.Second, true},
+		{"a", time.Second, false},
+		{"b a", time.Second, false}, // too soon
+		{"b a", time.Second, false},
+		{"b a", renewRest, true},
+		{"b a", time.Minute, false},
+		{"", time.Minute, false}, // connected to another one
+		{"c", time.Second, true},
+	} {
+		at = at.Add(step.after)
+		if got := s.look(strings.Fields(step.servers), at); got != step.want {
+			t.Errorf("look %d at %q: %v, want %v", i, step.servers, got, step.want)
+		}
+	}
 }

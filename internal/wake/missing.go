@@ -14,12 +14,11 @@ import (
 // look is only for the case that we cannot hear of it.
 const missingMax = 30 * time.Second
 
-// gather is how long the names that the server tells of are gathered: a server that starts tells of all it has.
+// gather is how long the names that the server tells of are gathered: a client may make thousands at once.
 const gather = 50 * time.Millisecond
 
-// advisories tell of consumers that were made, and of those that have a new leader. With one replica that is the server that
-// has them, started again: when it was killed, it lost the probes that were parked there.
-var advisories = [...]string{"$JS.EVENT.ADVISORY.CONSUMER.CREATED.", "$JS.EVENT.ADVISORY.CONSUMER.LEADER_ELECTED."}
+// created begins the subject on which the server tells of a consumer that was made; its stream and name follow.
+const created = "$JS.EVENT.ADVISORY.CONSUMER.CREATED."
 
 // name is a consumer's.
 type name struct{ stream, consumer string }
@@ -67,23 +66,13 @@ func (f *watched) err() error {
 	return missing
 }
 
-// listen hears of consumers from the server. Who may not hear of them finds them all the same, only later.
-func (w *Watcher) listen() (end func(), err error) {
-	var subs []*nats.Subscription
-	end = func() {
-		for _, s := range subs {
-			_ = s.Unsubscribe()
-		}
+// listen hears from the server of consumers that are made. Who may not hear of them finds them all the same, only later.
+func (w *Watcher) listen() (*nats.Subscription, error) {
+	s, err := w.nc.Subscribe(created+"*.*", func(m *nats.Msg) { w.hear(strings.TrimPrefix(m.Subject, created)) })
+	if err != nil {
+		return nil, fmt.Errorf("subscribe for consumers that are made: %w", err)
 	}
-	for _, prefix := range advisories {
-		s, err := w.nc.Subscribe(prefix+"*.*", func(m *nats.Msg) { w.hear(strings.TrimPrefix(m.Subject, prefix)) })
-		if err != nil {
-			end()
-			return nil, fmt.Errorf("subscribe for news of consumers: %w", err)
-		}
-		subs = append(subs, s)
-	}
-	return end, nil
+	return s, nil
 }
 
 // hear notes a consumer, as STREAM.CONSUMER.
@@ -91,29 +80,23 @@ func (w *Watcher) hear(subject string) {
 	stream, consumer, _ := strings.Cut(subject, ".")
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.told) == 0 {
-		time.AfterFunc(gather, w.lookAtTold)
+	if len(w.made) == 0 {
+		time.AfterFunc(gather, w.lookAtMade)
 	}
-	w.told[name{stream, consumer}] = struct{}{}
+	w.made[name{stream, consumer}] = struct{}{}
 }
 
-// lookAtTold looks at the consumers that were told of: those that were missing are read, and probes are parked again where
-// they may be lost. A probe that is still there is one too many until it expires.
-func (w *Watcher) lookAtTold() {
+// lookAtMade reads the functions whose missing consumers were made.
+func (w *Watcher) lookAtMade() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	told := w.told
-	w.told = map[name]struct{}{}
+	made := w.made
+	w.made = map[name]struct{}{}
 	for _, f := range w.functions {
 		for _, p := range f.probes {
-			_, is := told[name{p.consumer.Stream, p.consumer.Name}]
-			switch {
-			case !is || !w.running:
-			case p.missing():
+			if _, is := made[name{p.consumer.Stream, p.consumer.Name}]; is && p.missing() && w.running {
 				p.misses = 0
 				w.readNow(f)
-			case p.number != "":
-				w.park(p)
 			}
 		}
 	}

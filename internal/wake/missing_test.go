@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/pelton-dev/pelton/internal/function"
@@ -22,9 +23,9 @@ type seat struct {
 	key function.Key
 }
 
-func newSeat(t *testing.T, srv *natstest.Server, cfg Config, consumers ...string) *seat {
+func newSeat(t *testing.T, nc *nats.Conn, cfg Config, consumers ...string) *seat {
 	t.Helper()
-	w, err := New(srv.Conn(t), cfg)
+	w, err := New(nc, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +112,7 @@ func TestMissingConsumerIsSeenWhenItIsMade(t *testing.T) {
 	t.Parallel()
 	srv := natstest.Start(t)
 	js := newJobs(t, srv)
-	s := newSeat(t, srv, Config{AllWork: true, DepthInterval: 20 * time.Millisecond}, "late")
+	s := newSeat(t, srv.Conn(t), Config{AllWork: true, DepthInterval: 20 * time.Millisecond}, "late")
 	s.await(t, "an error", func(r Reading) bool { return errors.Is(r.Err, ErrNoConsumer) })
 	s.awaitProbe(t, 0, "no look under way", func(p *probe) bool {
 		p.timer.Stop() // nobody looks by itself any more
@@ -130,7 +131,7 @@ func TestNewsOfOneConsumerHidesNoErrorOfAnother(t *testing.T) {
 	t.Parallel()
 	srv := natstest.Start(t)
 	js := newJobs(t, srv, "here")
-	s := newSeat(t, srv, Config{AllWork: true, DepthInterval: 20 * time.Millisecond}, "here", "missing")
+	s := newSeat(t, srv.Conn(t), Config{AllWork: true, DepthInterval: 20 * time.Millisecond}, "here", "missing")
 	var hidden atomic.Int64
 	s.mu.Lock()
 	s.functions[s.key].onChange = func() {
@@ -176,7 +177,7 @@ func TestLimitOfWhatIsInFlight(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	newSeat(t, srv, Config{}, "few", "more").await(t, "7", func(r Reading) bool { return r.Known && r.MaxInFlight == 7 })
-	newSeat(t, srv, Config{}, "few", "all").await(t, "no limit", func(r Reading) bool { return r.Known && r.MaxInFlight == 0 })
-	newSeat(t, srv, Config{}, "few", "none").await(t, "3", func(r Reading) bool { return r.Known && r.MaxInFlight == 3 })
+	newSeat(t, srv.Conn(t), Config{}, "few", "more").await(t, "7", func(r Reading) bool { return r.Known && r.MaxInFlight == 7 })
+	newSeat(t, srv.Conn(t), Config{}, "few", "all").await(t, "no limit", func(r Reading) bool { return r.Known && r.MaxInFlight == 0 })
+	newSeat(t, srv.Conn(t), Config{}, "few", "none").await(t, "3", func(r Reading) bool { return r.Known && r.MaxInFlight == 3 })
 }

@@ -91,12 +91,13 @@ type Watcher struct {
 	functions map[function.Key]*watched
 	reading   map[*watched]struct{} // those that are read at intervals
 	probes    map[string]*probe     // by number
+	servers   servers
 	next      uint64
 	request   []byte            // the body of a probe
 	tested    time.Time         // when probes were last found not to work
 	polling   bool              // probes do not work on this server
 	running   bool              // Run has begun: probes may be parked
-	told      map[name]struct{} // consumers that the server has told of, and nobody has looked for yet
+	made      map[name]struct{} // consumers that were made, and nobody has looked at yet
 	changed   chan struct{}     // one place: a function has become loud, or has been read
 
 	readers               sync.WaitGroup
@@ -131,7 +132,7 @@ func New(nc *nats.Conn, cfg Config) (*Watcher, error) {
 		request: probeRequest(cfg),
 		nc:      nc, js: js, cfg: cfg, log: cfg.Logger, inbox: nc.NewInbox() + ".",
 		functions: map[function.Key]*watched{}, reading: map[*watched]struct{}{}, probes: map[string]*probe{},
-		told: map[name]struct{}{}, changed: make(chan struct{}, 1),
+		made: map[name]struct{}{}, changed: make(chan struct{}, 1),
 		places: make(chan struct{}, readParallel), failingPlaces: make(chan struct{}, readParallelFailing),
 	}, nil
 }
@@ -215,13 +216,14 @@ func (w *Watcher) Run(ctx context.Context) error {
 		return fmt.Errorf("subscribe for probes: %w", err)
 	}
 	defer func() { _ = answers.Unsubscribe() }()
-	unsubscribe, err := w.listen()
+	news, err := w.listen()
 	if err != nil {
 		return err
 	}
-	defer unsubscribe()
+	defer func() { _ = news.Unsubscribe() }()
 	status := w.nc.StatusChanged(nats.CONNECTED)
 	defer w.nc.RemoveStatusListener(status)
+	w.lookAtServers() // none joins before the first probe
 	w.begin()
 	defer w.end()
 	return w.loop(ctx, status)
@@ -232,12 +234,17 @@ func (w *Watcher) loop(ctx context.Context, status <-chan nats.Status) error {
 	defer w.readers.Wait()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	servers := time.NewTicker(serversInterval)
+	defer servers.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-w.changed:
 		case <-timer.C:
+		case <-servers.C:
+			w.lookAtServers()
+			continue
 		case _, open := <-status:
 			if !open {
 				return nil
