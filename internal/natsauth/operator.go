@@ -60,6 +60,15 @@ func operatorToken(name, system string, key nkeys.KeyPair) (string, error) {
 	return token, nil
 }
 
+// nameIn reads the name that an operator's token says.
+func nameIn(token string) (string, error) {
+	claims, err := jwt.DecodeOperatorClaims(token)
+	if err != nil {
+		return "", err
+	}
+	return claims.Name, nil
+}
+
 // checkNames takes what can be the name of a folder, each once.
 func checkNames(accounts []string) error {
 	for i, name := range accounts {
