@@ -20,6 +20,9 @@ type app struct {
 	natsURL  string
 	creds    string
 	stateDir string
+
+	kubeconfig  string // of a cluster that was named
+	kubeContext string
 }
 
 // Config is what the process gives to Run.
@@ -80,14 +83,16 @@ func (a *app) root() *cobra.Command {
 	flags.StringVar(&a.natsURL, "nats", "", "NATS server to use (default: the one of the running pelton up, then $NATS_URL)")
 	flags.StringVar(&a.creds, "creds", "", "NATS credentials file for a server that was named (default: $NATS_CREDS)")
 	flags.StringVar(&a.stateDir, "state-dir", "", "folder of pelton up's state (default: .pelton here or in a folder above)")
+	flags.StringVar(&a.kubeContext, "context", "", "cluster to use: a context of the kubeconfig (default: the current one)")
+	flags.StringVar(&a.kubeconfig, "kubeconfig", "", "kubeconfig of the cluster to use (default: $KUBECONFIG, then ~/.kube/config)")
 	bindEnv(flags, "output", "nats", "creds", "state-dir")
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.prepare(cmd) }
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage(cmd.CommandPath()+" --help", "%s", err)
 	})
 	root.AddCommand(a.upCommand(), a.newCommand(), a.sendCommand(), a.invokeCommand(), a.functionsCommand(), a.dlqCommand(),
-		a.whyCommand(), a.validateCommand(), a.buildCommand(), a.provisionCommand(), a.deprovisionCommand(), a.versionCommand(),
-		a.completionCommand(root))
+		a.whyCommand(), a.logsCommand(), a.validateCommand(), a.buildCommand(), a.renderCommand(), a.applyCommand(), a.diffCommand(),
+		a.deleteCommand(), a.provisionCommand(), a.deprovisionCommand(), a.versionCommand(), a.completionCommand(root))
 	prepareTree(root)
 	return root
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,39 +11,74 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pelton-dev/pelton/internal/function"
 	"github.com/pelton-dev/pelton/internal/supervisor"
 )
 
 func (a *app) functionsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "functions", Aliases: []string{"fn", "function"},
-		Short:   "List and describe the functions of the running pelton up",
+		Short: "List, describe and hold the functions of the running pelton up or of a cluster",
+		Long: "List and describe the functions of the running pelton up; without one, or with --context or --kubeconfig, those of a\n" +
+			"Kubernetes cluster, which can also be held at a number of replicas and waited for.",
 		Example: "  # All of them\n  pelton functions list\n\n  # One in full\n  pelton functions describe hello",
 	}
-	cmd.AddCommand(
-		&cobra.Command{
-			Use: "list", Short: "List functions with their replicas and what waits for them",
-			Example: "  # For people\n  pelton functions list\n\n" +
-				"  # Names only\n  pelton functions list -o json | jq -r '.items[].name'",
-			Args: cobra.NoArgs,
-			RunE: func(cmd *cobra.Command, _ []string) error { return a.functionsList(cmd.Context()) },
-		},
-		&cobra.Command{
-			Use: "describe FUNCTION", Short: "Show one function in full: manifest, replicas, queue, last exit",
-			Example: "  # For people\n  pelton functions describe hello\n\n" +
-				"  # For programs\n  pelton functions describe hello -o json",
-			Args: cobra.ExactArgs(1),
-			RunE: func(cmd *cobra.Command, args []string) error { return a.functionsDescribe(cmd.Context(), args[0]) },
-		})
+	cmd.AddCommand(a.functionsListCommand(), a.functionsDescribeCommand())
+	cmd.AddCommand(a.holdCommands()...)
 	return cmd
 }
 
-func (a *app) functionsList(ctx context.Context) error {
-	c, err := a.control()
-	if err != nil {
-		return err
+func (a *app) functionsListCommand() *cobra.Command {
+	var namespace string
+	var all bool
+	cmd := &cobra.Command{
+		Use: "list", Short: "List functions with their replicas and what waits for them",
+		Example: "  # For people\n  pelton functions list\n\n" +
+			"  # Of a whole cluster\n  pelton functions list -A --context prod\n\n" +
+			"  # Names only\n  pelton functions list -o json | jq -r '.items[].name'",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			p, err := a.findPlace()
+			switch {
+			case err != nil:
+				return err
+			case p.up != nil:
+				return a.functionsList(cmd.Context(), p.up)
+			case all:
+				return a.listCluster(cmd.Context(), p.cluster, "")
+			}
+			return a.listCluster(cmd.Context(), p.cluster, cmp.Or(namespace, p.cluster.Namespace))
+		},
 	}
-	views, err := c.list(ctx)
+	cmd.Flags().StringVarP(&namespace, "namespace", "n", "", "in a cluster: the namespace (default: that of the context)")
+	cmd.Flags().BoolVarP(&all, "all-namespaces", "A", false, "in a cluster: all namespaces")
+	return cmd
+}
+
+func (a *app) functionsDescribeCommand() *cobra.Command {
+	var namespace string
+	cmd := &cobra.Command{
+		Use: "describe FUNCTION", Short: "Show one function in full: manifest, replicas, queue, last exit",
+		Example: "  # For people\n  pelton functions describe hello\n\n" +
+			"  # For programs\n  pelton functions describe hello -o json",
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			p, key, err := a.findFunction(args[0], namespace)
+			switch {
+			case err != nil:
+				return err
+			case p.up != nil:
+				return a.functionsDescribe(cmd.Context(), p.up, key)
+			}
+			return a.describeCluster(cmd.Context(), p.cluster, key)
+		},
+	}
+	namespaceFlag(cmd, &namespace)
+	return cmd
+}
+
+func (a *app) functionsList(ctx context.Context, state *upState) error {
+	views, err := newControlClient(state.ControlSocket).list(ctx)
 	if err != nil {
 		return err
 	}
@@ -64,15 +100,8 @@ func (a *app) functionsList(ctx context.Context) error {
 	return writeTable(a.stdout, rows)
 }
 
-func (a *app) functionsDescribe(ctx context.Context, name string) error {
-	key, err := parseKey(name)
-	if err != nil {
-		return err
-	}
-	c, err := a.control()
-	if err != nil {
-		return err
-	}
+func (a *app) functionsDescribe(ctx context.Context, state *upState, key function.Key) error {
+	c := newControlClient(state.ControlSocket)
 	v, err := c.describe(ctx, key)
 	if errors.Is(err, errNoFunction) {
 		return c.unknownFunction(ctx, key)

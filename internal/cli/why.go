@@ -59,28 +59,44 @@ func (a *app) whyCommand() *cobra.Command {
 		Short: "Say why a function runs or does not run",
 		Long: "Say why a function runs or does not run: a list of checks from the manifest to the last outcome, in the order\n" +
 			"of an event's way. The first line that fails is the answer. The exit code is 0 if the checks could be made.\n\n" +
-			"It asks the running pelton up. On Kubernetes it asks pelton-scaler, at the HTTP address of --scaler, what KEDA asks\n" +
-			"and is told; with --nats also the server, what is there and what waits.",
+			"It asks the running pelton up, or a Kubernetes cluster: the Function, KEDA's ScaledObject, the HPA, the Deployment,\n" +
+			"the pods, and pelton-scaler through a forwarded port; with --nats also the server, what is there and what waits.\n" +
+			"Without any right in the cluster it asks pelton-scaler alone, at the HTTP address of --scaler.",
 		Example: "  # Why is nothing happening?\n  pelton why thumbnail\n\n" +
 			"  # The answer alone\n  pelton why thumbnail -o json | jq -r .answer\n\n" +
-			"  # On Kubernetes, with: kubectl port-forward -n pelton-system deployment/pelton-scaler 8081\n" +
+			"  # On Kubernetes\n  pelton why thumbnail --namespace shop --context prod\n\n" +
+			"  # Of the scaler alone, with: kubectl port-forward -n pelton-system deployment/pelton-scaler 8081\n" +
 			"  pelton why thumbnail --namespace shop --scaler http://127.0.0.1:8081 --nats nats://127.0.0.1:4222",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			key, err := keyIn(args[0], namespace)
-			switch {
-			case err != nil:
-				return err
-			case scaler != "":
-				return a.whyScaler(cmd.Context(), key, scaler)
-			default:
-				return a.why(cmd.Context(), key)
-			}
+			return a.whyAnywhere(cmd.Context(), args[0], namespace, scaler)
 		},
 	}
 	cmd.Flags().StringVar(&scaler, "scaler", "", "URL of pelton-scaler's HTTP address: ask what it tells KEDA")
-	cmd.Flags().StringVarP(&namespace, "namespace", "n", "", "namespace of the function; the same as NAMESPACE/FUNCTION")
+	namespaceFlag(cmd, &namespace)
 	return cmd
+}
+
+// whyAnywhere asks who can answer: the scaler that was named, if no cluster was; else whoever has the function.
+func (a *app) whyAnywhere(ctx context.Context, name, namespace, scaler string) error {
+	key, err := keyIn(name, namespace)
+	if err != nil {
+		return err
+	}
+	if scaler != "" && a.kubeContext == "" && a.kubeconfig == "" {
+		return a.whyScaler(ctx, key, scaler)
+	}
+	p, key, err := a.findFunction(name, namespace)
+	if e, ok := errors.AsType[*Error](err); ok && e.Exit == ExitUnreachable {
+		e.Hint += "; or ask pelton-scaler alone with --scaler URL"
+	}
+	if err != nil {
+		return err
+	}
+	if p.up != nil {
+		return a.why(ctx, p.up, key)
+	}
+	return a.whyInCluster(ctx, p.cluster, key, scaler)
 }
 
 // keyIn reads a function's name whose namespace may be given apart.
@@ -96,15 +112,7 @@ func keyIn(name, namespace string) (function.Key, error) {
 
 const whyTimeout = 15 * time.Second
 
-func (a *app) why(ctx context.Context, key function.Key) error {
-	state, err := a.runningUp()
-	if err != nil {
-		var e *Error
-		if errors.As(err, &e) && e.Exit == ExitUnreachable {
-			e.Hint += "; on Kubernetes, ask pelton-scaler with --scaler URL"
-		}
-		return err
-	}
+func (a *app) why(ctx context.Context, state *upState, key function.Key) error {
 	ctx, cancel := context.WithTimeout(ctx, whyTimeout)
 	defer cancel()
 	d := &diagnosis{Function: key.String()}

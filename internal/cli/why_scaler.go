@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,9 +18,10 @@ import (
 
 // whyScaled makes the lines of why for a function that KEDA scales: what the server holds, and what pelton-scaler tells.
 type whyScaled struct {
-	key  function.Key
-	now  time.Time
-	diag *diagnosis
+	key    function.Key
+	now    time.Time
+	diag   *diagnosis
+	client *http.Client // reaches the scaler; nil is the usual one
 }
 
 func (a *app) whyScaler(ctx context.Context, key function.Key, address string) error {
@@ -95,7 +97,7 @@ func (w *whyScaled) fetch(ctx context.Context, base string) (found []decision.Ob
 	if err != nil {
 		return nil, 0, err
 	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := cmp.Or(w.client, http.DefaultClient).Do(req)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -13,8 +13,8 @@ import (
 
 // Names of the containers.
 const (
-	handlerContainer = "handler"
-	sidecarContainer = "sidecar"
+	HandlerContainer = "handler"
+	SidecarContainer = "sidecar"
 )
 
 const healthPortName = "health"
@@ -35,7 +35,8 @@ func (b *blueprint) containers() []corev1.Container {
 	if b.fn.Spec.Handler.Protocol == function.ProtocolExec {
 		c := b.sidecar(b.fn.Spec.Handler.Image)
 		c.Resources = b.resources.ofExec()
-		c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: tmpVolume, MountPath: tmpDir})
+		c.VolumeMounts = append(append(c.VolumeMounts, corev1.VolumeMount{Name: tmpVolume, MountPath: tmpDir}), b.mounts()...)
+		c.Env = append(c.Env, b.references(secondHand)...)
 		return []corev1.Container{c}
 	}
 	c := b.sidecar(b.s.SidecarImage)
@@ -46,11 +47,11 @@ func (b *blueprint) containers() []corev1.Container {
 // handler comes first: it is the one whose logs `kubectl logs` shows. Its port is not declared: on 127.0.0.1, as on one machine,
 // it serves its sidecar and nobody else.
 func (b *blueprint) handler() corev1.Container {
-	c := b.container(handlerContainer, b.fn.Spec.Handler.Image)
+	c := b.container(HandlerContainer, b.fn.Spec.Handler.Image)
 	c.Command = literal(b.fn.Spec.Handler.Command)
 	c.Env = b.handlerEnv()
 	c.Resources = b.resources.asked
-	c.VolumeMounts = []corev1.VolumeMount{{Name: tmpVolume, MountPath: tmpDir}}
+	c.VolumeMounts = append([]corev1.VolumeMount{{Name: tmpVolume, MountPath: tmpDir}}, b.mounts()...)
 	if b.usesSocket() {
 		c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: socketVolume, MountPath: socketDir})
 	}
@@ -60,7 +61,7 @@ func (b *blueprint) handler() corev1.Container {
 // sidecar is ready while events are delivered, which takes a handler that is ready too. It is alive while it answers at all, and
 // is given time to: a restart would interrupt calls and mend neither NATS nor the handler.
 func (b *blueprint) sidecar(image string) corev1.Container {
-	c := b.container(sidecarContainer, image)
+	c := b.container(SidecarContainer, image)
 	c.Env = b.sidecarEnv()
 	c.Ports = []corev1.ContainerPort{{Name: healthPortName, ContainerPort: b.healthPort(), Protocol: corev1.ProtocolTCP}}
 	c.ReadinessProbe = &corev1.Probe{ProbeHandler: get("/readyz"), PeriodSeconds: 1}
@@ -107,9 +108,11 @@ func (b *blueprint) handlerEnv() []corev1.EnvVar {
 		env = append(env, corev1.EnvVar{Name: "PORT", Value: strconv.Itoa(h.Port)})
 	}
 	for _, v := range h.Env {
-		env = append(env, corev1.EnvVar{Name: v.Name, Value: escape(v.Value)})
+		if v.ValueFrom == nil {
+			env = append(env, corev1.EnvVar{Name: v.Name, Value: escape(v.Value)})
+		}
 	}
-	return env
+	return append(env, b.references("")...)
 }
 
 // sidecarEnv is in deploy/docs/sidecar.md. The controller makes the streams and consumers, so the sidecar does not.
