@@ -163,6 +163,10 @@ func newInvoker(s settings) (invoke.Invoker, error) {
 	}
 }
 
+// secondHand is in front of the names of variables that are the handler's and come from secrets or config maps: only who starts
+// the sidecar can read those.
+const secondHand = "PELTON_HANDLER_ENV_"
+
 // handlerEnv is our own environment and the manifest's. What is ours in it is not for handlers: it says how to reach NATS.
 func handlerEnv(s settings) []string {
 	env := []string{
@@ -175,7 +179,14 @@ func handlerEnv(s settings) []string {
 		}
 	}
 	for _, v := range s.function.Spec.Handler.Env {
-		env = append(env, v.Name+"="+v.Value)
+		value := v.Value
+		if v.ValueFrom != nil {
+			var set bool
+			if value, set = os.LookupEnv(secondHand + v.Name); !set {
+				continue // it is optional, or the pod would not have started
+			}
+		}
+		env = append(env, v.Name+"="+value)
 	}
 	return env
 }

@@ -105,7 +105,9 @@ func (u *upRun) problemOf(fn *function.Function) string {
 	}
 	env := []string{"PATH=" + u.app.getenv("PATH")}
 	for _, v := range fn.Spec.Handler.Env {
-		env = append(env, v.Name+"="+v.Value)
+		if v.ValueFrom == nil {
+			env = append(env, v.Name+"="+v.Value)
+		}
 	}
 	if _, err := process.LookPath(command[0], fn.Origin.Dir, env); err != nil {
 		return err.Error()

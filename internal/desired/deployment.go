@@ -39,7 +39,7 @@ func (b *blueprint) deployment() *appsv1.Deployment {
 			},
 			RevisionHistoryLimit: new(int32(1)), // the way back is the Function, not the Deployment
 			Template: corev1.PodTemplateSpec{
-				ObjectMeta: metav1.ObjectMeta{Labels: b.labels(), Annotations: map[string]string{ManifestAnnotation: b.manifest.hash}},
+				ObjectMeta: metav1.ObjectMeta{Labels: b.labels(), Annotations: b.podAnnotations()},
 				Spec:       b.pod(),
 			},
 		},

@@ -37,7 +37,7 @@ func (b *blueprint) volumes() []corev1.Volume {
 	if c := b.s.NATSCredentials; c.Secret != "" {
 		volumes = append(volumes, secretFiles(c))
 	}
-	return volumes
+	return append(volumes, b.mountVolumes()...)
 }
 
 func empty(name string) corev1.Volume {

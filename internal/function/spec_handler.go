@@ -35,7 +35,7 @@ type Handler struct {
 	// +kubebuilder:validation:items:MaxLength=32768
 	// +kubebuilder:validation:items:Pattern=`^[^\x00]*$`
 	// +kubebuilder:validation:items:XValidation:rule="bytes(self).size() <= 32768",message="it has more bytes than a process can be given"
-	// +kubebuilder:validation:XValidation:rule="size(self) == 0 || self[0].trim() != ''",message="the program's name is empty"
+	// +kubebuilder:validation:XValidation:rule="size(self) == 0 || size(self[0].trim()) > 0",message="the program's name is empty"
 	Command []string `json:"command,omitempty"`
 	// One machine: run once before the first start and after each change.
 	// +listType=atomic
@@ -43,7 +43,7 @@ type Handler struct {
 	// +kubebuilder:validation:items:MaxLength=32768
 	// +kubebuilder:validation:items:Pattern=`^[^\x00]*$`
 	// +kubebuilder:validation:items:XValidation:rule="bytes(self).size() <= 32768",message="it has more bytes than a process can be given"
-	// +kubebuilder:validation:XValidation:rule="size(self) == 0 || self[0].trim() != ''",message="the program's name is empty"
+	// +kubebuilder:validation:XValidation:rule="size(self) == 0 || size(self[0].trim()) > 0",message="the program's name is empty"
 	Build []string `json:"build,omitempty"`
 	// Kubernetes: the image of the container.
 	// +kubebuilder:validation:MinLength=1
@@ -71,7 +71,7 @@ type Handler struct {
 
 // EnvVar is one variable of the handler's environment.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.valueFrom) || !has(self.value) || self.value == ''",message="value and valueFrom are both set"
+// +kubebuilder:validation:XValidation:rule="!has(self.valueFrom) || !has(self.value) || size(self.value) == 0",message="value and valueFrom are both set"
 // +kubebuilder:object:generate=true
 type EnvVar struct {
 	// +kubebuilder:validation:MaxLength=1024

@@ -29,6 +29,9 @@ type link struct {
 func (r *replica) openLink() error {
 	h := r.fn.Spec.Handler
 	var err error
+	if r.referenced, err = referenced(r.fn); err != nil { // what has changed since the last replica began is read anew
+		return err
+	}
 	switch {
 	case h.Protocol == function.ProtocolExec:
 		r.link.inv, err = execcall.New(execcall.Config{
@@ -96,6 +99,7 @@ func (r *replica) closeLink() {
 // environment is the handler's: ours, the manifest's, and what Pelton says, which wins.
 func (r *replica) environment() []string {
 	env := handlerEnv(r.fn)
+	env = append(env, r.referenced...)
 	env = append(env, r.identity()...)
 	return append(env, r.link.env...)
 }
@@ -120,7 +124,9 @@ func handlerEnv(fn *function.Function) []string {
 		}
 	}
 	for _, v := range fn.Spec.Handler.Env {
-		env = append(env, v.Name+"="+v.Value)
+		if v.ValueFrom == nil {
+			env = append(env, v.Name+"="+v.Value)
+		}
 	}
 	return env
 }

@@ -33,9 +33,10 @@ type replica struct {
 	ctx        context.Context // ends when the replica shall drain; its cause is why
 	drain      context.CancelCauseFunc
 
-	link   link
-	output [2]*process.LineWriter // stdout and stderr
-	tail   *process.Tail          // of stderr
+	link       link
+	referenced []string               // the handler's variables from secrets and config maps
+	output     [2]*process.LineWriter // stdout and stderr
+	tail       *process.Tail          // of stderr
 
 	// guarded by unit.mu
 	state   state

@@ -140,6 +140,9 @@ func (u *unit) prepare(j job) (path string, retry bool, err error) {
 			return "", true, err
 		}
 	}
+	if _, err := referenced(j.fn); err != nil {
+		return "", true, err // it may be written any time
+	}
 	if len(j.fn.Spec.Handler.Build) > 0 {
 		if err := u.buildInTurn(j.fn); err != nil {
 			return "", false, err

@@ -115,7 +115,9 @@ func handlerValues() []values {
 	}
 	word := func(int) any { return "a" }
 	variable := func(size int) func(i int) any {
-		return func(i int) any { return map[string]any{"name": fmt.Sprintf("A%d", i), "value": strings.Repeat("x", size)} }
+		return func(i int) any {
+			return map[string]any{"name": fmt.Sprintf("A%d", i), "value": strings.Repeat("x", size)}
+		}
 	}
 	mount := func(i int) any { return map[string]any{"path": fmt.Sprint("/a", i), "secret": "a"} }
 	objects := append(long(253), texts("a", "a-b", "a.b", "A", "a_b", "-a", "a-", "a..b", ".a", "", "a/b", "a\n")...)
