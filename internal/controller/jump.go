@@ -162,6 +162,9 @@ func (j *jumper) wakeup(ctx context.Context, key function.Key) (*wakeup, error) 
 	if most, found, _ := unstructured.NestedInt64(o.Object, "spec", "scale", "maxReplicas"); found && most < 2 {
 		return nil, nil
 	}
+	if _, held, _ := desired.Held(o.GetAnnotations()); held {
+		return nil, nil
+	}
 	fn, err := desired.Read(o)
 	if err != nil || find(o, v1alpha1.StreamReady).Status != metav1.ConditionTrue {
 		return nil, err
