@@ -92,7 +92,8 @@ func (a *app) root() *cobra.Command {
 	})
 	root.AddCommand(a.upCommand(), a.newCommand(), a.sendCommand(), a.invokeCommand(), a.functionsCommand(), a.dlqCommand(),
 		a.whyCommand(), a.logsCommand(), a.validateCommand(), a.buildCommand(), a.renderCommand(), a.applyCommand(), a.diffCommand(),
-		a.deleteCommand(), a.provisionCommand(), a.deprovisionCommand(), a.versionCommand(), a.completionCommand(root))
+		a.deleteCommand(), a.provisionCommand(), a.deprovisionCommand(), a.natsKeysCommand(), a.versionCommand(),
+		a.completionCommand(root))
 	prepareTree(root)
 	return root
 }

@@ -28,8 +28,11 @@ const (
 	accountFile      = "account.jwt"
 )
 
-// Open reads a folder that Save wrote. The error wraps fs.ErrNotExist if there is none.
+// Open reads a folder that Save wrote. The error wraps fs.ErrNotExist if there are no keys in it, and not if some are missing.
 func Open(dir string) (*Operator, error) {
+	if _, err := os.Stat(filepath.Join(dir, operatorSeedFile)); err != nil {
+		return nil, fmt.Errorf("read keys: %w", err)
+	}
 	var o Operator
 	var err error
 	if o.Seed, err = readLine(dir, operatorSeedFile); err != nil {
@@ -91,7 +94,7 @@ func openAccount(dir string) (a Account, err error) {
 func readLine(dir, name string) ([]byte, error) {
 	text, err := os.ReadFile(filepath.Join(dir, name))
 	if err != nil {
-		return nil, fmt.Errorf("read keys: %w", err)
+		return nil, errors.New("read keys: " + err.Error()) // that one of them is missing must not look like an empty folder
 	}
 	return bytes.TrimSpace(text), nil
 }
