@@ -2,7 +2,9 @@ package bundle_test
 
 import (
 	"archive/tar"
+	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"maps"
@@ -12,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -24,6 +27,7 @@ import (
 	"github.com/pelton-dev/pelton/internal/bundle"
 	"github.com/pelton-dev/pelton/internal/function"
 	"github.com/pelton-dev/pelton/internal/image"
+	"github.com/pelton-dev/pelton/internal/waittest"
 )
 
 const name = "pelton.local/fn:1"
@@ -384,6 +388,41 @@ func TestWhatCannotBeBuilt(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestEndsWithItsContext ends a build that would go on for ever, with what it has started.
+func TestEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	fn := folder(t, "{build: [sh, -c, 'sleep 1000 & echo $!; wait'], command: [./run]}", nil)
+	out := &firstLine{cancel: cancel}
+	if _, err := bundle.Build(ctx, fn, bundle.Config{Name: name, Base: image.Scratch, Output: out}); !errors.Is(err, context.Canceled) {
+		t.Errorf("want its context's error: %v", err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(out.text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	waittest.Eventually(t, func() error {
+		if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
+			return fmt.Errorf("process %d still runs (%w)", pid, err)
+		}
+		return nil
+	})
+}
+
+// firstLine cancels as soon as anything is written.
+type firstLine struct {
+	text   string
+	cancel func()
+}
+
+// Write implements io.Writer.
+func (f *firstLine) Write(p []byte) (int, error) {
+	f.text += string(p)
+	f.cancel()
+	return len(p), nil
 }
 
 // TestFilesThatCannotGo reports all of them at once.
