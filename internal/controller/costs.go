@@ -34,9 +34,9 @@ const costMemory = 2 * time.Minute
 // maxWords bounds what one function may say between two rounds. More would be pods that it does not have.
 const maxWords = 4096
 
-// costs keeps the deletion cost of pods: of several, Kubernetes takes those away first that cost least, so that a scale-in finds
-// an idle pod before one in the middle of a call. Sidecars have no rights in the cluster. They say on NATS how busy they are
-// (event.BusySubject), and this writes it down, for functions that have more than one replica.
+// costs keeps the deletion cost of pods: of several, Kubernetes takes those away first that cost least, so that a scale-in
+// finds an idle pod before one in the middle of a call. Sidecars have no rights in the cluster. They say on NATS how busy
+// they are (event.BusySubject), and this writes it down, for functions that have more than one replica.
 //
 // A function may only say so of its own pods: its sidecars may publish for its name alone, and the write asks the apiserver
 // whether the pod carries that name. A pod that is silent keeps what was written. What is said while no controller leads is
@@ -130,7 +130,8 @@ func parseWord(data []byte) (word, error) {
 	return word{busy: int(n)}, err
 }
 
-// costOf is 0 for an idle pod, and for a busy one more in steps that double: a call more or less among many is worth no write.
+// costOf is 0 for an idle pod, and for a busy one more in steps that double: a call more or less among many is worth no
+// write.
 func costOf(busy int) string {
 	if busy <= 0 {
 		return "0"
@@ -165,8 +166,8 @@ func (c *costs) round(ctx context.Context) time.Duration {
 	return wait
 }
 
-// take remembers what replicas of one function have said. A single replica is compared with nobody, and a function has not many
-// more pods than replicas: as many again may come and go.
+// take remembers what replicas of one function have said. A single replica is compared with nobody, and a function has not
+// many more pods than replicas: as many again may come and go.
 func (c *costs) take(ctx context.Context, key function.Key, said map[string]word, now time.Time) {
 	replicas := c.replicas(ctx, key)
 	pods := c.pods[key]
@@ -200,8 +201,8 @@ func (c *costs) replicas(ctx context.Context, key function.Key) int {
 	return bounded(uint64(max(0, numbersOf(o).wanted)))
 }
 
-// settle writes the cost of a pod if it has changed and it is time. It returns when to look at the pod again, 0 for a pod that
-// can be forgotten.
+// settle writes the cost of a pod if it has changed and it is time. It returns when to look at the pod again, 0 for a pod
+// that can be forgotten.
 func (c *costs) settle(ctx context.Context, key function.Key, name string, p *pod, now time.Time) time.Duration {
 	if p.want == p.written {
 		return p.seen.Add(costMemory).Sub(now)

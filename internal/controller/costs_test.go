@@ -92,7 +92,9 @@ func (k *cluster) wrote() string {
 
 func TestCostOf(t *testing.T) {
 	t.Parallel()
-	for busy, want := range map[int]string{-1: "0", 0: "0", 1: "2", 2: "3", 3: "3", 4: "5", 7: "5", 8: "9", 10_000: "8193", 1<<31 - 1: "1073741825"} {
+	for busy, want := range map[int]string{
+		-1: "0", 0: "0", 1: "2", 2: "3", 3: "3", 4: "5", 7: "5", 8: "9", 10_000: "8193", 1<<31 - 1: "1073741825",
+	} {
 		if got := costOf(busy); got != want {
 			t.Errorf("%d calls cost %s, want %s", busy, got, want)
 		}

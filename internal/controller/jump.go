@@ -2,7 +2,6 @@ package controller
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -11,7 +10,6 @@ import (
 	"go.uber.org/zap"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/types"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -32,10 +30,10 @@ const jumpsAtOnce = 16
 
 // jumper takes a function that wakes with a deep backlog from its first replica to as many as are wanted, in one write.
 //
-// KEDA makes the first replica, and only then the jump comes: KEDA reads the number of replicas from its cache, and would set a
-// number that it has not seen yet back to 1. So a wake is a Deployment that leaves zero, and there is nothing to watch for
-// functions that rest. The number is what the HPA will come to as well; it is written only upwards, once for each wake, and only
-// over the number that it was computed against. Everything after is the HPA's.
+// KEDA makes the first replica, and only then the jump comes: KEDA reads the number of replicas from its cache, and would
+// set a number that it has not seen yet back to 1. So a wake is a Deployment that leaves zero, and there is nothing to watch
+// for functions that rest. The number is what the HPA will come to as well; it is written only upwards, once for each wake,
+// and only over the number that it was computed against. Everything after is the HPA's.
 //
 // It needs the rights to patch deployments/scale and to get horizontalpodautoscalers.
 type jumper struct {
@@ -96,8 +94,8 @@ func wakeOf(before, now any) (function.Key, bool) {
 	return key, d.GetName() == desired.ObjectName(key)
 }
 
-// woken looks at the function until it has jumped, or the window is over. A look that fails is one look less: the HPA does the
-// same, only later.
+// woken looks at the function until it has jumped, or the window is over. A look that fails is one look less: the HPA does
+// the same, only later.
 func (j *jumper) woken(ctx context.Context, key function.Key) {
 	ctx, cancel := context.WithTimeout(ctx, jumpWindow)
 	defer cancel()
@@ -152,8 +150,8 @@ type wakeup struct {
 	policy    demand.Policy
 }
 
-// wakeup returns nil for a function that must not jump: one replica is all it may have, somebody holds the number of replicas, or
-// it is not ready for events.
+// wakeup returns nil for a function that must not jump: one replica is all it may have, somebody holds the number of
+// replicas, or it is not ready for events.
 func (j *jumper) wakeup(ctx context.Context, key function.Key) (*wakeup, error) {
 	o := object(v1alpha1.FunctionKind)
 	if err := j.client.Get(ctx, client.ObjectKey{Namespace: key.Namespace, Name: key.Name}, o); err != nil {
@@ -175,84 +173,4 @@ func (j *jumper) wakeup(ctx context.Context, key function.Key) (*wakeup, error) 
 		return nil, nil
 	}
 	return &wakeup{key: key, consumers: stream.ConsumersOf(fn), policy: policy}, nil
-}
-
-// look reads the queue and jumps if it is time to. It returns how many replicas are wanted, for the next look; 0 is the end.
-func (j *jumper) look(ctx context.Context, w *wakeup, before int, last bool) (int, error) {
-	have, err := j.replicas(ctx, w.key)
-	if have == 0 || err != nil {
-		return 0, err // it went back to zero
-	}
-	due, inFlight, err := depthOf(ctx, j.js, w.consumers)
-	if err != nil {
-		return max(before, 1), err
-	}
-	service, err := j.serviceTime(ctx, w)
-	if err != nil {
-		return max(before, 1), err
-	}
-	d := demand.Decide(w.policy, demand.Snapshot{Due: due, InFlight: inFlight, ServiceTime: service, Known: true})
-	if !timeToJump(before, d.Replicas, w.policy.Max, last) {
-		return max(d.Replicas, 1), nil
-	}
-	if int64(d.Replicas) <= have {
-		return 0, nil // the HPA was faster
-	}
-	if err := j.raise(ctx, w.key, have, int64(d.Replicas)); err != nil {
-		return d.Replicas, err
-	}
-	j.log.Info("function woke with a backlog, replicas raised in one step", zap.Stringer("function", w.key),
-		zap.Int64("from", have), zap.Int("to", d.Replicas), zap.String("reason", d.Reason))
-	return 0, nil
-}
-
-// timeToJump waits while the number wanted still doubles from one look to the next: what wakes a function is often the first of
-// many events that are only just being published, and there is one jump for each wake.
-func timeToJump(before, wanted, most int, last bool) bool {
-	switch {
-	case wanted < 2:
-		return false
-	case wanted >= most, last:
-		return true
-	}
-	return before > 0 && wanted < 2*before
-}
-
-// replicas is the number that the Deployment has, and 0 if it is paused: what somebody has stopped by hand is left alone.
-func (j *jumper) replicas(ctx context.Context, key function.Key) (int64, error) {
-	at := client.ObjectKey{Namespace: key.Namespace, Name: desired.ObjectName(key)}
-	deployment, scaledObject := object(desired.DeploymentKind), object(desired.ScaledObjectKind)
-	if err := errors.Join(j.client.Get(ctx, at, deployment), j.client.Get(ctx, at, scaledObject)); err != nil {
-		return 0, err
-	}
-	if mayNotGrow(scaledObject.GetAnnotations()) || scaledObject.GetDeletionTimestamp() != nil {
-		return 0, nil
-	}
-	return numbersOf(deployment).wanted, nil
-}
-
-// mayNotGrow reads the annotations by which KEDA is told to leave the number of replicas alone, as KEDA reads them.
-func mayNotGrow(annotations map[string]string) bool {
-	if _, fixed := annotations["autoscaling.keda.sh/paused-replicas"]; fixed {
-		return true
-	}
-	for _, name := range []string{"autoscaling.keda.sh/paused", "autoscaling.keda.sh/paused-scale-out"} {
-		if value, there := annotations[name]; there && value != "false" {
-			return true
-		}
-	}
-	return false
-}
-
-// raise writes the number of replicas over the one that is there now, or nothing if that is another one by now.
-func (j *jumper) raise(ctx context.Context, key function.Key, from, to int64) error {
-	o := object(desired.DeploymentKind)
-	o.SetNamespace(key.Namespace)
-	o.SetName(desired.ObjectName(key))
-	patch := fmt.Appendf(nil, `[{"op":"test","path":"/spec/replicas","value":%d},{"op":"replace","path":"/spec/replicas","value":%d}]`,
-		from, to)
-	if err := j.client.SubResource("scale").Patch(ctx, o, client.RawPatch(types.JSONPatchType, patch), replicasOwner); err != nil {
-		return fmt.Errorf("scale %s from %d to %d: %w", describe(o), from, to, err)
-	}
-	return nil
 }

@@ -39,9 +39,9 @@ func bounded(n uint64) int { return int(min(n, 1<<31-1)) }
 
 var hpaKind = autoscalingv2.SchemeGroupVersion.WithKind("HorizontalPodAutoscaler")
 
-// serviceTime is what the HPA takes for the time that one event takes. It matters for a goal in time alone. The scaler measures
-// it, and KEDA has written into the HPA how many events for each replica that comes to: a time measured here would be another
-// one, and the HPA would take back what it had not asked for.
+// serviceTime is what the HPA takes for the time that one event takes. It matters for a goal in time alone. The scaler
+// measures it, and KEDA has written into the HPA how many events for each replica that comes to: a time measured here would
+// be another one, and the HPA would take back what it had not asked for.
 func (j *jumper) serviceTime(ctx context.Context, w *wakeup) (time.Duration, error) {
 	if w.policy.Drain == 0 {
 		return 0, nil

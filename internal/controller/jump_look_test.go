@@ -112,9 +112,10 @@ func newLeap(t *testing.T, manifest string, waiting int) *leap {
 		t.Fatal(err)
 	}
 	l := &leap{srv: srv, key: fn.Key(), objects: &objects{all: map[schema.GroupVersionKind]*unstructured.Unstructured{
-		o.GroupVersionKind():     o,
-		desired.DeploymentKind:   parsed(t, `{apiVersion: apps/v1, kind: Deployment}`),
-		desired.ScaledObjectKind: parsed(t, `{apiVersion: keda.sh/v1alpha1, kind: ScaledObject, status: {hpaName: keda-hpa-thumb-pfn}}`),
+		o.GroupVersionKind():   o,
+		desired.DeploymentKind: parsed(t, `{apiVersion: apps/v1, kind: Deployment}`),
+		desired.ScaledObjectKind: parsed(t, `{apiVersion: keda.sh/v1alpha1, kind: ScaledObject,
+			status: {hpaName: keda-hpa-thumb-pfn}}`),
 		hpaKind: parsed(t, `{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler,
 			spec: {metrics: [{external: {target: {averageValue: "10"}}}]}}`),
 	}}}
@@ -135,7 +136,8 @@ func publish(t *testing.T, js jetstream.JetStream, times int) {
 	}
 }
 
-const toFive = `shop/thumb-pfn [{"op":"test","path":"/spec/replicas","value":1},{"op":"replace","path":"/spec/replicas","value":5}]`
+const toFive = `shop/thumb-pfn ` +
+	`[{"op":"test","path":"/spec/replicas","value":1},{"op":"replace","path":"/spec/replicas","value":5}]`
 
 // TestJumps writes once, the most that the function may have.
 func TestJumps(t *testing.T) {
@@ -152,7 +154,8 @@ func TestJumpsByTheHPAsTarget(t *testing.T) {
 	t.Parallel()
 	l := newLeap(t, strings.Replace(leapFunction, "maxReplicas: 5", "maxReplicas: 5, target: {drain: 10s}", 1), 20)
 	l.woken(t.Context(), l.key)
-	if want := strings.Replace(toFive, `"value":5`, `"value":2`, 1); len(l.objects.patches) != 1 || l.objects.patches[0] != want {
+	want := strings.Replace(toFive, `"value":5`, `"value":2`, 1)
+	if len(l.objects.patches) != 1 || l.objects.patches[0] != want {
 		t.Errorf("wrote %q, want %q", l.objects.patches, want)
 	}
 }
@@ -171,7 +174,9 @@ func TestDoesNotJump(t *testing.T) {
 		"one replica at most": {strings.Replace(leapFunction, "maxReplicas: 5", "maxReplicas: 1", 1), nil},
 		"streams not ready":   {strings.Replace(leapFunction, `status: "True"`, `status: "False"`, 1), nil},
 		"held":                {leapFunction, func(l *leap) { annotate(l, functionKind, desired.HeldAnnotation, "1") }},
-		"paused":              {leapFunction, func(l *leap) { annotate(l, desired.ScaledObjectKind, "autoscaling.keda.sh/paused", "true") }},
+		"paused": {leapFunction, func(l *leap) {
+			annotate(l, desired.ScaledObjectKind, "autoscaling.keda.sh/paused", "true")
+		}},
 		"the HPA was faster": {leapFunction, func(l *leap) {
 			l.objects.all[desired.DeploymentKind].Object["spec"] = map[string]any{"replicas": int64(5)}
 		}},

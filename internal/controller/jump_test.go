@@ -123,7 +123,8 @@ func TestTargetOf(t *testing.T) {
 	hpa := func(targets ...any) *unstructured.Unstructured {
 		var metrics []any
 		for _, target := range targets {
-			metrics = append(metrics, map[string]any{"type": "External", "external": map[string]any{"target": map[string]any{"averageValue": target}}})
+			of := map[string]any{"target": map[string]any{"averageValue": target}}
+			metrics = append(metrics, map[string]any{"type": "External", "external": of})
 		}
 		o := object(hpaKind)
 		o.SetName("keda-hpa-thumb-pfn")

@@ -19,7 +19,8 @@ import (
 func (r *rig) podCosts(name string) (map[string]string, error) {
 	list := &unstructured.UnstructuredList{}
 	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Pod"))
-	err := r.client.List(r.t.Context(), list, client.InNamespace(r.namespace), client.MatchingLabels{desired.FunctionLabel: name})
+	err := r.client.List(r.t.Context(), list, client.InNamespace(r.namespace),
+		client.MatchingLabels{desired.FunctionLabel: name})
 	costs := map[string]string{}
 	for i := range list.Items {
 		if list.Items[i].GetDeletionTimestamp() == nil {
@@ -29,8 +30,8 @@ func (r *rig) podCosts(name string) (map[string]string, error) {
 	return costs, err
 }
 
-// TestBusyPodStays has four pods, one of them in a call of 40 s, and scales to one: that one stays, and the call is not begun
-// anew.
+// TestBusyPodStays has four pods, one of them in a call of 40 s, and scales to one: that one stays, and the call is not
+// begun anew.
 func TestBusyPodStays(t *testing.T) {
 	r := startScaling(t, "ctl-scalein")
 	r.kubectl(sleeper(r.namespace, "{minReplicas: 0, maxReplicas: 4, cooldown: 2m}"), "apply", "-f", "-")

@@ -245,8 +245,8 @@ func TestFirstJump(t *testing.T) {
 	}
 }
 
-// TestSawtooth sends a burst again and again, and looks whether anybody takes back what another has written: in each tooth the
-// replicas go up and then down, and never up again.
+// TestSawtooth sends a burst again and again, and looks whether anybody takes back what another has written: in each tooth
+// the replicas go up and then down, and never up again.
 func TestSawtooth(t *testing.T) {
 	r := startScaling(t, "ctl-sawtooth")
 	length := 2 * time.Minute
@@ -289,8 +289,8 @@ func TestSawtooth(t *testing.T) {
 	r.awaitReplicas("sleeper", 0)
 }
 
-// flaps reports whether numbers rise again after a fall that came after a rise. A fall at the very beginning is the end of the
-// tooth before.
+// flaps reports whether numbers rise again after a fall that came after a rise. A fall at the very beginning is the end of
+// the tooth before.
 func flaps(n []int64) bool {
 	rose, fell := false, false
 	for i := 1; i < len(n); i++ {

@@ -12,8 +12,8 @@ import (
 	"github.com/pelton-dev/pelton/internal/event"
 )
 
-// How busy a replica is, is told for one end: that a scale-in takes those away first that have nothing to finish. A call shorter
-// than lasting is finished sooner than Kubernetes ends a pod, so replicas with short calls tell nothing at all.
+// How busy a replica is, is told for one end: that a scale-in takes those away first that have nothing to finish. A call
+// shorter than lasting is finished sooner than Kubernetes ends a pod, so replicas with short calls tell nothing at all.
 const (
 	lasting    = time.Second      // what a call must have lasted to count
 	busyRest   = time.Second      // between two words
@@ -21,8 +21,8 @@ const (
 	busyRepeat = 30 * time.Second // for who was not there when it was told
 )
 
-// busyness tells on NATS how many calls of this replica last, as what is in work changes in steps that double. Nobody need listen:
-// a message that nobody wants ends in the server, and costs less than asking first who does.
+// busyness tells on NATS how many calls of this replica last, as what is in work changes in steps that double. Nobody need
+// listen: a message that nobody wants ends in the server, and costs less than asking first who does.
 type busyness struct {
 	lasting atomic.Int64  // calls; written by the janitor
 	kick    chan struct{} // one place: the number has changed, or the replica leaves
