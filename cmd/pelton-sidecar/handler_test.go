@@ -121,6 +121,16 @@ func TestProtocols(t *testing.T) {
 				s.Handler.Env = []function.EnvVar{{Name: roleEnv, Value: roleExec}}
 			}
 		},
+		"exec with variables by reference": func(*testing.T) ([]string, func(*function.Spec)) {
+			return []string{"PELTON_HANDLER_ENV_" + roleEnv + "=" + roleExec}, func(s *function.Spec) {
+				s.Handler.Protocol = function.ProtocolExec
+				ref := &function.KeyRef{Name: "role", Key: "role"}
+				s.Handler.Env = []function.EnvVar{
+					{Name: roleEnv, ValueFrom: &function.ValueSource{SecretKeyRef: ref}},
+					{Name: "NATS_URL", ValueFrom: &function.ValueSource{ConfigMapKeyRef: ref}}, // optional, and not there
+				}
+			}
+		},
 		"stream": func(t *testing.T) ([]string, func(*function.Spec)) {
 			path := socket(t)
 			startFrames(t, path)

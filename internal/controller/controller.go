@@ -103,7 +103,7 @@ func New(cluster *rest.Config, cfg Config) (*Controller, error) {
 				zap.Stringer("function", key), zap.Error(err))
 		},
 	}
-	if err := r.watch(m, cfg.Workers); err != nil {
+	if err := r.watch(m, cfg); err != nil {
 		return nil, err
 	}
 	if err := addScaling(m, q, cfg); err != nil {
@@ -160,15 +160,11 @@ func newManager(cluster *rest.Config, cfg Config) (manager.Manager, error) {
 	for _, kind := range desired.Kinds() {
 		objects[object(kind)] = cache.ByObject{Label: ours}
 	}
-	namespaces := map[string]cache.Config{}
-	for _, name := range cfg.Namespaces {
-		namespaces[name] = cache.Config{}
-	}
 	cluster = rest.CopyConfig(cluster)
 	cluster.QPS = -1 // the apiserver shares itself out; a limit here would only make a thousand Functions slow
 	m, err := manager.New(cluster, manager.Options{
 		Scheme: runtime.NewScheme(), Logger: logr.New(logSink{cfg.Logger}),
-		Cache:          cache.Options{ByObject: objects, DefaultNamespaces: namespaces, DefaultTransform: slim},
+		Cache:          cache.Options{ByObject: objects, DefaultNamespaces: namespacesOf(cfg), DefaultTransform: slim},
 		Client:         client.Options{Cache: &client.CacheOptions{Unstructured: true}},
 		Metrics:        server.Options{BindAddress: "0"}, // our own server shows them
 		LeaderElection: cfg.LeaseNamespace != "", LeaderElectionID: leaseName, LeaderElectionNamespace: cfg.LeaseNamespace,
@@ -179,6 +175,15 @@ func newManager(cluster *rest.Config, cfg Config) (manager.Manager, error) {
 		return nil, fmt.Errorf("connect to the cluster: %w", err)
 	}
 	return m, nil
+}
+
+// namespacesOf are those that are watched; none is all.
+func namespacesOf(cfg Config) map[string]cache.Config {
+	namespaces := map[string]cache.Config{}
+	for _, name := range cfg.Namespaces {
+		namespaces[name] = cache.Config{}
+	}
+	return namespaces
 }
 
 // slim drops what nobody here reads, before it is kept in memory.
@@ -196,15 +201,20 @@ func slim(in any) (any, error) {
 }
 
 // watch has Reconcile called for Functions whose manifest or annotations change, and for those that own what changes.
-func (r *reconciler) watch(m manager.Manager, workers int) error {
+func (r *reconciler) watch(m manager.Manager, cfg Config) error {
+	configMaps, err := watchConfigMaps(m, namespacesOf(cfg))
+	if err != nil {
+		return err
+	}
 	b := builder.ControllerManagedBy(m).Named("function").
 		For(object(v1alpha1.FunctionKind), builder.WithPredicates(
 			predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{})))
 	for _, kind := range desired.Kinds() {
 		b = b.Owns(object(kind))
 	}
+	b = b.WatchesRawSource(configMaps)
 	options := ctrl.Options{
-		MaxConcurrentReconciles: workers,
+		MaxConcurrentReconciles: cfg.Workers,
 		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
 	}
 	if err := b.WithOptions(options).Complete(r); err != nil {

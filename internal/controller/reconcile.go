@@ -64,7 +64,7 @@ func (r *reconciler) bring(ctx context.Context, o *unstructured.Unstructured, re
 		return 0, err
 	}
 	rep.replicas = old.Replicas
-	fn, objects, err := r.plan(o)
+	fn, objects, err := r.plan(ctx, o)
 	var invalid *function.Invalid
 	switch {
 	case errors.As(err, &invalid):
@@ -114,13 +114,16 @@ func (r *reconciler) applyAll(ctx context.Context, o *unstructured.Unstructured,
 }
 
 // plan reads the manifest and what follows from it.
-func (r *reconciler) plan(o *unstructured.Unstructured) (*function.Function, []*unstructured.Unstructured, error) {
+func (r *reconciler) plan(ctx context.Context, o *unstructured.Unstructured) (*function.Function, []*unstructured.Unstructured, error) {
 	fn, err := desired.Read(o)
 	if err != nil {
 		return nil, nil, err
 	}
 	objects, err := desired.Objects(fn, r.settings)
-	return fn, objects, err
+	if err != nil {
+		return nil, nil, err
+	}
+	return fn, objects, r.stampConfig(ctx, fn, objects)
 }
 
 // hold adds the finalizer, before there is anything on NATS that it is for.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -198,4 +200,69 @@ func TestMissingStream(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.await("lost", "set up", func(s Status) bool { return s.Phase != PhaseBroken })
+}
+
+// TestReferences is a setup that fails until what the manifest refers to is on this machine, and says what to do.
+func TestReferences(t *testing.T) {
+	t.Parallel()
+	key := &function.KeyRef{Name: "mode", Key: "handler"}
+	fn := makeFunction(t, "refers", "", func(s *function.Spec) {
+		s.Scale.MinReplicas = 1
+		s.Handler.Env = []function.EnvVar{
+			{Name: handlerMode, ValueFrom: &function.ValueSource{SecretKeyRef: key}},
+			{Name: "COLOUR", ValueFrom: &function.ValueSource{ConfigMapKeyRef: &function.KeyRef{Name: "mode", Key: "none", Optional: true}}},
+		}
+		s.Handler.Mounts = []function.Mount{{Path: "/nowhere/refers", Secret: "tls", Optional: true}}
+	})
+	r := newRig(t, nil, fn)
+	s := r.awaitPhase("refers", PhaseBroken)
+	file := filepath.Join(fn.Origin.Dir, ".pelton-secrets", "mode", "handler")
+	if want := "there is no key handler of secret mode on this machine (write the value into the file " + file + ")"; !contains(s.SetupError, want) {
+		t.Errorf("setup error %q, want %q", s.SetupError, want)
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte("serve"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.await("refers", "ready", func(s Status) bool { return s.Ready == 1 && s.SetupError == "" })
+}
+
+func TestReferenced(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for name, text := range map[string]string{".pelton-secrets/a/key": "x y\n", ".pelton-configmaps/a/key": "", ".pelton-secrets/a/nul": "\x00"} {
+		file := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	secret := func(key string, optional bool) *function.ValueSource {
+		return &function.ValueSource{SecretKeyRef: &function.KeyRef{Name: "a", Key: key, Optional: optional}}
+	}
+	fn := &function.Function{Origin: function.Origin{Dir: dir}}
+	fn.Spec.Handler.Env = []function.EnvVar{
+		{Name: "PLAIN", Value: "x"},
+		{Name: "SECRET", ValueFrom: secret("key", false)},
+		{Name: "CONFIG", ValueFrom: &function.ValueSource{ConfigMapKeyRef: &function.KeyRef{Name: "a", Key: "key"}}},
+		{Name: "NONE", ValueFrom: secret("none", true)},
+	}
+	fn.Spec.Handler.Mounts = []function.Mount{{Path: dir, Secret: "a"}}
+	env, err := referenced(fn)
+	if want := []string{"SECRET=x y\n", "CONFIG="}; err != nil || !slices.Equal(env, want) {
+		t.Errorf("variables %q, %v, want %q", env, err, want)
+	}
+	fn.Spec.Handler.Env = append(fn.Spec.Handler.Env, function.EnvVar{Name: "NUL", ValueFrom: secret("nul", true)},
+		function.EnvVar{Name: "MISSING", ValueFrom: secret("missing", false)})
+	fn.Spec.Handler.Mounts = []function.Mount{{Path: filepath.Join(dir, "none"), ConfigMap: "words"}}
+	_, err = referenced(fn)
+	for _, want := range []string{
+		"read variable NUL: ", "has a NUL byte", "read variable MISSING: there is no key missing of secret a on this machine (write the value into",
+		"/none: there is no such directory on this machine, and one machine mounts nothing (make it, with a file for each key of words)",
+	} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: want %q in it", err, want)
+		}
+	}
 }
