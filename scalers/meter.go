@@ -19,12 +19,31 @@ const (
 	stepRest   = 30 * time.Second
 )
 
-// meter measures from successive readings how fast a queue is worked on. By Little's law the mean time an event is in flight
-// is the mean number in flight divided by the rate at which they leave; this needs no word from the workers.
+// What was measured loses half its weight after so many events and readings: the first keep few long ones from being forgotten,
+// the second keep many short ones from resting on few looks.
+const (
+	meterEvents   = 64
+	meterReadings = 16
+)
+
+// meter measures from successive readings how fast a queue is worked on, with no word from the workers: it knows how many
+// events were taken and how many have left since the last reading. Which of them left makes no difference for the mean, so it
+// takes the oldest. An event is thought to have been taken, and to have left, in the middle between two readings; on the whole
+// that comes to the mean number in flight divided by the rate, which is Little's law, without those that are not done yet.
 type meter struct {
-	last      wake.Reading
+	at        time.Time // of the last reading, or when the probe fired after it if nothing was in flight
+	inFlight  uint64
+	delivered uint64
 	worked    time.Time // the last sign of work
 	taken     bool      // somebody took events between the last two readings, or has some in work
+	fired     bool      // a probe has fired since the last reading
+	fresh     bool      // it had before the last one
+
+	held     holding
+	left     float64 // events that have left
+	stayed   float64 // for so many seconds in all
+	readings int     // that this rests on
+
 	service   time.Duration
 	announced time.Duration // what is told; follows service in steps
 	stepped   time.Time
@@ -32,36 +51,59 @@ type meter struct {
 
 // take adds a reading.
 func (m *meter) take(r wake.Reading) {
-	if r.Err != nil || !r.Known || r.At.Before(m.last.At) {
+	if r.Err != nil || !r.Known {
 		return
 	}
-	delivered := int64(r.Delivered) - int64(m.last.Delivered)
-	first, gap := m.last.At.IsZero(), r.At.Sub(m.last.At)
-	moved := delivered > 0 && !first
-	if r.Due > 0 || r.InFlight > 0 || r.Again || moved {
+	if r.Due > 0 || r.InFlight > 0 || r.Again {
+		m.worked = r.At
+	}
+	if !r.Counted.After(m.at) { // a probe alone
+		if m.inFlight == 0 && r.At.After(m.at) {
+			m.at, m.fired = r.At, true
+		}
+		return
+	}
+	first, gap := m.at.IsZero(), r.Counted.Sub(m.at)
+	moved := r.Delivered > m.delivered && !first
+	if moved {
 		m.worked = r.At
 	}
 	m.taken = moved || r.InFlight > 0 && !r.Again
-	if moved && gap > 0 && gap < meterGap {
-		m.measure(float64(r.InFlight+m.last.InFlight)/2, float64(delivered)/gap.Seconds())
+	switch fast := m.fresh && r.InFlight == 0; {
+	case first || gap > meterGap || r.Again || r.Delivered < m.delivered:
+		m.held.reset(r.InFlight)
+	case fast: // it came when we were told, and had gone when we looked again: that says nothing
+		m.held.reset(0)
+	default:
+		m.measure(r, m.at.Add(gap/2))
 	}
-	m.last = r
+	m.at, m.inFlight, m.delivered = r.Counted, r.InFlight, r.Delivered
+	m.fresh, m.fired = m.fired, false
 }
 
-// measure takes the mean number in flight and the rate per second at which events were delivered.
-func (m *meter) measure(inFlight, rate float64) {
-	if inFlight == 0 {
-		return // handled between two readings: too fast to be seen
+// measure takes a reading. What has come and gone since the last one did so at a time between both.
+func (m *meter) measure(r wake.Reading, between time.Time) {
+	came := r.Delivered - m.delivered
+	m.held.add(between, came)
+	if held := m.inFlight + came; held > r.InFlight {
+		n, stayed := m.held.remove(between, held-r.InFlight)
+		m.left, m.stayed = m.left+float64(n), m.stayed+stayed.Seconds()
 	}
-	service := time.Duration(inFlight / rate * float64(time.Second))
-	if m.service == 0 {
-		m.service = service
-	} else {
-		m.service += (service - m.service) / 4
+	m.readings++
+	if m.left == 0 || m.stayed == 0 {
+		return // nothing is done, or all was handled between two readings: too fast to be seen
 	}
+	m.service = time.Duration(m.stayed / m.left * float64(time.Second))
+	m.announce(r.Counted)
+	if m.left >= meterEvents && m.readings >= meterReadings {
+		m.left, m.stayed, m.readings = m.left/2, m.stayed/2, 0
+	}
+}
+
+func (m *meter) announce(now time.Time) {
 	ratio := float64(m.service) / float64(max(1, m.announced))
-	if m.announced == 0 || (ratio > stepFactor || ratio < 1/stepFactor) && m.last.At.Sub(m.stepped) > stepRest {
-		m.announced, m.stepped = m.service, m.last.At
+	if m.announced == 0 || (ratio > stepFactor || ratio < 1/stepFactor) && now.Sub(m.stepped) > stepRest {
+		m.announced, m.stepped = m.service, now
 	}
 }
 
