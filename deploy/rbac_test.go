@@ -13,7 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-var update = flag.Bool("update", false, "write testdata/rbac.golden.txt")
+var update = flag.Bool("update", false, "write what is made of the chart: the list of rights, the table of values")
 
 // role is a Role or a ClusterRole.
 type role struct {

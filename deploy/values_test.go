@@ -98,32 +98,40 @@ func sentence(comment string) string {
 	return strings.TrimSpace(strings.Join(words, " "))
 }
 
+// valuesHeading begins the table of all values, with which install.md ends.
+const valuesHeading = "\n## Values\n\n| value | default | |\n|---|---|---|\n"
+
 // TestValuesAreDocumented: the table of install.md is what values.yaml says.
 func TestValuesAreDocumented(t *testing.T) {
 	t.Parallel()
-	page, err := os.ReadFile("docs/install.md")
+	const page = "docs/install.md"
+	text, err := os.ReadFile(page)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var want []string
+	before, table, found := strings.Cut(string(text), valuesHeading)
+	if !found {
+		t.Fatalf("%s has no heading for the table of values", page)
+	}
+	var want strings.Builder
 	for _, v := range readValues(t) {
 		if v.comment == "" {
 			t.Errorf("values.yaml does not say what %s is", v.path)
 		}
-		standard := "`" + v.standard + "`"
-		if v.standard == "" {
-			standard = ""
+		standard := ""
+		if v.standard != "" {
+			standard = "`" + v.standard + "`"
 		}
-		want = append(want, "| `"+v.path+"` | "+standard+" | "+v.comment+" |")
+		want.WriteString("| `" + v.path + "` | " + standard + " | " + v.comment + " |\n")
 	}
-	var have []string
-	for line := range strings.Lines(string(page)) {
-		if regexp.MustCompile("^\\| `[a-zA-Z.]+` \\|").MatchString(line) {
-			have = append(have, strings.TrimSpace(line))
+	if *update {
+		if err := os.WriteFile(page, []byte(before+valuesHeading+want.String()), 0o644); err != nil {
+			t.Fatal(err)
 		}
+		return
 	}
-	if diff := cmp.Diff(want, have); diff != "" {
-		t.Errorf("docs/install.md has another table of values; it should be\n%s\n\n%s", strings.Join(want, "\n"), diff)
+	if diff := cmp.Diff(want.String(), table); diff != "" {
+		t.Errorf("%s has another table of values (go test ./deploy -run TestValues -update):\n%s", page, diff)
 	}
 }
 
