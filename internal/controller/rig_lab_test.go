@@ -26,6 +26,7 @@ import (
 	"github.com/pelton-dev/pelton/internal/controller/v1alpha1"
 	"github.com/pelton-dev/pelton/internal/desired"
 	"github.com/pelton-dev/pelton/internal/lab"
+	"github.com/pelton-dev/pelton/internal/natsauth"
 	"github.com/pelton-dev/pelton/internal/natstest"
 	"github.com/pelton-dev/pelton/internal/rpcserver"
 	"github.com/pelton-dev/pelton/internal/wake"
@@ -52,6 +53,7 @@ type rig struct {
 	settings  desired.Settings
 	writes    *writes
 	noJump    bool
+	secure    *secured // NATS asks who comes; nil: it does not
 	stop      func() // ends the controller
 }
 
@@ -84,7 +86,7 @@ func (w *writes) all() []string {
 }
 
 // start needs a lab (PELTON_LAB=1, task lab:up); without, the test is skipped.
-func start(t *testing.T, namespace string) *rig {
+func start(t *testing.T, namespace string, change ...func(*rig)) *rig {
 	t.Helper()
 	if os.Getenv("PELTON_LAB") == "" {
 		t.Skip("needs a lab: task lab:up, then set PELTON_LAB=1")
@@ -95,13 +97,17 @@ func start(t *testing.T, namespace string) *rig {
 		t.Fatal(err)
 	}
 	r := &rig{t: t, namespace: namespace, lab: l}
+	for _, c := range change {
+		c(r)
+	}
 	if r.cluster, err = clientcmd.BuildConfigFromFlags("", l.Kubeconfig()); err != nil {
 		t.Fatal(err)
 	}
 	if r.client, err = client.New(r.cluster, client.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	r.nats = natstest.Start(t, natstest.Listen(), func(o *server.Options) { o.Host = l.BridgeAddress() })
+	r.nats = natstest.StartAs(t, r.as(natsauth.Everything()), natstest.Listen(), r.configure,
+		func(o *server.Options) { o.Host = l.BridgeAddress() })
 	r.js = r.nats.JetStream(t)
 	r.settings = desired.Settings{
 		SidecarImage: lab.SidecarImage, NATSURL: r.nats.URL(), ScalerAddress: r.startScaler(), PollingInterval: 5 * time.Second,
@@ -154,7 +160,7 @@ func (r *rig) kubectl(stdin string, args ...string) string {
 // startScaler serves KEDA, which runs on the host and reaches every address of it. It outlives the controller.
 func (r *rig) startScaler() (address string) {
 	r.t.Helper()
-	nc := r.nats.Conn(r.t)
+	nc := r.nats.Conn(r.t, r.as(natsauth.OfScaler())...)
 	if err := catalog.Ensure(r.t.Context(), r.js, 1); err != nil {
 		r.t.Fatal(err)
 	}
@@ -206,12 +212,12 @@ func (r *rig) startController() {
 		r.writes.next = next
 		return r.writes
 	})
-	nc, err := nats.Connect(r.nats.URL(), nats.MaxReconnects(-1))
+	nc, err := nats.Connect(r.nats.URL(), append(r.as(natsauth.OfController()), nats.MaxReconnects(-1))...)
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	c, err := controller.New(cluster, controller.Config{
-		Settings: r.settings, NATS: nc, Namespaces: []string{r.namespace}, Patience: 30 * time.Second, NoFirstJump: r.noJump,
+		Settings: r.settings, NATS: nc, Issuer: r.issuer(), Namespaces: []string{r.namespace}, Patience: 30 * time.Second, NoFirstJump: r.noJump,
 		Logger: zaptest.NewLogger(r.t, zaptest.Level(zap.InfoLevel)).Named("controller"),
 	})
 	if err != nil {
