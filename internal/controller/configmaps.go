@@ -52,7 +52,9 @@ func watchConfigMaps(m manager.Manager, namespaces map[string]cache.Config) (sou
 	kind := &metav1.PartialObjectMetadata{}
 	kind.SetGroupVersionKind(desired.ConfigMapKind)
 	return source.Kind(names, kind, handler.TypedEnqueueRequestsFromMapFunc(
-		func(ctx context.Context, o *metav1.PartialObjectMetadata) []reconcile.Request { return usersOf(ctx, m.GetClient(), o) },
+		func(ctx context.Context, o *metav1.PartialObjectMetadata) []reconcile.Request {
+			return usersOf(ctx, m.GetClient(), o)
+		},
 	)), nil
 }
 

@@ -38,15 +38,15 @@ func TestConfigRollsOut(t *testing.T) {
 			return nil
 		})
 	}
-	apply("words", "x", "Hello")
+	apply("words", "a", "Hello")
 	another("a hash of the config map that was made")
-	apply("words", "y", "Hello") // neither this nor the next must show
-	apply("others", "x", "Hello")
-	apply("more", "x", "Hello")
+	apply("words", "b", "Hello") // neither this nor the next must show
+	apply("others", "a", "Hello")
+	apply("more", "a", "Hello")
 	another("a hash of the config map that is mounted")
-	apply("words", "y", "Hei")
+	apply("words", "b", "Hei")
 	another("a hash of the changed config map")
-	apply("words", "y", "Hello")
+	apply("words", "b", "Hello")
 	await(t, "the hash of before", func() error {
 		if now := r.podAnnotation("hello", desired.ConfigAnnotation); now != seen[2] {
 			return fmt.Errorf("hash %s, want %s", now, seen[2])

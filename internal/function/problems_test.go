@@ -219,6 +219,10 @@ func typeProblems() []problemTest {
 			[]string{"6: spec.handler.env[0].value: Yes without quotes is text to some YAML readers and true or false to others"},
 		},
 		{
+			"y for text", handlerOf("command: [run], env: [{name: A, value: y}]"),
+			[]string{"6: spec.handler.env[0].value: y without quotes is text to some YAML readers and true or false to others"},
+		},
+		{
 			"date for text", handlerOf("command: [run], env: [{name: A, value: 2020-01-01}]"),
 			[]string{`6: spec.handler.env[0].value: the value 2020-01-01 stands where text is expected (write it in quotes: "2020-01-01")`},
 		},

@@ -63,7 +63,7 @@ func isTruthWord(n *yaml.Node) bool {
 		return false
 	}
 	switch strings.ToLower(n.Value) {
-	case "yes", "no", "on", "off":
+	case "yes", "no", "on", "off", "y", "n":
 		return true
 	}
 	return false

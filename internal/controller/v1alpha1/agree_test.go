@@ -74,3 +74,18 @@ func TestDefinitionHasNoDefaults(t *testing.T) {
 		}
 	}
 }
+
+// TestExceptionsAreDocumented: who reads the page knows what a cluster stores and does not serve.
+func TestExceptionsAreDocumented(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../../deploy/docs/manifest.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range exceptionCases(t) {
+		rule, _, _ := strings.Cut(c.beyond, ",")
+		if c.beyond != "" && !strings.Contains(string(page), "\n- "+rule+"\n") {
+			t.Errorf("deploy/docs/manifest.md does not say: %s", rule)
+		}
+	}
+}

@@ -106,9 +106,9 @@ func exceptionCases(t *testing.T) (cases []manifestCase) {
 		"a time zone that does not exist":        {{"spec.triggers.1.schedule.timeZone", "Mars/Phobos"}},
 		"data of more than 512 KiB":              {{"spec.triggers.1.schedule.data", strings.Repeat("x", 512<<10)}},
 		"data that nests more than 100 levels":   {{"spec.triggers.1.schedule.data", nested(101)}},
-		"subjects of one trigger that overlap":   {{"spec.triggers.0.event.subjects", texts("a.*", "a.b")}},
-		"subjects of two triggers that overlap":  {{"spec.triggers", []any{events("EVENTS", "a.>"), events("EVENTS", "a.*.b")}}},
-		"one subject in two triggers":            {{"spec.triggers", []any{events("EVENTS", "a"), events("EVENTS", "a")}}},
+		"subjects that overlap, of one trigger":  {{"spec.triggers.0.event.subjects", texts("a.*", "a.b")}},
+		"subjects that overlap, of two triggers": {{"spec.triggers", []any{events("EVENTS", "a.>"), events("EVENTS", "a.*.b")}}},
+		"subjects that overlap, being the same":  {{"spec.triggers", []any{events("EVENTS", "a"), events("EVENTS", "a")}}},
 		"a cron step that is too large to write": {{"spec.triggers.1.schedule.cron", "*/99999999999999999999 * * * *"}},
 	} {
 		c := caseOf(t, beyond, changes...)
