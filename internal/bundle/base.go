@@ -38,12 +38,24 @@ func (b *build) check() error {
 	return nil
 }
 
-// bases are images that have what commands start, without the host that everybody gets them from.
-var bases = []struct{ prefix, base string }{
-	{"python", "python:3-slim"}, {"node", "node:lts-slim"}, {"npm", "node:lts-slim"}, {"npx", "node:lts-slim"},
-	{"deno", "denoland/deno"}, {"bun", "oven/bun"}, {"ruby", "ruby:slim"}, {"bundle", "ruby:slim"}, {"php", "php:cli"},
-	{"java", "eclipse-temurin:jre"}, {"dotnet", "the dotnet runtime's image"}, {"perl", "perl:slim"},
-	{"bash", "debian:stable-slim"}, {"sh", "busybox"},
+// suggested names a base for what a command starts, without the host that everybody gets it from. "" is no idea.
+func suggested(command string) string {
+	switch strings.TrimRight(filepath.Base(command), "0123456789.") { // python3.13 is python
+	case "python":
+		return "python:3-slim"
+	case "node", "npm", "npx":
+		return "node:lts-slim"
+	case "ruby", "bundle":
+		return "ruby:slim"
+	case "java":
+		return "eclipse-temurin:25-jre"
+	case "bash", "perl":
+		return "debian:stable-slim"
+	case "sh", "cat", "awk", "sed":
+		return "busybox"
+	default:
+		return ""
+	}
 }
 
 // baseless says which base to take.
@@ -53,11 +65,8 @@ func (b *build) baseless(message string) error {
 	if b.program() != "" {
 		hint = "--base scratch if " + command + " is one static program, else --base IMAGE with what it needs"
 	}
-	for _, known := range bases {
-		if strings.HasPrefix(filepath.Base(command), known.prefix) {
-			hint += ", such as " + known.base
-			break
-		}
+	if base := suggested(command); base != "" {
+		hint += ", such as " + base
 	}
 	return &Error{Message: message, Hint: hint}
 }
@@ -93,8 +102,9 @@ func (b *build) checkSidecar(sidecar v1.Image) error {
 	entrypoint := file.Config.Entrypoint
 	if len(entrypoint) == 0 || !path.IsAbs(entrypoint[0]) {
 		return &Error{
-			Message: fmt.Sprintf("--sidecar-image %s starts %q: a sidecar's image starts a program by its path", b.cfg.Sidecar, entrypoint),
-			Hint:    "the pelton-sidecar image of your cluster: kubectl get deployment -n pelton-system -o yaml | grep image",
+			Message: fmt.Sprintf("--sidecar-image %s starts %q, and a sidecar's image starts a program by its path",
+				b.cfg.Sidecar, entrypoint),
+			Hint: "the pelton-sidecar image of your cluster: kubectl get deployment -n pelton-system -o yaml | grep image",
 		}
 	}
 	for _, f := range b.files {

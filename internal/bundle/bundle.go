@@ -100,7 +100,7 @@ func Build(ctx context.Context, fn *function.Function, cfg Config) (*image.Relea
 
 // build is one call of Build.
 type build struct {
-	ctx     context.Context //nolint:containedctx // it lasts as long as one call
+	ctx     context.Context // a build lasts as long as one call
 	fn      *function.Function
 	cfg     Config
 	scratch string       // a folder for what is made on the way

@@ -35,8 +35,9 @@ func (b *build) goBuild(platform v1.Platform, dir string) (image.File, error) {
 	command, program := b.fn.Spec.Handler.Build, b.program()
 	if program == "" {
 		return image.File{}, &Error{
-			Message: fmt.Sprintf("handler.command starts %s, which is not a path in the function's folder", b.fn.Spec.Handler.Command[0]),
-			Hint:    "start what handler.build makes: command: [./bin/" + b.fn.Metadata.Name + "]",
+			Message: fmt.Sprintf("handler.command starts %s, which is not a path in the function's folder",
+				b.fn.Spec.Handler.Command[0]),
+			Hint: "start what handler.build makes: command: [./bin/" + b.fn.Metadata.Name + "]",
 		}
 	}
 	rest, err := redirect(command[2:], dir, program)

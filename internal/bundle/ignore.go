@@ -41,7 +41,8 @@ func readIgnore(dir string) ([]pattern, error) {
 		}
 		p, err := parsePattern(line)
 		if err != nil {
-			return nil, &Error{Message: fmt.Sprintf("%s:%d: %q", file, n, line), Cause: err, Hint: "write for example *.log, out/ or /data"}
+			at := fmt.Sprintf("%s:%d: %q", file, n, line)
+			return nil, &Error{Message: at, Cause: err, Hint: "write for example *.log, out/ or /data"}
 		}
 		patterns = append(patterns, p)
 	}

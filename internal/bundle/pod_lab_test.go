@@ -62,8 +62,8 @@ func kubectl(t *testing.T, l *lab.Cluster, stdin string, args ...string) {
 	}
 }
 
-// TestPod loads the image of a shell function, sidecar and shell below it, and gives it an event in a pod of the lab, under the
-// rules that pods of functions have.
+// TestPod loads the image of a shell function, sidecar and shell below it, and gives it an event in a pod of the lab, under
+// the rules that pods of functions have.
 func TestPod(t *testing.T) {
 	l := inLab(t)
 	fn := shellFunction(t)
@@ -227,7 +227,8 @@ func podOf(t *testing.T, fn *function.Function, reference, natsURL string) strin
 			"containers": []any{object{
 				"name": "sidecar", "image": reference, "imagePullPolicy": "Never",
 				"env": []any{
-					object{"name": "NATS_URL", "value": natsURL}, object{"name": "PELTON_MANIFEST", "value": jsonOf(t, fn)},
+					object{"name": "NATS_URL", "value": natsURL},
+					object{"name": "PELTON_MANIFEST", "value": jsonOf(t, fn)},
 					object{"name": "PELTON_DRAIN_TIMEOUT", "value": (2 * time.Second).String()},
 				},
 				"readinessProbe":  object{"httpGet": object{"path": "/readyz", "port": 8081}, "periodSeconds": 1},

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -168,19 +167,29 @@ func functionAt(what string) (*function.Function, error) {
 		return nil, err
 	}
 	var names []string
+	var matching []*function.Function
 	for _, fn := range fns {
-		if names = append(names, fn.Metadata.Name); fn.Metadata.Name == name || len(fns) == 1 && name == "" {
-			return fn, nil
+		names = append(names, fn.Metadata.Name)
+		if name == "" || fn.Metadata.Name == name {
+			matching = append(matching, fn)
 		}
 	}
-	if name != "" {
+	switch {
+	case len(matching) == 1:
+		return matching[0], nil
+	case len(matching) == 0:
 		return nil, &Error{
 			Exit: ExitNotFound, Message: fmt.Sprintf("there is neither a folder nor a function %s here", name),
 			Hint: "one of: " + strings.Join(names, ", "),
 		}
+	case name != "":
+		return nil, usage("pelton build "+matching[0].Origin.File, "%s called %s", plural(len(matching), "function"), name)
 	}
-	return nil, usage("pelton build "+filepath.Join(what, names[0]), "%s has %s, and an image is made of one: %s",
-		what, plural(len(names), "function"), strings.Join(names, ", "))
+	hint := "pelton build " + names[0]
+	if path != "." {
+		hint += ", in " + path
+	}
+	return nil, usage(hint, "%s has %s, and an image is made of one: %s", path, plural(len(fns), "function"), strings.Join(names, ", "))
 }
 
 // explainBuild adds what to do to what has gone wrong.

@@ -17,8 +17,8 @@ const layoutMarker = "oci-layout"
 // ErrOccupied is the cause where a layout would take the place of something else.
 var ErrOccupied = errors.New("there is something that is no OCI layout")
 
-// WriteLayout writes the release as an OCI layout, a directory. It appears whole or not at all: a layout that was there before is
-// replaced, anything else is left alone.
+// WriteLayout writes the release as an OCI layout, a directory. It appears whole or not at all: a layout that was there
+// before is replaced, anything else is left alone.
 func (r *Release) WriteLayout(dir string) error {
 	if err := r.writeLayout(filepath.Clean(dir)); err != nil {
 		return fmt.Errorf("write layout %s: %w", dir, err)

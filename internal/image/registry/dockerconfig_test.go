@@ -29,14 +29,16 @@ func TestDockerCredentials(t *testing.T) {
 		config, host string
 		want         ours.Credentials
 	}{
-		"a host":          {`{"auths":{"r.example.com":{"auth":"YW5uOmE6Yg=="}}}`, "r.example.com", ann},
-		"an address":      {`{"auths":{"https://r.example.com/v1/":{"auth":"YW5uOmE6Yg=="}}}`, "r.example.com", ann},
-		"a port":          {`{"auths":{"r.example.com:5000":{"auth":"YW5uOmE6Yg=="}}}`, "r.example.com:5000", ann},
-		"plain":           {`{"auths":{"r.example.com":{"username":"ann","password":"a:b"}}}`, "r.example.com", ann},
-		"another host":    {`{"auths":{"example.com":{"auth":"YW5uOmE6Yg=="}}}`, "r.example.com", ours.Credentials{}},
-		"nothing in it":   {`{"auths":{"r.example.com":{}}}`, "r.example.com", ours.Credentials{}},
-		"no logins":       {`{}`, "r.example.com", ours.Credentials{}},
-		"the default one": {`{"auths":{"https://` + name.DefaultRegistry + `/v1/":{"auth":"YW5uOmE6Yg=="}}}`, name.DefaultRegistry, ann},
+		"a host":        {`{"auths":{"r.example.com":{"auth":"YW5uOmE6Yg=="}}}`, "r.example.com", ann},
+		"an address":    {`{"auths":{"https://r.example.com/v1/":{"auth":"YW5uOmE6Yg=="}}}`, "r.example.com", ann},
+		"a port":        {`{"auths":{"r.example.com:5000":{"auth":"YW5uOmE6Yg=="}}}`, "r.example.com:5000", ann},
+		"plain":         {`{"auths":{"r.example.com":{"username":"ann","password":"a:b"}}}`, "r.example.com", ann},
+		"another host":  {`{"auths":{"example.com":{"auth":"YW5uOmE6Yg=="}}}`, "r.example.com", ours.Credentials{}},
+		"nothing in it": {`{"auths":{"r.example.com":{}}}`, "r.example.com", ours.Credentials{}},
+		"no logins":     {`{}`, "r.example.com", ours.Credentials{}},
+		"the default one": {
+			`{"auths":{"https://` + name.DefaultRegistry + `/v1/":{"auth":"YW5uOmE6Yg=="}}}`, name.DefaultRegistry, ann,
+		},
 		"a token": {
 			`{"auths":{"r.example.com":{"auth":"YW5uOg==","identitytoken":"long"}}}`, "r.example.com",
 			ours.Credentials{User: "ann", IdentityToken: "long"},
@@ -66,7 +68,8 @@ func TestBrokenLogins(t *testing.T) {
 			t.Errorf("%s: want %q: %v", config, want, err)
 		}
 	}
-	if got, err := ours.DockerCredentials(func(string) string { return "" })(t.Context(), "r"); err != nil || got != (ours.Credentials{}) {
+	nowhere := func(string) string { return "" }
+	if got, err := ours.DockerCredentials(nowhere)(t.Context(), "r"); err != nil || got != (ours.Credentials{}) {
 		t.Errorf("without any file: %+v, %v", got, err)
 	}
 }

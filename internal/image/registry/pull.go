@@ -48,9 +48,10 @@ func (c *Client) Image(ctx context.Context, reference string, platform v1.Platfo
 	return image.Check(img, platform)
 }
 
-// reader reads from one repository.
+// reader reads from one repository. It keeps its context, as the methods of images take none: they are read while one call
+// lasts.
 type reader struct {
-	ctx     context.Context //nolint:containedctx // images have no context in their methods: they are read while one call lasts
+	ctx     context.Context
 	session *session
 }
 

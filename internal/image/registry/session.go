@@ -41,8 +41,8 @@ func (s *session) at(path string) string {
 	return u.String()
 }
 
-// do sends a request and returns an answer that has one of the wanted codes. Anything else is an error, an *Error if the registry
-// has said it. If the registry asks who we are, it is told, once.
+// do sends a request and returns an answer that has one of the wanted codes. Anything else is an error, an *Error if the
+// registry has said it. If the registry asks who we are, it is told, once.
 func (s *session) do(ctx context.Context, r request, want ...int) (*http.Response, error) {
 	resp, err := s.send(ctx, r)
 	if err != nil {

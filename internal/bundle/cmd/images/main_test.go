@@ -79,7 +79,9 @@ func TestPrograms(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"cmd/pelton", "cmd/pelton-sidecar", "cmd/pelton-scaler", "cmd/pelton-controller", "functions/examples/hello"} {
+	for _, want := range []string{
+		"cmd/pelton", "cmd/pelton-sidecar", "cmd/pelton-scaler", "cmd/pelton-controller", "functions/examples/hello",
+	} {
 		if !slices.Contains(o.packages, want) {
 			t.Errorf("%s is missing: %v", want, o.packages)
 		}
