@@ -16,18 +16,22 @@ import (
 )
 
 // podCosts returns the deletion cost of each pod of a function that is not about to go.
-func (r *rig) podCosts(name string) (map[string]string, error) {
+func (r *rig) podCosts(name string) map[string]string {
+	r.t.Helper()
 	list := &unstructured.UnstructuredList{}
 	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Pod"))
 	err := r.client.List(r.t.Context(), list, client.InNamespace(r.namespace),
 		client.MatchingLabels{desired.FunctionLabel: name})
+	if err != nil {
+		r.t.Fatal(err)
+	}
 	costs := map[string]string{}
 	for i := range list.Items {
 		if list.Items[i].GetDeletionTimestamp() == nil {
 			costs[list.Items[i].GetName()] = list.Items[i].GetAnnotations()[corev1.PodDeletionCost]
 		}
 	}
-	return costs, err
+	return costs
 }
 
 // TestBusyPodStays has four pods, one of them in a call of 40 s, and scales to one: that one stays, and the call is not
@@ -41,7 +45,7 @@ func TestBusyPodStays(t *testing.T) {
 	r.awaitReplicas("sleeper", 4)
 	busy := ""
 	await(t, "one busy pod, and three that were", func() error {
-		costs, err := r.podCosts("sleeper")
+		costs := r.podCosts("sleeper")
 		idle := 0
 		for name, cost := range costs {
 			switch cost {
@@ -52,7 +56,7 @@ func TestBusyPodStays(t *testing.T) {
 			}
 		}
 		if len(costs) != 4 || idle != 3 {
-			return fmt.Errorf("costs %v, %v", costs, err)
+			return fmt.Errorf("costs %v", costs)
 		}
 		return nil
 	})
@@ -60,12 +64,12 @@ func TestBusyPodStays(t *testing.T) {
 	// The HPA keeps what it wanted a moment ago, and would keep four for a minute.
 	r.kubectl("", "-n", r.namespace, "annotate", "pfn", "sleeper", desired.HeldAnnotation+"=1")
 	await(t, "one pod is left", func() error {
-		costs, err := r.podCosts("sleeper")
+		costs := r.podCosts("sleeper")
 		if _, stays := costs[busy]; len(costs) == 1 && !stays {
 			t.Fatalf("the busy pod %s goes, %v stays", busy, costs)
 		}
 		if len(costs) != 1 {
-			return fmt.Errorf("costs %v, %v", costs, err)
+			return fmt.Errorf("costs %v", costs)
 		}
 		return nil
 	})
@@ -86,12 +90,12 @@ func TestOnlyItsOwnPods(t *testing.T) {
 	pods := map[string]string{}
 	for _, name := range []string{"sleeper", "other"} {
 		await(t, "two pods of "+name, func() error {
-			costs, err := r.podCosts(name)
+			costs := r.podCosts(name)
 			for pod := range costs {
 				pods[name] = pod
 			}
 			if len(costs) != 2 {
-				return fmt.Errorf("pods %v, %v", costs, err)
+				return fmt.Errorf("pods %v", costs)
 			}
 			return nil
 		})
@@ -119,13 +123,13 @@ func TestOnlyItsOwnPods(t *testing.T) {
 	})
 	say("other", pods["other"], "100")
 	await(t, "what it says of its own pod is written", func() error {
-		costs, err := r.podCosts("other")
+		costs := r.podCosts("other")
 		if got := costs[pods["other"]]; got != "65" {
-			return fmt.Errorf("cost %q, %v", got, err)
+			return fmt.Errorf("cost %q", got)
 		}
 		return nil
 	})
-	if costs, err := r.podCosts("sleeper"); err != nil || costs[pods["sleeper"]] != "" {
-		t.Errorf("the other function's pod: %v, %v", costs, err)
+	if costs := r.podCosts("sleeper"); costs[pods["sleeper"]] != "" {
+		t.Errorf("the other function's pod: %v", costs)
 	}
 }
