@@ -56,7 +56,7 @@ func (a *app) noPlace(cause error) error {
 	return cmp.Or(err, cause)
 }
 
-// openCluster opens the cluster that was named, or the one of the current context, and then says which that is.
+// openCluster opens the cluster that was named, or else the one of the current context, and then says which that is.
 func (a *app) openCluster() (*kube.Cluster, error) {
 	c, err := kube.Open(kube.Config{
 		Kubeconfig: a.kubeconfig, Files: a.kubeconfigs(), Context: a.kubeContext, UserAgent: "pelton/" + buildVersion(),
@@ -65,7 +65,7 @@ func (a *app) openCluster() (*kube.Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.kubeContext == "" {
+	if a.kubeContext == "" && a.kubeconfig == "" {
 		a.say("cluster: context %s, %s", c.Context, c.Server)
 	}
 	return c, nil

@@ -71,7 +71,7 @@ func (a *app) functionsWaitCommand() *cobra.Command {
 			if err := a.waitFor(cmd.Context(), c, key, what, timeout); err != nil {
 				return err
 			}
-			return a.showHeld(key, what)
+			return a.showHeld(key, "is "+what)
 		},
 	}
 	namespaceFlag(cmd, &namespace)

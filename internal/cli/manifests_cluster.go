@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"go.yaml.in/yaml/v3"
@@ -79,33 +80,31 @@ func (a *app) readManifests(paths []string) (fns []*function.Function, texts map
 	return fns, texts, nil
 }
 
+// readStdin puts stdin into a file for a moment: files are checked by all rules at once.
 func (a *app) readStdin() ([]*function.Function, []byte, error) {
 	text, err := io.ReadAll(io.LimitReader(a.stdin, function.MaxManifestSize+1))
 	if err != nil {
 		return nil, nil, fmt.Errorf("read stdin: %w", err)
 	}
-	if len(text) > function.MaxManifestSize {
-		return nil, nil, &Error{
-			Exit: ExitInvalid, Message: fmt.Sprintf("stdin has more than %d bytes", function.MaxManifestSize), Hint: "give files",
+	dir, err := os.MkdirTemp("", "pelton")
+	if err != nil {
+		return nil, nil, fmt.Errorf("read stdin: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	file := filepath.Join(dir, "stdin.yaml")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		return nil, nil, fmt.Errorf("read stdin: %w", err)
+	}
+	fns, err := loadFunctions([]string{file}, checkCluster)
+	if invalid, ok := errors.AsType[*function.Invalid](err); ok {
+		for i := range invalid.Problems {
+			invalid.Problems[i].File = stdinName
 		}
 	}
-	fns, problems := function.Parse(text, stdinName)
 	for _, fn := range fns {
-		for _, p := range append(checkFilters(fn), checkCluster(fn)...) {
-			p.File, p.Line = fn.Origin.File, fn.Origin.Line
-			problems = append(problems, p)
-		}
+		fn.Origin.File = stdinName
 	}
-	if len(problems) == 0 && len(fns) == 0 {
-		problems = []function.Problem{{File: stdinName, Message: "there is no Function in it", Hint: "give a manifest"}}
-	}
-	if len(problems) > 0 {
-		return nil, nil, &Error{
-			Exit: ExitInvalid, Message: plural(len(problems), "problem") + " in the manifests",
-			Cause: &function.Invalid{Problems: problems}, Hint: "mend the lines above",
-		}
-	}
-	return fns, text, nil
+	return fns, text, err
 }
 
 // checkCluster finds what is wrong on Kubernetes alone. The settings of an installation have no part in that.

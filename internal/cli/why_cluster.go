@@ -67,7 +67,9 @@ func (a *app) diagnoseCluster(ctx context.Context, c *kube.Cluster, s *whyScaled
 		s.diag.add(w.held())
 	}
 	s.diag.add(w.scaledObject())
-	s.askScalerOf(ctx, c, l.scaledObject, scaler)
+	if w.view.Held == nil { // else KEDA asks it nothing
+		s.askScalerOf(ctx, c, l.scaledObject, scaler)
+	}
 	if l.autoscaler != nil {
 		s.diag.add(w.autoscaler())
 	}
