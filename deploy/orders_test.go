@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/pelton-dev/pelton/internal/desired"
 	"github.com/pelton-dev/pelton/internal/function"
 	"github.com/pelton-dev/pelton/internal/lab"
 )
@@ -24,6 +25,10 @@ func TestOrders(t *testing.T) {
 	here := map[string]*function.Function{}
 	for _, fn := range parse(t, text, file) {
 		here[fn.Metadata.Name] = fn
+		settings := desired.Settings{SidecarImage: "sidecar:1", NATSURL: "nats://nats:4222", ScalerAddress: "scaler:9090"}
+		if _, err := desired.Objects(fn, settings); err != nil {
+			t.Errorf("the controller refuses it: %v", err)
+		}
 	}
 	there, err := function.Load([]string{"../functions/examples/orders"}, function.CheckCommand)
 	if err != nil {
@@ -41,7 +46,7 @@ func TestOrders(t *testing.T) {
 		if want := orderImages[fn.Metadata.Name]; "pelton.local/"+mine.Spec.Handler.Image != want {
 			t.Errorf("%s has image %s, the lab %s", fn.Metadata.Name, mine.Spec.Handler.Image, want)
 		}
-		mine.Spec.Handler.Image = ""
+		mine.Spec.Handler.Image, mine.Spec.Handler.Port = "", fn.Spec.Handler.Port
 		for i, v := range mine.Spec.Handler.Env {
 			if v.Name == "LOG" {
 				mine.Spec.Handler.Env[i].Value = fn.Spec.Handler.Env[i].Value
