@@ -46,6 +46,7 @@ const (
 // question is what one trigger of a ScaledObject asks for.
 type question struct {
 	object   objectKey
+	source   function.Key    // what is watched for it; the zero key if the question makes no sense
 	function function.Key    // the zero key if it names a consumer
 	consumer stream.Consumer // if it names no function
 	policy   demand.Policy   // for a consumer; a function has its own
@@ -133,7 +134,11 @@ func parse(ref *externalscaler.ScaledObjectRef) (question, error) {
 	case len(p.texts) == 0:
 		p.add("names nothing to scale by: write function: NAME, or stream: NAME, consumer: NAME and concurrency: NUMBER")
 	}
-	return q, p.err()
+	err := p.err()
+	if err == nil {
+		q.source = q.sourceKey()
+	}
+	return q, err
 }
 
 // readKeys returns the values of our keys, whichever way they were written.

@@ -70,7 +70,7 @@ func (m *meter) take(r wake.Reading) {
 	}
 	m.taken = moved || r.InFlight > 0 && !r.Again
 	switch fast := m.fresh && r.InFlight == 0; {
-	case first || gap > meterGap || r.Again || r.Delivered < m.delivered:
+	case first || gap > meterGap || r.Delivered < m.delivered:
 		m.held.reset(r.InFlight)
 	case fast: // it came when we were told, and had gone when we looked again: that says nothing
 		m.held.reset(0)

@@ -1,6 +1,7 @@
 package scalers
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/kedacore/keda/v2/pkg/scalers/externalscaler"
@@ -25,11 +26,26 @@ func answerOf(w *work) answer {
 	d := demand.Decide(p, demand.Snapshot{
 		Due: w.due, InFlight: w.inFlight, ServiceTime: w.service, Known: true,
 	})
+	d = w.bounded(d)
 	a := answer{value: float64(w.due + w.inFlight), target: targetOf(w), decision: d}
 	if int(math.Ceil(a.value/a.target)) != d.Wanted {
 		a.value = float64(d.Wanted) * a.target
 	}
 	return a
+}
+
+// bounded wants no replica that would be given nothing: the server gives out only so many before some are acknowledged. Workers
+// are thought to be full.
+func (w *work) bounded(d demand.Decision) demand.Decision {
+	if w.most == 0 {
+		return d
+	}
+	given := max(w.most, w.inFlight) // the bound may have been higher
+	if most := (given + w.policy.Concurrency - 1) / w.policy.Concurrency; most < d.Wanted {
+		d.Wanted, d.Replicas = most, most
+		d.Reason += fmt.Sprintf("; bounded to %d, as at most %d are given out at once (the consumer's max_ack_pending)", most, w.most)
+	}
+	return d
 }
 
 // targetOf is the events that one replica is there for, one while that is not known. KEDA keeps three decimals.

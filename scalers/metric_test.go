@@ -23,6 +23,7 @@ func TestHPAWantsWhatDemandWants(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := work{
 			due: rapid.IntRange(0, 1<<20).Draw(t, "due"), inFlight: rapid.IntRange(0, 1<<12).Draw(t, "inFlight"),
+			most:    rapid.IntRange(0, 5000).Draw(t, "most"),
 			service: time.Duration(rapid.Int64Range(0, int64(time.Minute)).Draw(t, "service")),
 			policy: demand.Policy{
 				Concurrency: rapid.IntRange(1, 1000).Draw(t, "concurrency"), Backlog: rapid.IntRange(1, 1000).Draw(t, "backlog"),
@@ -33,7 +34,10 @@ func TestHPAWantsWhatDemandWants(t *testing.T) {
 		if got := hpa(a); got != a.decision.Wanted {
 			t.Fatalf("HPA makes %d of %+v", got, a)
 		}
-		if w.policy.Drain == 0 && w.policy.Backlog == w.policy.Concurrency && a.value != float64(w.due+w.inFlight) {
+		if full := (max(w.most, w.inFlight) + w.policy.Concurrency - 1) / w.policy.Concurrency; w.most > 0 && hpa(a) > full {
+			t.Fatalf("HPA makes %d of %+v, and %d can be given something", hpa(a), a, full)
+		}
+		if w.most == 0 && w.policy.Drain == 0 && w.policy.Backlog == w.policy.Concurrency && a.value != float64(w.due+w.inFlight) {
 			t.Fatalf("%+v does not say what waits: %d", a, w.due+w.inFlight)
 		}
 		if math.IsNaN(a.value) || math.IsInf(a.value, 0) || a.value < 0 || a.target <= 0 {

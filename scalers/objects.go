@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/pelton-dev/pelton/internal/decision"
+	"github.com/pelton-dev/pelton/internal/function"
 )
 
 // maxObjects bounds how many ScaledObjects are remembered. Who reaches the port may make up names.
@@ -16,7 +17,15 @@ const maxObjects = 50_000
 // objectKey names a ScaledObject.
 type objectKey struct{ Namespace, Name string }
 
-// object is what is remembered of one ScaledObject.
+// triggerKey names a trigger of a ScaledObject by what it asks for: KEDA does not say which one it is. Triggers that make no
+// sense are one.
+type triggerKey struct {
+	objectKey
+
+	source function.Key
+}
+
+// object is what is remembered of one trigger of a ScaledObject.
 type object struct {
 	key     objectKey
 	streams atomic.Int64
@@ -30,21 +39,22 @@ type object struct {
 	decisions []Decision
 }
 
-// objectOf returns what is remembered of a question's ScaledObject.
+// objectOf returns what is remembered of a question's trigger.
 func (s *Scaler) objectOf(q *question) *object {
+	key := triggerKey{q.object, q.source}
 	s.mu.Lock()
-	o := s.objects[q.object]
+	o := s.objects[key]
 	if o == nil {
 		o = &object{key: q.object, first: time.Now()}
 		if len(s.objects) < maxObjects {
-			s.objects[q.object] = o
+			s.objects[key] = o
 		}
 	}
 	s.mu.Unlock()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.asked = time.Now()
-	if o.source == "" {
+	if o.source == "" || q.source == (function.Key{}) {
 		o.source = short(q.describe())
 	}
 	return o
@@ -103,12 +113,24 @@ func (o *object) endsNow(now time.Time, s *Scaler) bool {
 	return true
 }
 
-// Decisions returns the last decisions of every ScaledObject that has asked lately, by namespace and name.
+// Decisions returns the last decisions of every ScaledObject that has asked lately, by namespace, name and what its triggers
+// ask for.
 func (s *Scaler) Decisions() []Object {
+	return s.decisions(func(objectKey) bool { return true })
+}
+
+// DecisionsOf returns those of one ScaledObject, one for each trigger: none if it has not asked lately.
+func (s *Scaler) DecisionsOf(namespace, name string) []Object {
+	return s.decisions(func(key objectKey) bool { return key == objectKey{namespace, name} })
+}
+
+func (s *Scaler) decisions(of func(objectKey) bool) []Object {
 	s.mu.Lock()
 	objects := make([]*object, 0, len(s.objects))
-	for _, o := range s.objects {
-		objects = append(objects, o)
+	for key, o := range s.objects {
+		if of(key.objectKey) {
+			objects = append(objects, o)
+		}
 	}
 	s.mu.Unlock()
 	list := make([]Object, len(objects))
@@ -116,20 +138,10 @@ func (s *Scaler) Decisions() []Object {
 		list[i] = o.view()
 	}
 	slices.SortFunc(list, func(a, b Object) int {
-		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name),
+			cmp.Compare(a.Source, b.Source))
 	})
 	return list
-}
-
-// DecisionsOf returns the last decisions of one ScaledObject, and whether it has asked lately.
-func (s *Scaler) DecisionsOf(namespace, name string) (Object, bool) {
-	s.mu.Lock()
-	o := s.objects[objectKey{namespace, name}]
-	s.mu.Unlock()
-	if o == nil {
-		return Object{}, false
-	}
-	return o.view(), true
 }
 
 func (o *object) view() Object {

@@ -30,6 +30,7 @@ const (
 	DefaultForget       = 15 * time.Minute
 	DefaultFreshStart   = 2 * time.Minute
 	DefaultSettle       = 30 * time.Second
+	DefaultStopTimeout  = 10 * time.Second
 )
 
 // Config configures a Scaler.
@@ -46,6 +47,9 @@ type Config struct {
 	// follows one that we ended (see endsNow).
 	FreshStart, Settle time.Duration
 
+	// StopTimeout is how long Run waits for streams when it ends. One whose client takes nothing more cannot end by itself.
+	StopTimeout time.Duration
+
 	Logger *zap.Logger
 }
 
@@ -60,7 +64,7 @@ type Scaler struct {
 
 	mu        sync.Mutex
 	sources   map[function.Key]*source
-	objects   map[objectKey]*object
+	objects   map[triggerKey]*object
 	streams   sync.WaitGroup
 	stopped   bool
 	forgotten uint64 // pushes of objects that are gone
@@ -76,10 +80,11 @@ func New(cfg Config) (*Scaler, error) {
 	cfg.Forget = cmp.Or(cfg.Forget, DefaultForget)
 	cfg.FreshStart = cmp.Or(cfg.FreshStart, DefaultFreshStart)
 	cfg.Settle = cmp.Or(cfg.Settle, DefaultSettle)
+	cfg.StopTimeout = cmp.Or(cfg.StopTimeout, DefaultStopTimeout)
 	cfg.Logger = cmp.Or(cfg.Logger, zap.NewNop())
 	s := &Scaler{
 		cfg: cfg, log: cfg.Logger, started: time.Now(), stopping: make(chan struct{}),
-		sources: map[function.Key]*source{}, objects: map[objectKey]*object{},
+		sources: map[function.Key]*source{}, objects: map[triggerKey]*object{},
 	}
 	cfg.Catalog.OnChange(s.functionChanged)
 	return s, nil
@@ -98,7 +103,8 @@ func (s *Scaler) Ready() error {
 	return s.cfg.Catalog.Ready()
 }
 
-// Run lets go of what nobody asks for any more until ctx ends. Then it ends all streams and waits for them.
+// Run lets go of what nobody asks for any more until ctx ends. Then it ends all streams and waits for them, but not for those
+// that are stuck.
 func (s *Scaler) Run(ctx context.Context) error {
 	ticker := time.NewTicker(max(s.cfg.Forget/10, time.Millisecond))
 	defer ticker.Stop()
@@ -107,13 +113,28 @@ func (s *Scaler) Run(ctx context.Context) error {
 		case now := <-ticker.C:
 			s.forget(now)
 		case <-ctx.Done():
-			s.mu.Lock()
-			s.stopped = true
-			close(s.stopping)
-			s.mu.Unlock()
-			s.streams.Wait()
+			s.endStreams()
 			return nil
 		}
+	}
+}
+
+func (s *Scaler) endStreams() {
+	s.mu.Lock()
+	s.stopped = true
+	close(s.stopping)
+	s.mu.Unlock()
+	ended := make(chan struct{})
+	go func() {
+		s.streams.Wait()
+		close(ended)
+	}()
+	timer := time.NewTimer(s.cfg.StopTimeout)
+	defer timer.Stop()
+	select {
+	case <-ended:
+	case <-timer.C:
+		s.log.Warn("streams have not ended in time, they are left to the server", zap.Duration("timeout", s.cfg.StopTimeout))
 	}
 }
 
@@ -131,7 +152,7 @@ func (s *Scaler) beginStream() bool {
 // Counts is how much the scaler is occupied with.
 type Counts struct {
 	Sources int // functions and consumers that are watched
-	Objects int // ScaledObjects that have asked lately
+	Objects int // triggers of ScaledObjects that have asked lately
 	Streams int // open streams of both kinds
 	Pushes  uint64
 }

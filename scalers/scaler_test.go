@@ -204,8 +204,8 @@ func TestFunctionIsCounted(t *testing.T) {
 		}
 	}
 	r.awaitMetric(ask, 4, 4)
-	o, ok := r.scaler.DecisionsOf("shop", "hello")
-	if !ok || len(o.Decisions) == 0 || !strings.Contains(fmt.Sprint(o.Decisions), "7 due and 0 in flight at 4 per replica: 2 replicas") {
+	o := r.scaler.DecisionsOf("shop", "hello")
+	if len(o) != 1 || !strings.Contains(fmt.Sprint(o[0].Decisions), "7 due and 0 in flight at 4 per replica: 2 replicas") {
 		t.Errorf("decisions %+v", o)
 	}
 }

@@ -44,7 +44,7 @@ const maxSources = 50_000
 func (s *Scaler) sourceOf(q *question) (*source, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	key := q.sourceKey()
+	key := q.source
 	src := s.sources[key]
 	if src == nil && len(s.sources) >= maxSources {
 		return nil, status.Errorf(codes.ResourceExhausted, "the scaler watches %d queues already, its limit", maxSources)
@@ -230,6 +230,7 @@ func (src *source) giveUp() {
 // work is what a source's queue holds, and how fast it is worked on.
 type work struct {
 	due, inFlight int
+	most          int // in flight, as the server gives out no more; 0 is no limit
 	again         bool
 	active        bool // something is due, in flight, or was a moment ago
 	unattended    bool // something is due, and nobody takes it
@@ -237,13 +238,16 @@ type work struct {
 	policy        demand.Policy
 }
 
+// unmeasured is whether the target follows a service time that is not known yet.
+func (w *work) unmeasured() bool { return w.policy.Drain > 0 && w.service == 0 }
+
 // work returns what waits now. The error is a gRPC status that says why that is not known; what is known stands beside it.
 func (src *source) work(now time.Time) (work, error) {
 	r := src.watcher.Reading(src.key)
 	src.mu.Lock()
 	defer src.mu.Unlock()
 	w := work{
-		due: clamp(r.Due), inFlight: clamp(r.InFlight), again: r.Again,
+		due: clamp(r.Due), inFlight: clamp(r.InFlight), most: clamp(r.MaxInFlight), again: r.Again,
 		service: src.meter.announced, policy: src.policy,
 	}
 	w.active = w.due+w.inFlight > 0 || r.Again || src.meter.workedLately(now)

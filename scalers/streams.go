@@ -56,8 +56,8 @@ func (s *Scaler) StreamMetricSpec(ref *externalscaler.ScaledObjectRef,
 		if w.policy.Concurrency == 0 {
 			return 0, false, nil // the function is not known (any more): GetMetricSpec says so
 		}
-		if sent == 0 && w.policy.Drain > 0 && w.service == 0 && w.active {
-			return 0, false, nil // KEDA may know a target that was measured before we were started: ours will come
+		if w.unmeasured() {
+			return 0, false, nil // the HPA may have a target that was measured before we were started: it keeps that meanwhile
 		}
 		target := targetOf(&w)
 		if target == sent {

@@ -47,14 +47,13 @@ func decisionHandlers(s *scalers.Scaler, a audience) map[string]http.Handler {
 		"GET /decisions": a.admit(func(w http.ResponseWriter, _ *http.Request) { writeAll(w, s.Decisions()) }),
 		"GET /decisions/{namespace}/{name}": a.admit(func(w http.ResponseWriter, r *http.Request) {
 			namespace, name := r.PathValue("namespace"), r.PathValue("name")
-			o, ok := s.DecisionsOf(namespace, name)
-			if !ok {
+			objects := s.DecisionsOf(namespace, name)
+			if len(objects) == 0 {
 				http.Error(w, fmt.Sprintf("ScaledObject %s/%s has not asked this scaler lately: KEDA may ask another replica, "+
 					"or its status says what is wrong", namespace, name), http.StatusNotFound)
 				return
 			}
-			w.Header().Set("Content-Type", "application/json")
-			_ = json.NewEncoder(w).Encode(o) // an error is the reader's connection
+			writeAll(w, objects)
 		}),
 	}
 }

@@ -22,7 +22,7 @@ func registerCounts(r prometheus.Registerer, counts func() scalers.Counts, ready
 		}),
 		gauge("pelton_scaler_sources", "Functions and consumers that are watched.",
 			func() float64 { return float64(counts().Sources) }),
-		gauge("pelton_scaler_objects", "ScaledObjects that have asked lately.",
+		gauge("pelton_scaler_objects", "Triggers of ScaledObjects that have asked lately.",
 			func() float64 { return float64(counts().Objects) }),
 	} {
 		if err := r.Register(c); err != nil {

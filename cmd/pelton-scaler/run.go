@@ -101,7 +101,9 @@ func (p *parts) buildScaler() error {
 	if p.catalog, err = catalog.New(p.nc.Conn, catalog.Config{Logger: p.log.Named("catalog")}); err != nil {
 		return err
 	}
-	p.scaler, err = scalers.New(scalers.Config{Watcher: p.watcher, Catalog: p.catalog, Logger: p.log.Named("scaler")})
+	p.scaler, err = scalers.New(scalers.Config{
+		Watcher: p.watcher, Catalog: p.catalog, StopTimeout: p.settings.drain, Logger: p.log.Named("scaler"),
+	})
 	return err
 }
 
@@ -151,6 +153,7 @@ func (p *parts) serve(ctx context.Context) error {
 		}},
 		{Name: "streams", Run: func(ctx context.Context) error {
 			defer stop()
+			defer context.AfterFunc(ctx, func() { time.AfterFunc(p.settings.drain, p.rpc.Stop) })() // both stops share one timeout
 			return p.scaler.Run(ctx)
 		}},
 	}
