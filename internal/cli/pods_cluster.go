@@ -20,7 +20,12 @@ type podView struct {
 	Node     string    `json:"node,omitempty"`
 	Problem  string    `json:"problem,omitempty"` // why it is not ready, in words
 	Lines    []string  `json:"lines,omitempty"`   // what its container said last
+	Started  bool      `json:"-"`                 // a container runs or has run, and so there are logs
 }
+
+// podStopping is the state of a pod that is on its way out.
+const podStopping = "Stopping"
+
 
 func (p *podView) text(now time.Time) string {
 	words := []string{p.Name, p.State}
@@ -49,9 +54,10 @@ func viewOfPod(o *unstructured.Unstructured) podView {
 	}
 	for _, c := range pod.Status.ContainerStatuses {
 		v.Restarts += int(c.RestartCount)
+		v.Started = v.Started || c.State.Running != nil || c.State.Terminated != nil || c.LastTerminationState.Terminated != nil
 	}
 	if pod.DeletionTimestamp != nil {
-		v.State, v.Ready = "Stopping", false
+		v.State, v.Ready = podStopping, false
 		return v
 	}
 	if !v.Ready {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -228,32 +229,46 @@ func (w *whyCluster) deployment() check {
 	return c
 }
 
-// pods have a line for each that has a problem, and one for all others.
-func (w *whyCluster) pods() (lines []check) {
-	ready, starting, stopping := 0, 0, 0
-	for i := range w.live.pods {
+// pods have one line together, and one for each that has a problem, the newest first: it runs the newest manifest.
+func (w *whyCluster) pods() []check {
+	ready, starting, stopping, troubled := 0, 0, 0, 0
+	var lines []check
+	for i := range slices.Backward(w.live.pods) {
 		p := viewOfPod(&w.live.pods[i])
+		age := w.now.Sub(p.Created)
+		if p.Problem == "" && !p.Ready && p.State != podStopping && age > longPodStart {
+			p.Problem = "it has been starting for " + short(age)
+		}
 		switch {
 		case p.Ready:
 			ready++
-		case p.State == "Stopping":
+		case p.State == podStopping:
 			stopping++
-		case p.Problem == "" && w.now.Sub(p.Created) < longPodStart:
-			starting++
 		case p.Problem == "":
-			lines = append(lines, check{
-				Name: "pod", State: checkFail, Detail: fmt.Sprintf("%s has been starting for %s", p.Name, short(w.now.Sub(p.Created))),
-				Try: "pelton logs " + fullName(w.key),
-			})
+			starting++
 		default:
-			lines = append(lines, check{
-				Name: "pod", State: checkFail, Detail: p.Name + ": " + p.Problem, Lines: p.Lines,
-				Try: fmt.Sprintf("pelton logs %s, and kubectl describe pod -n %s %s", fullName(w.key), w.key.Namespace, p.Name),
-			})
+			if troubled++; troubled <= maxPodLines {
+				lines = append(lines, w.troubled(&p))
+			}
 		}
 	}
 	all := check{Name: "pods", State: checkOK, Detail: fmt.Sprintf("%d ready, %d starting, %d on their way out", ready, starting, stopping)}
+	if troubled > 0 {
+		all.Detail += fmt.Sprintf(", %d with a problem", troubled)
+	}
 	return append([]check{all}, lines...)
+}
+
+// maxPodLines is how many pods with a problem are shown: it is mostly the same one.
+const maxPodLines = 3
+
+func (w *whyCluster) troubled(p *podView) check {
+	c := check{Name: "pod", State: checkFail, Detail: p.Name + ": " + p.Problem, Lines: p.Lines}
+	c.Try = fmt.Sprintf("kubectl describe pod -n %s %s", w.key.Namespace, p.Name)
+	if p.Started {
+		c.Try = "pelton logs " + fullName(w.key) + "; " + c.Try
+	}
+	return c
 }
 
 // longPodStart is how long a pod may take to get ready before that is a reason.
