@@ -46,7 +46,8 @@ func watchConfigMaps(m manager.Manager, namespaces map[string]cache.Config) (sou
 		return nil, fmt.Errorf("watch config maps: %w", err)
 	}
 	users := object(v1alpha1.FunctionKind)
-	if err := m.GetFieldIndexer().IndexField(context.TODO(), users, configMapsIndex, configMapsOf); err != nil {
+	ctx := context.Background() //nolint:forbidigo // nothing runs yet, so there is nothing to wait for and nobody to end it
+	if err := m.GetFieldIndexer().IndexField(ctx, users, configMapsIndex, configMapsOf); err != nil {
 		return nil, fmt.Errorf("index functions by config map: %w", err)
 	}
 	kind := &metav1.PartialObjectMetadata{}

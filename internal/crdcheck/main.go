@@ -30,15 +30,16 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: crdcheck CRD.yaml < objects.jsonl > answers.jsonl")
 		os.Exit(2)
 	}
-	if err := run(os.Args[1], os.Stdin, os.Stdout); err != nil {
+	ctx := context.Background() //nolint:forbidigo // this is main: it ends with its input
+	if err := run(ctx, os.Args[1], os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintf(os.Stderr, "crdcheck: %v\n", err)
 		os.Exit(1)
 	}
 }
 
 // run answers each object of in, one after the other.
-func run(file string, in io.Reader, out io.Writer) error {
-	crd, err := readDefinition(file)
+func run(ctx context.Context, file string, in io.Reader, out io.Writer) error {
+	crd, err := readDefinition(ctx, file)
 	if err != nil {
 		return fmt.Errorf("read %s: %w", file, err)
 	}
@@ -56,14 +57,14 @@ func run(file string, in io.Reader, out io.Writer) error {
 		} else if err != nil {
 			return fmt.Errorf("read object: %w", err)
 		}
-		if err := encoder.Encode(answer{Problems: j.judge(context.Background(), text)}); err != nil {
+		if err := encoder.Encode(answer{Problems: j.judge(ctx, text)}); err != nil {
 			return fmt.Errorf("write answer: %w", err)
 		}
 	}
 }
 
 // readDefinition refuses a definition that an apiserver would refuse, for rules that could cost too much for instance.
-func readDefinition(file string) (*apiextensions.CustomResourceDefinition, error) {
+func readDefinition(ctx context.Context, file string) (*apiextensions.CustomResourceDefinition, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
@@ -81,5 +82,5 @@ func readDefinition(file string) (*apiextensions.CustomResourceDefinition, error
 	if err := apiextensionsv1.Convert_v1_CustomResourceDefinition_To_apiextensions_CustomResourceDefinition(&written, &crd, nil); err != nil {
 		return nil, err
 	}
-	return &crd, validation.ValidateCustomResourceDefinition(context.Background(), &crd).ToAggregate()
+	return &crd, validation.ValidateCustomResourceDefinition(ctx, &crd).ToAggregate()
 }

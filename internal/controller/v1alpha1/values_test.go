@@ -90,7 +90,8 @@ func triggerValues() []values {
 		{"spec.triggers.1.schedule.data", []any{nil, 1, 1.5, "text", true, []any{}, []any{nil}, map[string]any{"a": nil}}},
 		{"spec.triggers.2.http.path", paths},
 		{"spec.triggers.2.http.methods", []any{
-			[]any{}, texts("GET"), texts("get"), texts("GET", "POST", "PUT", "PATCH", "DELETE"), texts("GET", "GET"), texts("HEAD"), texts(""),
+			[]any{},
+			texts("GET"), texts("get"), texts("GET", "POST", "PUT", "PATCH", "DELETE"), texts("GET", "GET"), texts("HEAD"), texts(""),
 			texts("GET", "POST", "PUT", "PATCH", "DELETE", "GET"),
 		}},
 		{"spec.triggers.2.http.mode", texts("async", "sync", "", "asynk")},
@@ -154,7 +155,8 @@ func handlerValues() []values {
 		}},
 		{"spec.handler.env.0.value", append(long(32<<10), texts("", "a\x00b", "a\nb", "$(A)")...)},
 		{"spec.handler.env", []any{
-			[]any{}, many(500, variable(1)), many(501, variable(1)), many(16, variable(32<<10)), many(15, variable(32<<10)), many(16, variable(32<<10-5)),
+			[]any{},
+			many(500, variable(1)), many(501, variable(1)), many(16, variable(32<<10)), many(15, variable(32<<10)), many(16, variable(32<<10-5)),
 			many(16, variable(32<<10-4)),
 		}},
 	}
@@ -181,8 +183,13 @@ func deliveryValues() []values {
 		{"spec.scale.cooldown", durations()},
 		{"spec.scale.target.drain", durations()},
 		{"spec.scale.target", []any{
-			map[string]any{}, map[string]any{"backlog": 0}, map[string]any{"backlog": 1}, map[string]any{"backlog": 1000000},
-			map[string]any{"backlog": 1000001}, map[string]any{"backlog": 1, "drain": "1s"}, map[string]any{"backlog": 0, "drain": "0s"},
+			map[string]any{},
+			map[string]any{"backlog": 0},
+			map[string]any{"backlog": 1},
+			map[string]any{"backlog": 1000000},
+			map[string]any{"backlog": 1000001},
+			map[string]any{"backlog": 1, "drain": "1s"},
+			map[string]any{"backlog": 0, "drain": "0s"},
 		}},
 		{"spec.resources.requests.cpu", amounts},
 		{"spec.resources.limits.memory", amounts},
