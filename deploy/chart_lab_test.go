@@ -48,6 +48,7 @@ func TestChart(t *testing.T) {
 	if diff := gocmp.Diff(r.onOneMachine(), inCluster); diff != "" {
 		t.Errorf("a cluster comes to other results than one machine:\n%s", diff)
 	}
+	r.checkWhy()
 	r.checkRights()
 	r.uninstall(js)
 }

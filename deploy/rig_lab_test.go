@@ -39,8 +39,8 @@ type rig struct {
 	home string // of helm
 }
 
-// startRig needs a lab (PELTON_LAB=1, task lab:up); without, the test is skipped.
-func startRig(t *testing.T) *rig {
+// openLab needs a lab (PELTON_LAB=1, task lab:up); without, the test is skipped.
+func openLab(t *testing.T) *rig {
 	t.Helper()
 	if os.Getenv("PELTON_LAB") == "" {
 		t.Skip("needs a lab: task lab:up, then set PELTON_LAB=1")
@@ -49,7 +49,13 @@ func startRig(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, lab: l, bin: t.TempDir(), home: t.TempDir()}
+	return &rig{t: t, lab: l, bin: t.TempDir(), home: t.TempDir()}
+}
+
+// startRig compiles helm and pelton, too.
+func startRig(t *testing.T) *rig {
+	t.Helper()
+	r := openLab(t)
 	script, err := os.ReadFile("../.ci/chart")
 	if err != nil {
 		t.Fatal(err)

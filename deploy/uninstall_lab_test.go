@@ -3,6 +3,7 @@ package deploy
 import (
 	"fmt"
 	"net/url"
+	"path/filepath"
 	"strings"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -19,6 +20,18 @@ func (r *rig) apiServerPort() string {
 		r.t.Fatal(err)
 	}
 	return server.Port()
+}
+
+// checkWhy: the command line explains a function of the cluster, the scaler's side too.
+func (r *rig) checkWhy() {
+	r.t.Helper()
+	out := r.run(filepath.Join(r.bin, "pelton"), "why", "notify", "-n", ordersHere, "--kubeconfig", r.lab.Kubeconfig())
+	r.t.Logf("pelton why notify:\n%s", out)
+	for _, word := range []string{"notify", "ScaledObject", "scaler"} {
+		if !strings.Contains(out, word) {
+			r.t.Errorf("pelton why says nothing of %q", word)
+		}
+	}
 }
 
 // checkRights: the controller was never refused anything, and is refused what it must not do.
