@@ -202,13 +202,14 @@ func (r *rig) run(fn *function.Function, creds string, h handler) *replica {
 	}
 	nc.OnRenewal(s.Reconnect)
 	ctx, cancel := context.WithCancel(context.Background())
+	late, end := context.WithCancel(context.Background()) // what is settled while it drains is recorded, too
 	p := &replica{r.t, nc, cancel, make(chan error, 3)}
 	go func() {
 		p.done <- s.Run(ctx)
-		cancel()
+		end()
 	}()
-	go func() { p.done <- records.Run(ctx) }()
-	go func() { p.done <- nc.Run(ctx) }()
+	go func() { p.done <- records.Run(late) }()
+	go func() { p.done <- nc.Run(late) }()
 	r.t.Cleanup(p.stop)
 	waittest.Receive(r.t, s.Ready())
 	return p
