@@ -38,6 +38,7 @@ type Config struct {
 	Interval  time.Duration         // between two looks
 	Protocols []string              // what the server speaks, for ALPN: h2 for gRPC
 	Metrics   prometheus.Registerer // nil counts nowhere
+	Now       func() time.Time      // nil is the clock of this machine
 	Logger    *zap.Logger
 }
 
@@ -49,6 +50,7 @@ type Store struct {
 	now     atomic.Pointer[tls.Config]
 
 	used, seen files // by what is in now, and by the last look; only Run writes them
+	ended      bool  // what is in now has expired, and it was told
 }
 
 type files struct{ cert, key, ca []byte }
@@ -56,6 +58,9 @@ type files struct{ cert, key, ca []byte }
 // Open reads the files for the first time. They must be good then.
 func Open(cfg Config) (*Store, error) {
 	cfg.Interval = cmp.Or(cfg.Interval, DefaultInterval)
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
 	s := &Store{cfg: cfg, log: cmp.Or(cfg.Logger, zap.NewNop())}
 	var err error
 	if s.metrics, err = newMetrics(cfg.Metrics); err != nil {
@@ -99,7 +104,7 @@ func (s *Store) look() {
 	f, err := s.read()
 	if err == nil && f.equal(s.used) {
 		s.seen = f
-		s.metrics.broken.Set(0) // perhaps put back
+		s.lookAtUsed() // perhaps put back
 		return
 	}
 	if err == nil {
@@ -114,6 +119,22 @@ func (s *Store) look() {
 	}
 	s.seen = f
 	s.metrics.broken.Set(1)
+}
+
+// lookAtUsed tells once of certificates that have expired while they serve: nothing else is there.
+func (s *Store) lookAtUsed() {
+	err := s.used.valid(s.cfg.Now())
+	switch {
+	case err == nil:
+		s.metrics.broken.Set(0)
+	case !s.ended:
+		s.log.Error("certificates have expired, no connection can be made until there are new ones",
+			zap.String("directory", s.cfg.Dir), zap.Error(err))
+		s.metrics.broken.Set(1)
+	default:
+		s.metrics.broken.Set(1)
+	}
+	s.ended = err != nil
 }
 
 func (s *Store) expiry() time.Time { return s.now.Load().Certificates[0].Leaf.NotAfter }
@@ -134,18 +155,18 @@ func (s *Store) use(f files) error {
 	if err != nil {
 		return fmt.Errorf("%s and %s: %w", CertFile, KeyFile, err)
 	}
-	if now := time.Now(); now.After(pair.Leaf.NotAfter) {
-		return fmt.Errorf("%s: expired at %v", CertFile, pair.Leaf.NotAfter)
-	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(f.ca) {
 		return fmt.Errorf("%s: holds no certificate in PEM", CAFile)
+	}
+	if err := f.valid(s.cfg.Now()); err != nil {
+		return err
 	}
 	s.now.Store(&tls.Config{
 		MinVersion: tls.VersionTLS13, NextProtos: s.cfg.Protocols,
 		Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool,
 	})
-	s.used, s.seen = f, f
+	s.used, s.seen, s.ended = f, f, false
 	s.metrics.broken.Set(0)
 	s.metrics.loads.Inc()
 	s.metrics.expiry.Set(float64(pair.Leaf.NotAfter.Unix()))

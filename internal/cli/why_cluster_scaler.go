@@ -134,7 +134,7 @@ func (w *whyScaled) askPods(ctx context.Context, c *kube.Cluster, host string, p
 	if len(errs) == len(pods) {
 		return
 	}
-	w.diag.ScaledObjects = mergeObjects(objects)
+	w.diag.ScaledObjects = withoutCorrected(mergeObjects(objects))
 	for i := range w.diag.ScaledObjects {
 		w.object(&w.diag.ScaledObjects[i])
 	}

@@ -9,10 +9,12 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/pelton-dev/pelton/internal/decision"
+	"github.com/pelton-dev/pelton/internal/desired"
 	"github.com/pelton-dev/pelton/internal/function"
 )
 
@@ -76,7 +78,7 @@ func (w *whyScaled) askScaler(ctx context.Context, base string) error {
 		return e
 	}
 	w.diag.add(check{Name: "scaler", State: checkOK, Detail: fmt.Sprintf("%s knows %s", base, plural(all, "ScaledObject"))})
-	w.diag.ScaledObjects = found
+	w.diag.ScaledObjects = withoutCorrected(found)
 	if len(found) == 0 {
 		w.diag.add(check{
 			Name: "ScaledObject", State: checkFail,
@@ -85,10 +87,21 @@ func (w *whyScaled) askScaler(ctx context.Context, base string) error {
 			Try: fmt.Sprintf("kubectl describe scaledobject -n %s; its trigger must name function: %s", w.key.Namespace, w.key.Name),
 		})
 	}
-	for i := range found {
-		w.object(&found[i])
+	for i := range w.diag.ScaledObjects {
+		w.object(&w.diag.ScaledObjects[i])
 	}
 	return nil
+}
+
+// withoutCorrected leaves out triggers that were refused, if another of the same ScaledObject has asked since: somebody has
+// corrected them.
+func withoutCorrected(objects []decision.Object) []decision.Object {
+	return slices.DeleteFunc(slices.Clone(objects), func(o decision.Object) bool {
+		refused := o.Streams == 0 && !slices.ContainsFunc(o.Decisions, func(d decision.Decision) bool { return d.Error == "" })
+		return refused && slices.ContainsFunc(objects, func(other decision.Object) bool {
+			return other.Namespace == o.Namespace && other.Name == o.Name && other.Asked.After(o.Asked)
+		})
+	})
 }
 
 // fetch reads the decisions of all ScaledObjects and keeps those that concern the function.
@@ -125,9 +138,10 @@ func (w *whyScaled) fetch(ctx context.Context, base string) (found []decision.Ob
 	return found, all, nil
 }
 
-// concerns reports whether a ScaledObject scales by the function, or by a consumer of it, or was refused and bears its name.
+// concerns reports whether a trigger scales by the function, or by a consumer of it, or was refused and is of a ScaledObject that
+// bears the function's name, or the one that the controller makes of it.
 func (w *whyScaled) concerns(o *decision.Object) bool {
 	return o.Namespace == w.key.Namespace && (o.Source == decision.FunctionSource(w.key.Name) ||
 		strings.HasPrefix(o.Source, "consumer "+w.key.Namespace+"_"+w.key.Name+"_") ||
-		o.Source == "" && o.Name == w.key.Name)
+		o.Source == "" && (o.Name == w.key.Name || o.Name == desired.ObjectName(w.key)))
 }

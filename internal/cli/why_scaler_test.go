@@ -77,6 +77,8 @@ func TestOnlyWhatConcernsTheFunctionIsShown(t *testing.T) {
 		{"shop", "by-function", "function thumb"},
 		{"shop", "by-consumer", "consumer shop_thumb_work on stream PELTON_WORK"},
 		{"shop", "thumb", ""},
+		{"shop", "thumb-pfn", ""},
+		{"shop", "thumb-pfn", "function thumb"},
 		{"other", "foreign", "function thumb"},
 		{"shop", "alike", "function thumb-2"},
 		{"shop", "refused", ""},
@@ -98,7 +100,7 @@ func TestOnlyWhatConcernsTheFunctionIsShown(t *testing.T) {
 	for _, o := range d.ScaledObjects {
 		names = append(names, o.Name)
 	}
-	if got := strings.Join(names, " "); got != "by-function by-consumer thumb" {
+	if got := strings.Join(names, " "); got != "by-function by-consumer thumb thumb-pfn thumb-pfn" {
 		t.Errorf("ScaledObjects %s", got)
 	}
 	if code, out, _ := runWhy(t, "shop/none", "--scaler", url); code != ExitOK ||
@@ -198,5 +200,28 @@ func checkTold(t *testing.T, name string, d *diagnosis, want, answer string) {
 	}
 	if !found || !strings.HasPrefix(d.Answer, answer) {
 		t.Errorf("%s: %+v, answer %q; want %q, answer %q", name, d.Checks, d.Answer, want, answer)
+	}
+}
+
+// TestCorrectedTriggersAreLeftOut keeps what is wrong still.
+func TestCorrectedTriggersAreLeftOut(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	refused := decision.Decision{Call: decision.Refused, Error: "unknown key"}
+	object := func(name, source string, asked time.Duration, decisions ...decision.Decision) decision.Object {
+		return decision.Object{Namespace: "shop", Name: name, Source: source, Asked: now.Add(-asked), Decisions: decisions}
+	}
+	var names []string
+	for _, o := range withoutCorrected([]decision.Object{
+		object("corrected", "", time.Minute, refused),
+		object("corrected", "function thumb", time.Second, decision.Decision{Call: decision.IsActive}),
+		object("wrong-now", "function thumb", time.Minute, decision.Decision{Call: decision.IsActive}),
+		object("wrong-now", "", time.Second, refused),
+		object("never-right", "", time.Minute, refused),
+	}) {
+		names = append(names, o.Name+o.Source)
+	}
+	if got := strings.Join(names, ", "); got != "correctedfunction thumb, wrong-nowfunction thumb, wrong-now, never-right" {
+		t.Errorf("left are %s", got)
 	}
 }
