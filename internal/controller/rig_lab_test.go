@@ -54,7 +54,7 @@ type rig struct {
 	writes    *writes
 	noJump    bool
 	secure    *secured // NATS asks who comes; nil: it does not
-	stop      func() // ends the controller
+	stop      func()   // ends the controller
 }
 
 // writes are the requests of the controller that change something.
