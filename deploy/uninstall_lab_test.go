@@ -71,6 +71,12 @@ func (r *rig) checkRights() {
 // uninstall does what the page says, and looks for what is left.
 func (r *rig) uninstall(js jetstream.JetStream) {
 	r.t.Helper()
+	const ofRelease, ofFunctions = "app.kubernetes.io/instance=" + release, "pelton.dev/function"
+	for _, selector := range []string{ofRelease, ofFunctions} {
+		if r.nothing(selector) == nil {
+			r.t.Errorf("what there is with the label %s is not found", selector)
+		}
+	}
 	r.kubectl("", "-n", ordersHere, "delete", "pfn", "--all", "--timeout=5m")
 	for _, name := range []string{"validate", "charge", "notify"} {
 		owned, err := stream.OwnedBy(r.t.Context(), js, function.Key{Namespace: ordersHere, Name: name})
@@ -79,7 +85,7 @@ func (r *rig) uninstall(js jetstream.JetStream) {
 		}
 	}
 	r.t.Log(r.helm("uninstall", release, "--wait"))
-	for _, selector := range []string{"app.kubernetes.io/instance=" + release, "pelton.dev/function"} {
+	for _, selector := range []string{ofRelease, ofFunctions} {
 		r.await("nothing with the label "+selector, func() error { return r.nothing(selector) })
 	}
 }
