@@ -2,11 +2,17 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"testing"
 
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/pelton-dev/pelton/internal/catalog"
+	"github.com/pelton-dev/pelton/internal/function"
 	"github.com/pelton-dev/pelton/internal/natstest"
+	"github.com/pelton-dev/pelton/internal/stream"
 	"github.com/pelton-dev/pelton/internal/waittest"
 )
 
@@ -45,4 +51,28 @@ func awaitLines(t *testing.T, out *terminal, pattern string, n int) {
 		}
 		return nil
 	})
+}
+
+// TestUpEntersNothingInTheCatalog runs functions itself: a scaler that knew them would have KEDA start pods for the same events.
+func TestUpEntersNothingInTheCatalog(t *testing.T) {
+	t.Parallel()
+	srv := natstest.Start(t, natstest.Listen())
+	fn := &function.Function{Metadata: function.Metadata{Namespace: "default", Name: "hello"}}
+	fn.Spec.Triggers = []function.Trigger{{Event: &function.EventTrigger{
+		Stream: stream.EventsStream, Subjects: []string{"events.hello"},
+	}}}
+	u := &upRun{
+		app: testApp(), opts: upOptions{natsURL: srv.URL()}, functions: []*function.Function{fn}, problems: map[function.Key]string{},
+	}
+	t.Cleanup(u.close)
+	if err := u.ensureStreams(t.Context()); err != nil || len(u.problems) > 0 {
+		t.Fatalf("make streams: %v, %v", err, u.problems)
+	}
+	js := srv.JetStream(t)
+	if _, err := js.Consumer(t.Context(), stream.EventsStream, stream.EventConsumer(fn.Key(), "events.hello")); err != nil {
+		t.Errorf("consumer of the function: %v", err)
+	}
+	if _, err := js.Stream(t.Context(), catalog.StreamName); !errors.Is(err, jetstream.ErrStreamNotFound) {
+		t.Errorf("stream of the catalog: %v, want none", err)
+	}
 }
