@@ -72,7 +72,8 @@ func (r *rig) reload() {
 	r.t.Helper()
 	opts, port := &server.Options{}, r.srv.Raw().Addr().(*net.TCPAddr).Port
 	*opts = server.Options{
-		ServerName: "natstest", Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: filepath.Dir(r.srv.Raw().StoreDir()), NoSigs: true, NoLog: true,
+		ServerName: "natstest", Host: "127.0.0.1", Port: port, NoSigs: true, NoLog: true,
+		JetStream: true, StoreDir: filepath.Dir(r.srv.Raw().StoreDir()),
 	}
 	r.configure(opts)
 	if err := r.srv.Raw().ReloadOptions(opts); err != nil {
