@@ -159,7 +159,7 @@ func explainCluster(c *kube.Cluster, tried string, err error) error {
 	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
 		return &Error{Exit: ExitInvalid, Message: where, Cause: err}
 	case apierrors.IsNotFound(err):
-		return &Error{Exit: ExitNotFound, Message: where, Cause: err}
+		return &Error{Exit: ExitNotFound, Message: where, Cause: err, Hint: missingNamespace(err)}
 	default:
 		return fmt.Errorf("%s: %w", tried, err)
 	}
@@ -188,4 +188,13 @@ func missingRight(err error) string {
 		return "the verb in the cause, on " + d.Kind + "." + d.Group
 	}
 	return "the verb in the cause, on " + d.Kind
+}
+
+// missingNamespace says how to make a namespace, if that is what is missing.
+func missingNamespace(err error) string {
+	status, ok := errors.AsType[*apierrors.StatusError](err)
+	if !ok || status.Status().Details == nil || status.Status().Details.Kind != "namespaces" {
+		return ""
+	}
+	return "kubectl create namespace " + status.Status().Details.Name
 }

@@ -26,7 +26,6 @@ type podView struct {
 // podStopping is the state of a pod that is on its way out.
 const podStopping = "Stopping"
 
-
 func (p *podView) text(now time.Time) string {
 	words := []string{p.Name, p.State}
 	if p.Ready {

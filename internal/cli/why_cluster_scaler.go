@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -21,6 +22,9 @@ import (
 
 // usualScalerPort is where pelton-scaler answers over HTTP, unless its pod names a port "health".
 const usualScalerPort = 8081
+
+// scalerTimeout is how long it may take to ask the scaler: a port that cannot be forwarded must not cost all other answers.
+const scalerTimeout = 6 * time.Second
 
 // askScalerOf adds what the scaler tells that the ScaledObject names. That it cannot be asked is a note: everything else was
 // read in the cluster.
@@ -36,6 +40,8 @@ func (w *whyScaled) askScalerOf(ctx context.Context, c *kube.Cluster, scaledObje
 	if scaledObject == nil {
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, scalerTimeout)
+	defer cancel()
 	host, err := scalerHost(scaledObject)
 	var pods []corev1.Pod
 	if err == nil {

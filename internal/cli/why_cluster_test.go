@@ -249,8 +249,10 @@ func TestScalersOfAScaledObject(t *testing.T) {
 // TestMergedObjects are those of several replicas of a scaler.
 func TestMergedObjects(t *testing.T) {
 	t.Parallel()
-	a := decision.Object{Namespace: "shop", Name: "hello-pfn", Source: "function hello", Streams: 1, Asked: midday,
-		Decisions: []decision.Decision{{Call: decision.IsActive}}}
+	a := decision.Object{
+		Namespace: "shop", Name: "hello-pfn", Source: "function hello", Streams: 1, Asked: midday,
+		Decisions: []decision.Decision{{Call: decision.IsActive}},
+	}
 	b := a
 	b.Streams, b.Asked, b.Decisions = 0, midday.Add(time.Second), []decision.Decision{{Call: decision.Metrics}}
 	other := a

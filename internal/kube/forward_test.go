@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -40,7 +41,7 @@ func TestFrames(t *testing.T) {
 				t.Fatalf("message %d: %d bytes of %d, %v", i, len(got), n, err)
 			}
 		}
-		if _, err := s.receive(); err != io.EOF {
+		if _, err := s.receive(); !errors.Is(err, io.EOF) {
 			t.Fatalf("after the last: %v", err)
 		}
 	})
