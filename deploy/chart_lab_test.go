@@ -28,6 +28,7 @@ const orderNumbers = 25
 func TestChart(t *testing.T) {
 	r := startRig(t)
 	r.prepare()
+	r.checkRefusal()
 	js := r.install()
 	text, err := os.ReadFile("example/orders.yaml")
 	if err != nil {
@@ -51,6 +52,16 @@ func TestChart(t *testing.T) {
 	r.checkWhy()
 	r.checkRights()
 	r.uninstall(js)
+}
+
+// checkRefusal: what would fail halfway is refused before anything is made.
+func (r *rig) checkRefusal() {
+	r.t.Helper()
+	_, err := r.try(r.t.Context(), filepath.Join(r.bin, "helm"), "install", release, "chart/pelton", "-n", system,
+		"--dry-run=server", "--set", "nats.url=nats://nats:4222,crd.install=false,keda.namespace=nowhere")
+	if err == nil || !strings.Contains(err.Error(), `there is no namespace "nowhere"`) {
+		r.t.Errorf("a wrong namespace of KEDA: %v", err)
+	}
 }
 
 // install installs the release. There is no DNS in the lab, so that NATS gets its address by an upgrade, which keeps the certificates.
