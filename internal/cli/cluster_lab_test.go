@@ -138,13 +138,20 @@ func (r *labRig) held(in func(...string) []string) {
 	r.want(ExitOK, []string{"hello is idle"}, "", in("functions", "wait", "hello", "--for", "idle", labWaitTimeout)...)
 }
 
-// broken asks why a function does not run that cannot.
+// broken asks why a function does not run that cannot: first one that has work, then some that somebody holds.
 func (r *labRig) broken(in func(...string) []string) {
+	r.want(ExitOK, []string{"configured"}, labFunction("pelton.local/none:dev", ""), in("apply", "-f", "-")...)
+	if _, err := r.js.Publish(r.t.Context(), "events.hello", []byte(`{"name":"nobody"}`)); err != nil {
+		r.t.Fatal(err)
+	}
+	r.want(ExitOK, []string{"hello is active"}, "", in("functions", "wait", "hello", "--for", "active", labWaitTimeout)...)
+	r.await([]string{
+		"knows that there is work", "active, told", "1 due", "HPA", "of at most 3", "cli-lab/hello: pod: ", "cannot be pulled",
+	}, in("why", "hello")...)
 	for _, c := range []struct {
 		name, manifest string
 		want           []string
 	}{
-		{"no image", labFunction("pelton.local/none:dev", ""), []string{"image pelton.local/none:dev", "cannot be pulled"}},
 		{"no node", labFunction(lab.HelloImage, `  resources: {requests: {cpu: "900"}}`), []string{"no node takes it", "Insufficient cpu"}},
 		{"crash", labFunction(lab.SidecarImage, ""), []string{"container handler", "exit code 1", "| pelton-sidecar:"}},
 	} {

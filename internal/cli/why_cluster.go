@@ -106,7 +106,7 @@ func (w *whyCluster) manifest() check {
 
 // queues says whether NATS keeps events for it.
 func (w *whyCluster) queues() check {
-	return fromCondition("streams", w.status.condition(v1alpha1.StreamReady))
+	return fromCondition("NATS streams", w.status.condition(v1alpha1.StreamReady))
 }
 
 // fromCondition is a line that repeats what the controller says.
@@ -161,7 +161,7 @@ func (w *whyCluster) scaledObject() check {
 	case ready.Status != metav1.ConditionTrue:
 		c.State, c.Detail, c.Try = checkFail, "has not looked at its ScaledObject: does KEDA run?", "kubectl get pods -n keda"
 	case active.Status == metav1.ConditionTrue:
-		c.Detail = "watches it, and knows that there is work since " + ago(active.LastTransitionTime.Time, w.now)
+		c.Detail = "watches it, and knows that there is work"
 	default:
 		c.Detail = "watches it, and knows of no work"
 	}

@@ -59,7 +59,7 @@ func healthy(t *testing.T) *whyCluster {
 			"WorkloadReady True Available", "ScalerReady True Watched", "Active True Working"),
 		deployment: object(t, `{kind: Deployment, apiVersion: apps/v1, metadata: {name: hello-pfn}, spec: {replicas: 2}, status: {readyReplicas: 2}}`),
 		scaledObject: object(t, `{kind: ScaledObject, apiVersion: keda.sh/v1alpha1, metadata: {name: hello-pfn},
-  status: {conditions: [{type: Ready, status: "True"}, {type: Active, status: "True", lastTransitionTime: "2026-05-04T11:59:00Z"}]}}`),
+  status: {conditions: [{type: Ready, status: "True"}, {type: Active, status: "True"}]}}`),
 		autoscaler: object(t, `{kind: HorizontalPodAutoscaler, apiVersion: autoscaling/v2, metadata: {name: keda-hpa-hello-pfn},
   spec: {maxReplicas: 3}, status: {currentReplicas: 2, desiredReplicas: 2, conditions: [{type: ScalingActive, status: "True"}]}}`),
 	}
@@ -124,7 +124,7 @@ func TestAnswersOfACluster(t *testing.T) {
 		}, "manifest: it is being deleted since 30.0s ago"},
 		"streams": {func(w *whyCluster) {
 			w.live.function = functionIn(t, "2", "Accepted True Valid", "StreamReady False Mismatch no stream ORDERS")
-		}, "streams: Mismatch: no stream ORDERS"},
+		}, "NATS streams: Mismatch: no stream ORDERS"},
 		"paused": {func(w *whyCluster) {
 			w.live.function.SetAnnotations(map[string]string{"pelton.dev/held-replicas": "0"})
 		}, "held: somebody has paused it"},
