@@ -26,6 +26,10 @@ const (
 	meterReadings = 16
 )
 
+// meterFirst is how many readings the first service time that is told rests on at least: few looks at short events can be far off,
+// and the next step is half a minute away.
+const meterFirst = 4
+
 // meter measures from successive readings how fast a queue is worked on, with no word from the workers: it knows how many
 // events were taken and how many have left since the last reading. Which of them left makes no difference for the mean, so it
 // takes the oldest. An event is thought to have been taken, and to have left, in the middle between two readings; on the whole
@@ -101,6 +105,9 @@ func (m *meter) measure(r wake.Reading, between time.Time) {
 }
 
 func (m *meter) announce(now time.Time) {
+	if m.announced == 0 && m.readings < meterFirst {
+		return
+	}
 	ratio := float64(m.service) / float64(max(1, m.announced))
 	if m.announced == 0 || (ratio > stepFactor || ratio < 1/stepFactor) && now.Sub(m.stepped) > stepRest {
 		m.announced, m.stepped = m.service, now

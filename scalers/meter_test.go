@@ -152,7 +152,7 @@ func TestMeterAgainstKnownServiceTimes(t *testing.T) {
 		"steady":            {workers: workers(8), arrivals: every(0.025, 4000), service: about(0.19)},
 		"steady, idle":      {workers: workers(20), arrivals: every(0.3, 1000), service: about(0.4)},
 		"overloaded":        {workers: workers(8), arrivals: every(0.01, 3000), service: exactly(0.2)},
-		"fast":              {workers: workers(4), arrivals: every(0.004, 20000), service: about(0.01)},
+		"fast":              {workers: workers(4), arrivals: every(0.004, 5000), service: about(0.01)},
 		"bursts":            {workers: workers(8), arrivals: bursts(10, 300, 30), service: about(0.3)},
 		"bursts, far apart": {workers: workers(8), arrivals: bursts(10, 300, 300), service: about(0.3)},
 		"small bursts":      {workers: workers(8), arrivals: bursts(40, 8, 20), service: exactly(3)},
