@@ -1,6 +1,7 @@
 package controller_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -53,8 +54,10 @@ type rig struct {
 	settings  desired.Settings
 	writes    *writes
 	noJump    bool
-	secure    *secured // NATS asks who comes; nil: it does not
-	stop      func()   // ends the controller
+	secure    *secured      // NATS asks who comes; nil: it does not
+	fail      *failpoint    // kills the controller; nil: nothing does
+	patience  time.Duration // of the controller with deletions; 0 is half a minute
+	stop      func()        // ends the controller
 }
 
 // writes are the requests of the controller that change something.
@@ -212,13 +215,22 @@ func (r *rig) startController() {
 		r.writes.next = next
 		return r.writes
 	})
-	nc, err := nats.Connect(r.nats.URL(), append(r.as(natsauth.OfController()), nats.MaxReconnects(-1))...)
+	options := append(r.as(natsauth.OfController()), nats.MaxReconnects(-1))
+	if r.fail != nil {
+		cluster.Wrap(func(next http.RoundTripper) http.RoundTripper {
+			r.fail.next = next
+			return r.fail
+		})
+		options = append(options, nats.SetCustomDialer(r.fail))
+	}
+	nc, err := nats.Connect(r.nats.URL(), options...)
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	c, err := controller.New(cluster, controller.Config{
-		Settings: r.settings, NATS: nc, Issuer: r.issuer(), Namespaces: []string{r.namespace}, Patience: 30 * time.Second, NoFirstJump: r.noJump,
-		Logger: zaptest.NewLogger(r.t, zaptest.Level(zap.InfoLevel)).Named("controller"),
+		Settings: r.settings, NATS: nc, Issuer: r.issuer(), Namespaces: []string{r.namespace}, NoFirstJump: r.noJump,
+		Patience: cmp.Or(r.patience, 30*time.Second),
+		Logger:   zaptest.NewLogger(r.t, zaptest.Level(zap.InfoLevel)).Named("controller"),
 	})
 	if err != nil {
 		r.t.Fatal(err)
