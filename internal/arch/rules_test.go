@@ -61,12 +61,14 @@ var rules = []rule{
 	{
 		of: "cmd/pelton-scaler", not: []string{
 			"k8s.io/...", "sigs.k8s.io/...", "github.com/kedacore/keda/v2/apis/...", "github.com/nats-io/nats-server/...",
+			"internal/image/...", "github.com/google/go-containerregistry/...",
 		},
 		why: "it answers KEDA from what NATS says: it reads nothing of the cluster and needs no rights there",
 	},
 	{
 		of: "cmd/pelton-controller", not: []string{
 			"github.com/nats-io/nats-server/...", "github.com/kedacore/...", "google.golang.org/grpc/...", "internal/sidecar",
+			"internal/image/...", "github.com/google/go-containerregistry/...",
 		},
 		why: "it makes what others run, and writes ScaledObjects as fields: the types of KEDA would bring its dependencies",
 	},

@@ -99,7 +99,7 @@ func (a *app) build(ctx context.Context, what string, o buildOptions) error {
 	if o.tag, err = o.name(fn); err != nil {
 		return err
 	}
-	client := registry.New(registry.Config{Credentials: registry.DockerCredentials(a.getenv)})
+	client := registry.New(registry.Config{})
 	release, err := a.bundle(ctx, fn, o, platforms, client)
 	if err != nil {
 		return explainBuild(err)
@@ -204,20 +204,26 @@ func explainBuild(err error) error {
 	if !ok {
 		return err
 	}
-	hint := ""
+	return &Error{Exit: ExitFailed, Message: "cannot use registry " + e.Host, Cause: err, Hint: registryHint(e)}
+}
+
+// registryHint is what to do about what a registry has answered.
+func registryHint(e *registry.Error) string {
 	switch {
+	case e.Status == 0:
+		return "check the name and the network; without TLS only registries on loopback and private addresses are used"
 	case e.Status == 401 && e.User == "":
-		hint = "docker login " + e.Host
+		return "docker login " + e.Host
 	case e.Status == 401:
-		hint = "docker login " + e.Host + ", as " + e.User + " was not let in"
+		return "docker login " + e.Host + ", as " + e.User + " was not let in"
 	case e.Status == 403:
-		hint = "ask who owns " + e.Host + "/" + e.Repository + ", or choose another --tag"
+		return "ask who owns " + e.Host + "/" + e.Repository + ", or choose another --tag"
 	case e.Status == 404 && !e.Push:
-		hint = "check the reference: there is no such image on " + e.Host
+		return "check the reference: there is no such image on " + e.Host
 	case e.Status == 413:
-		hint = "the registry takes no layer of this size: put less into the image"
+		return "the registry takes no layer of this size: put less into the image"
 	case e.Status == 429:
-		hint = "wait, or docker login " + e.Host + ": who is known may ask more often"
+		return "wait, or docker login " + e.Host + ": who is known may ask more often"
 	}
-	return &Error{Exit: ExitFailed, Message: "cannot use registry " + e.Host, Cause: err, Hint: hint}
+	return ""
 }

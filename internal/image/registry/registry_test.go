@@ -10,9 +10,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
@@ -64,11 +67,18 @@ func start(t *testing.T, before func(w http.ResponseWriter, r *http.Request) boo
 	return s
 }
 
-func client(credentials ours.Credentials) *ours.Client {
-	return ours.New(ours.Config{
-		Backoff:     time.Millisecond,
-		Credentials: func(context.Context, string) (ours.Credentials, error) { return credentials, nil },
-	})
+// login is the same everywhere; the zero value is nobody's.
+type login authn.AuthConfig
+
+func (l login) Resolve(authn.Resource) (authn.Authenticator, error) {
+	if l == (login{}) {
+		return authn.Anonymous, nil
+	}
+	return authn.FromConfig(authn.AuthConfig(l)), nil
+}
+
+func client(l login) *ours.Client {
+	return ours.New(ours.Config{Backoff: time.Millisecond, Logins: l})
 }
 
 // release makes an image for each platform.
@@ -107,7 +117,7 @@ func files(t *testing.T, img v1.Image) string {
 // TestThereAndBack pushes for two platforms and pulls each, by tag and by digest.
 func TestThereAndBack(t *testing.T) {
 	t.Parallel()
-	s, c := start(t, nil), client(ours.Credentials{})
+	s, c := start(t, nil), client(login{})
 	name := s.host + "/shop/hello:1"
 	r := release(t, name, "hello", amd64, arm64)
 	if err := r.Push(t.Context(), c); err != nil {
@@ -138,7 +148,7 @@ func TestThereAndBack(t *testing.T) {
 // TestOneImage pushes without an index; the platform is that of its config.
 func TestOneImage(t *testing.T) {
 	t.Parallel()
-	s, c := start(t, nil), client(ours.Credentials{})
+	s, c := start(t, nil), client(login{})
 	if err := release(t, s.host+"/a:1", "x", arm64).Push(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +163,7 @@ func TestOneImage(t *testing.T) {
 // TestNothingIsSentTwice pushes again, and then an image on top of one that is there already.
 func TestNothingIsSentTwice(t *testing.T) {
 	t.Parallel()
-	s, c := start(t, nil), client(ours.Credentials{})
+	s, c := start(t, nil), client(login{})
 	for range 2 {
 		if err := release(t, s.host+"/a:1", "x", amd64).Push(t.Context(), c); err != nil {
 			t.Fatal(err)
@@ -192,7 +202,7 @@ func TestNothingIsSentTwice(t *testing.T) {
 // TestTagComesLast: until all is there, nobody can pull half of it.
 func TestTagComesLast(t *testing.T) {
 	t.Parallel()
-	s, c := start(t, nil), client(ours.Credentials{})
+	s, c := start(t, nil), client(login{})
 	if err := release(t, s.host+"/a:1", "x", amd64, arm64).Push(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +221,7 @@ func TestPassingErrorsAreTriedAgain(t *testing.T) {
 	s := start(t, func(w http.ResponseWriter, r *http.Request) bool {
 		mu.Lock()
 		defer mu.Unlock()
-		key := r.Method + strings.Split(r.URL.Path, "/")[3] // blobs or manifests
+		key := r.Method + " " + kindOf(r.URL.Path)
 		if failed[key] {
 			return false
 		}
@@ -219,7 +229,7 @@ func TestPassingErrorsAreTriedAgain(t *testing.T) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return true
 	})
-	c := client(ours.Credentials{})
+	c := client(login{})
 	if err := release(t, s.host+"/a:1", "x", amd64).Push(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
@@ -227,9 +237,19 @@ func TestPassingErrorsAreTriedAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text := files(t, img); !strings.Contains(text, "x") || len(failed) < 6 {
+	if text := files(t, img); !strings.Contains(text, "x") || len(failed) < 8 {
 		t.Errorf("%v failed, content %q", failed, text)
 	}
+}
+
+// kindOf is what a path of the protocol leads to.
+func kindOf(path string) string {
+	for _, kind := range []string{"blobs", "manifests"} {
+		if strings.Contains(path, "/"+kind+"/") {
+			return kind
+		}
+	}
+	return "ping"
 }
 
 // TestLastingErrorsEnd tries four times and not for ever.
@@ -239,7 +259,7 @@ func TestLastingErrorsEnd(t *testing.T) {
 		w.WriteHeader(http.StatusBadGateway)
 		return true
 	})
-	_, err := client(ours.Credentials{}).Image(t.Context(), s.host+"/a:1", amd64)
+	_, err := client(login{}).Image(t.Context(), s.host+"/a:1", amd64)
 	if e, ok := errors.AsType[*ours.Error](err); !ok || e.Status != http.StatusBadGateway {
 		t.Errorf("want what the registry has said: %v", err)
 	}
@@ -248,17 +268,16 @@ func TestLastingErrorsEnd(t *testing.T) {
 	}
 }
 
-// TestEndsWithItsContext asks a registry that wants us to wait.
+// TestEndsWithItsContext asks a registry that has no time for us.
 func TestEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	s := start(t, func(w http.ResponseWriter, _ *http.Request) bool {
-		w.Header().Set("Retry-After", "30")
 		w.WriteHeader(http.StatusTooManyRequests)
 		cancel()
 		return true
 	})
-	if _, err := client(ours.Credentials{}).Image(ctx, s.host+"/a:1", amd64); !errors.Is(err, context.Canceled) {
+	if _, err := client(login{}).Image(ctx, s.host+"/a:1", amd64); !errors.Is(err, context.Canceled) {
 		t.Errorf("want its context's error: %v", err)
 	}
 }
@@ -266,13 +285,71 @@ func TestEndsWithItsContext(t *testing.T) {
 // TestWhatIsNotThere names the registry and the reference.
 func TestWhatIsNotThere(t *testing.T) {
 	t.Parallel()
-	s, c := start(t, nil), client(ours.Credentials{})
+	s, c := start(t, nil), client(login{})
 	_, err := c.Image(t.Context(), s.host+"/gone:1", amd64)
 	if e, ok := errors.AsType[*ours.Error](err); !ok || e.Status != http.StatusNotFound || !strings.Contains(err.Error(), s.host) {
 		t.Errorf("an image that is not there: %v", err)
 	}
 	if _, err := c.Image(t.Context(), "Not A Reference", amd64); err == nil || !strings.Contains(err.Error(), "example.com/base:1") {
 		t.Errorf("no reference: %v", err)
+	}
+}
+
+// TestNobodyIsThere tells what has happened to the connection.
+func TestNobodyIsThere(t *testing.T) {
+	t.Parallel()
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	host := strings.TrimPrefix(gone.URL, "http://")
+	err := release(t, host+"/a:1", "x", amd64).Push(t.Context(), client(login{}))
+	e, ok := errors.AsType[*ours.Error](err)
+	if !ok || e.Status != 0 || e.Host != host || !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("%+v, %v", e, err)
+	}
+	if text := err.Error(); !strings.Contains(text, "writing to a without a login: ") || !strings.Contains(text, "connection refused") {
+		t.Errorf("it says %q", text)
+	}
+}
+
+// TestBaseOfAnotherRegistry loses a layer of the base while an image on it is written: that is not the fault of who is written to.
+func TestBaseOfAnotherRegistry(t *testing.T) {
+	t.Parallel()
+	for name, refuse := range map[string]func(http.ResponseWriter){
+		"refused":    func(w http.ResponseWriter) { w.WriteHeader(http.StatusForbidden) },
+		"broken off": func(http.ResponseWriter) { panic(http.ErrAbortHandler) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var closed atomic.Bool
+			there, here := start(t, func(w http.ResponseWriter, r *http.Request) bool {
+				if closed.Load() && kindOf(r.URL.Path) == "blobs" {
+					refuse(w)
+					return true
+				}
+				return false
+			}), start(t, nil)
+			c := client(login{})
+			if err := release(t, there.host+"/a:1", "x", amd64).Push(t.Context(), c); err != nil {
+				t.Fatal(err)
+			}
+			base, err := c.Image(t.Context(), there.host+"/a:1", amd64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			img, err := image.Build(image.Spec{Name: here.host + "/b:1", Base: base, Files: []image.File{{Path: "/y", Data: []byte("y")}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			top, err := image.Join(img)
+			if err != nil {
+				t.Fatal(err)
+			}
+			closed.Store(true)
+			err = top.Push(t.Context(), c)
+			if e, ok := errors.AsType[*ours.Error](err); err == nil || ok || !strings.Contains(err.Error(), there.host) {
+				t.Errorf("%+v, %v", e, err)
+			}
+		})
 	}
 }
 
@@ -287,7 +364,7 @@ func TestDamagedBlobs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			good := start(t, nil)
-			c := client(ours.Credentials{})
+			c := client(login{})
 			if err := release(t, good.host+"/a:1", "x", amd64).Push(t.Context(), c); err != nil {
 				t.Fatal(err)
 			}
@@ -299,7 +376,7 @@ func TestDamagedBlobs(t *testing.T) {
 			if err == nil {
 				_, err = io.ReadAll(mutate.Extract(img))
 			}
-			if err == nil || !strings.Contains(err.Error(), "blob") && !errors.Is(err, io.ErrUnexpectedEOF) {
+			if err == nil || !strings.Contains(err.Error(), "verifying") && !strings.Contains(err.Error(), "does not match") {
 				t.Errorf("%s blobs: %v", name, err)
 			}
 		})

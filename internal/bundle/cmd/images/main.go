@@ -56,7 +56,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			return err
 		}
 	}
-	client := registry.New(registry.Config{Credentials: registry.DockerCredentials(os.Getenv)})
+	client := registry.New(registry.Config{})
 	for _, pkg := range o.packages {
 		release, err := o.release(path.Base(pkg), scratch)
 		if err != nil {
