@@ -89,11 +89,15 @@ func TestNoReplicaForWhatIsNotGivenOut(t *testing.T) {
 	}
 	r.publish("jobs", 20)
 	ask := ref("narrow", "stream", "EVENTS", "consumer", "narrow", "concurrency", "2")
-	r.awaitMetric(ask, 4, 2) // two replicas
-	o := r.scaler.DecisionsOf("shop", "narrow")
-	if len(o) != 1 || !strings.Contains(fmt.Sprint(o[0].Decisions), "bounded to 2, as at most 4 are given out at once") {
-		t.Errorf("decisions %+v", o)
-	}
+	waittest.Eventually(t, func() error {
+		r.awaitMetric(ask, 4, 2) // two replicas; of the first four that are counted, too
+		o := r.scaler.DecisionsOf("shop", "narrow")
+		if len(o) != 1 || !strings.Contains(fmt.Sprint(o[0].Decisions), "20 due and 0 in flight at 2 per replica: 10 replicas; "+
+			"bounded to 2, as at most 4 are given out at once") {
+			return fmt.Errorf("decisions %+v", o)
+		}
+		return nil
+	})
 }
 
 // TestUnmeasuredTargetIsNotPushed follows a drain goal before anything was measured: the first target that comes is the one that
