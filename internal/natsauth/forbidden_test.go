@@ -167,12 +167,15 @@ func checkAttempts(t *testing.T, r *rig, attempts []attempt) {
 		t.Errorf("with all rights: %v", err)
 	default:
 	}
-	if _, err := r.admins["a"].Stream(t.Context(), "MINE"); err != nil {
-		t.Errorf("a stream that could be made was not: %v", err)
-	}
-	if _, err := r.admins["a"].Stream(t.Context(), "EVENTS"); !errors.Is(err, jetstream.ErrStreamNotFound) {
-		t.Errorf("a stream that could be deleted is there: %v", err)
-	}
+	waittest.Eventually(t, func() error { // the server does what it is asked for after it has taken the question
+		if _, err := r.admins["a"].Stream(t.Context(), "MINE"); err != nil {
+			return fmt.Errorf("a stream that could be made was not: %w", err)
+		}
+		if _, err := r.admins["a"].Stream(t.Context(), "EVENTS"); !errors.Is(err, jetstream.ErrStreamNotFound) {
+			return fmt.Errorf("a stream that could be deleted is there: %w", err)
+		}
+		return nil
+	})
 }
 
 // intruder is a connection on which what the server refuses is noted.
