@@ -29,12 +29,13 @@ func OfScaler() Permissions {
 		p.Publish = append(p.Publish, "$JS.API.STREAM.INFO."+name, "$JS.API.STREAM.CREATE."+name,
 			"$JS.API.CONSUMER.CREATE."+name+".>", "$JS.API.CONSUMER.DELETE."+name+".*")
 	}
+	p.Publish = append(p.Publish, "$JS.API.STREAM.DELETE."+selfTestStream)
 	return p
 }
 
 // OfController is what pelton-controller needs: to make and look after the streams of Pelton, to have consumers on any stream
-// that a manifest names, to make dead letters of what waits for a function that is deleted, to watch queues as the scaler does,
-// and to hear how busy replicas are.
+// that a manifest names, to make dead letters of what waits for a function that is deleted, to see how deep a queue is, and to
+// hear how busy replicas are.
 func OfController() Permissions {
 	p := Permissions{
 		Publish: []string{
@@ -46,9 +47,8 @@ func OfController() Permissions {
 			"$JS.API.DIRECT.GET." + stream.WorkStream, "$JS.API.DIRECT.GET." + stream.WorkStream + ".>",
 			"$JS.API.DIRECT.GET." + catalog.StreamName + ".>",
 			"pelton.park.*.*.schedule.*", "pelton.dead.*.*", "pelton.function.*.*",
-			"$JS.API.STREAM.CREATE." + selfTestStream, selfTestSubjects,
 		},
-		Subscribe: []string{ControllerInbox + ".>", "pelton.busy.*.*.*", madeConsumers},
+		Subscribe: []string{ControllerInbox + ".>", "pelton.busy.*.*.*"},
 	}
 	for _, name := range []string{stream.WorkStream, stream.DeadStream, stream.RunsStream, catalog.StreamName} {
 		p.Publish = append(p.Publish, "$JS.API.STREAM.CREATE."+name, "$JS.API.STREAM.UPDATE."+name)

@@ -130,12 +130,9 @@ func TestController(t *testing.T) {
 		{"enter it again", func() error { return catalog.Put(ctx, js, other) }},
 		{"schedule it again", func() error { return second(stream.EnsureFunction(ctx, js, fn)) }},
 		{"look at what it has", func() error { return second(stream.OwnedBy(ctx, js, fn.Key())) }},
-		{"watch it", func() error {
-			core, logs := observer.New(zap.InfoLevel)
-			if r.watch(nc.Conn, zap.New(core), fn); logs.Len() > 0 {
-				return fmt.Errorf("it says: %s", logs.All()[0].Message)
-			}
-			return nil
+		{"see how deep its queue is", func() error {
+			c := stream.ConsumersOf(fn)[0]
+			return second(js.Consumer(ctx, c.Stream, c.Name))
 		}},
 		{"bury what waits", func() error { return r.bury(ctx, js, fn) }},
 		{"remove it", func() error {

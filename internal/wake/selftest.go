@@ -14,9 +14,10 @@ import (
 	"github.com/pelton-dev/pelton/internal/stream"
 )
 
-// The self-test has one small stream in memory for all that test at once, which stays: who deleted it would spoil the test
-// of another. Each test has a subject and a consumer of its own. What a killed one leaves goes by itself.
+// The self-test has one small stream in memory for all that test at once, and who is the last to test deletes it. Each test has
+// a subject and a consumer of its own. Of a killed one the consumer goes by itself, and the stream with the next test.
 const (
+	selfTestTries    = 10
 	selfTestStream   = "PELTON_SELFTEST"
 	selfTestSubjects = "pelton.selftest."
 	selfTestAge      = time.Minute
@@ -27,23 +28,39 @@ const (
 const countPause = 5 * time.Millisecond
 
 // selfTest makes sure that a probe does on this server what it is meant to: answer when something is deliverable, and
-// consume nothing.
+// consume nothing. It is tried again if another, who thought to be the last, deleted the stream meanwhile.
 func (w *Watcher) selfTest(ctx context.Context) error {
+	for try := 1; ; try++ {
+		vanished, err := w.testProbe(ctx)
+		if err == nil || !vanished || try == selfTestTries {
+			return err
+		}
+	}
+}
+
+// testProbe tests once. vanished is whether that could not be done because the stream was gone at the end.
+func (w *Watcher) testProbe(ctx context.Context) (vanished bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	id := nuid.Next()
 	s, err := w.openTestStream(ctx)
 	if err != nil {
-		return fmt.Errorf("create test stream: %w", err)
+		return errors.Is(err, jetstream.ErrStreamNotFound), fmt.Errorf("create test stream: %w", err)
 	}
 	c, err := s.CreateConsumer(ctx, jetstream.ConsumerConfig{
 		Name: id, FilterSubject: selfTestSubjects + id, AckPolicy: jetstream.AckExplicitPolicy, InactiveThreshold: selfTestAge,
 		PriorityPolicy: jetstream.PriorityPolicyPrioritized, PriorityGroups: []string{stream.PriorityGroup},
 	})
 	if err != nil {
-		return fmt.Errorf("create test consumer: %w", err)
+		return errors.Is(err, jetstream.ErrStreamNotFound), fmt.Errorf("create test consumer: %w", err)
 	}
-	defer func() { _ = s.DeleteConsumer(context.WithoutCancel(ctx), id) }() // else the server does, later
+	err = w.fireTest(ctx, c)
+	return w.closeTest(context.WithoutCancel(ctx), s, id), err
+}
+
+// fireTest parks a probe, and has it answered.
+func (w *Watcher) fireTest(ctx context.Context, c jetstream.Consumer) error {
+	id := c.CachedInfo().Name
 	inbox, err := w.nc.SubscribeSync(w.nc.NewInbox())
 	if err != nil {
 		return fmt.Errorf("subscribe: %w", err)
@@ -69,6 +86,18 @@ func (w *Watcher) openTestStream(ctx context.Context) (jetstream.Stream, error) 
 		return w.js.Stream(ctx, selfTestStream)
 	}
 	return s, err
+}
+
+// closeTest deletes the consumer, and the stream if no other test has one. What cannot be deleted goes with the next test. It
+// reports whether the consumer was gone already.
+func (w *Watcher) closeTest(ctx context.Context, s jetstream.Stream, consumer string) (gone bool) {
+	if err := s.DeleteConsumer(ctx, consumer); err != nil {
+		return errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound)
+	}
+	if info, err := s.Info(ctx); err == nil && info.State.Consumers == 0 {
+		_ = w.js.DeleteStream(ctx, selfTestStream)
+	}
+	return false
 }
 
 func checkFired(ctx context.Context, inbox *nats.Subscription, c jetstream.Consumer) error {
