@@ -32,7 +32,7 @@ var layers = []layer{
 	{"played neighbours", "a NATS server and a KEDA for tools and tests", []string{"internal/natstest", "internal/kedatest"}},
 	{
 		"tools and tests", "nothing that is shipped links them",
-		[]string{"internal/bench/...", "internal/e2e/...", "internal/lab/...", "internal/arch", "deploy"},
+		[]string{"internal/bench/...", "internal/e2e/...", "internal/faults/...", "internal/lab/...", "internal/arch", "deploy"},
 	},
 }
 

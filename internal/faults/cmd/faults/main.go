@@ -1,0 +1,109 @@
+// Command faults runs the real programs, hurts them while events come in, and judges what became of the events.
+//
+//	go run ./internal/faults/cmd/faults             # about two minutes, a seed of its own
+//	go run ./internal/faults/cmd/faults -seed 7     # the same faults and events again
+//
+// It prints the seed first and the verdict last, and exits with 1 if a promise was broken. It needs Linux.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/pelton-dev/pelton/internal/faults"
+	"github.com/pelton-dev/pelton/internal/program"
+)
+
+var errBroken = errors.New("a promise was broken")
+
+func main() {
+	ctx := program.UntilSignal(context.Background())
+	if code, isRole := faults.RunRole(ctx); isRole {
+		os.Exit(code)
+	}
+	if err := run(ctx); err != nil {
+		fmt.Fprintf(os.Stderr, "faults: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+type options struct {
+	cfg     faults.Config
+	rate    float64
+	verdict string
+	keep    bool
+}
+
+func readFlags() options {
+	var o options
+	flag.Uint64Var(&o.cfg.Seed, "seed", uint64(time.Now().UnixNano())%1_000_000, "decides on every fault and every event")
+	flag.DurationVar(&o.cfg.Duration, "duration", time.Minute, "how long there are events and faults")
+	flag.DurationVar(&o.cfg.Every, "every", 1500*time.Millisecond, "between two faults, on average; 0 is no faults")
+	flag.Float64Var(&o.rate, "rate", 100, "events a second")
+	flag.StringVar(&o.cfg.Planted, "planted", "", "build the sidecar with this bug in it, to see that it is found")
+	flag.StringVar(&o.verdict, "verdict", "", "write the verdict to this file, too")
+	flag.BoolVar(&o.keep, "keep", false, "keep the folder of logs, ledgers and store")
+	flag.Parse()
+	o.cfg.Load = faults.DefaultLoad(o.rate, o.cfg.Duration)
+	o.cfg.Out = os.Stderr
+	return o
+}
+
+func run(ctx context.Context) (err error) {
+	o := readFlags()
+	fmt.Printf("seed %d\n", o.cfg.Seed)
+	if o.cfg.Dir, err = os.MkdirTemp("", "faults"); err != nil {
+		return fmt.Errorf("make folder: %w", err)
+	}
+	if o.keep {
+		fmt.Fprintf(os.Stderr, "everything is in %s\n", o.cfg.Dir)
+	} else {
+		defer func() { _ = os.RemoveAll(o.cfg.Dir) }()
+	}
+	if o.cfg.Self, err = os.Executable(); err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	if o.cfg.Sidecar, err = build(ctx, o.cfg.Dir, o.cfg.Planted); err != nil {
+		return err
+	}
+	v, err := faults.Run(ctx, o.cfg)
+	if err != nil {
+		return err
+	}
+	return report(v, o.verdict)
+}
+
+// build compiles the sidecar, with the bugs in it if one is wanted.
+func build(ctx context.Context, dir, planted string) (string, error) {
+	path := filepath.Join(dir, "pelton-sidecar")
+	args := []string{"build", "-o", path}
+	if planted != "" {
+		args = append(args, "-tags", faults.PlantedTag)
+	}
+	cmd := exec.CommandContext(ctx, "go", append(args, faults.SidecarPackage)...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build the sidecar: %w: %s", err, out)
+	}
+	return path, nil
+}
+
+func report(v *faults.Verdict, path string) error {
+	if err := v.Print(os.Stdout); err != nil {
+		return err
+	}
+	if path != "" {
+		if err := v.WriteFile(path); err != nil {
+			return err
+		}
+	}
+	if !v.Passed() {
+		return errBroken
+	}
+	return nil
+}

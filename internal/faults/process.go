@@ -1,0 +1,114 @@
+package faults
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// restartPause is how long a process stays away that ended without being told how long.
+const restartPause = 100 * time.Millisecond
+
+// exitPanic is the exit code of a Go program that panics.
+const exitPanic = 2
+
+var errAway = errors.New("it does not run")
+
+// process is one place in the world: the program that runs there is started again whenever it ends.
+type process struct {
+	name string
+	path string
+	env  []string
+	log  *os.File
+
+	mu      sync.Mutex // guards what follows
+	cmd     *exec.Cmd  // nil while none runs
+	pause   time.Duration
+	starts  int
+	crashes []string // ends that no signal explains
+}
+
+// keep runs the program again and again until ctx ends, and then kills it.
+func (p *process) keep(ctx context.Context) error {
+	for {
+		cmd, err := p.start()
+		if err != nil {
+			return err
+		}
+		stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() })
+		_ = cmd.Wait() // its state says it too
+		stop()
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(p.ended(cmd.ProcessState)):
+		}
+	}
+}
+
+func (p *process) start() (*exec.Cmd, error) {
+	cmd := p.command()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", p.name, err)
+	}
+	p.cmd, p.starts = cmd, p.starts+1
+	return cmd, nil
+}
+
+// command is the program with an environment of its own, in a group of its own so that a terminal's signals reach only us,
+// and with our death as its own.
+func (p *process) command() *exec.Cmd {
+	cmd := exec.Command(p.path)
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "TMPDIR=" + os.Getenv("TMPDIR")}, p.env...)
+	cmd.Stdout, cmd.Stderr = p.log, p.log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	return cmd
+}
+
+// ended notes an end and returns how long to stay away.
+func (p *process) ended(state *os.ProcessState) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cmd = nil
+	if code := state.ExitCode(); code == exitPanic || code == exitBroken {
+		p.crashes = append(p.crashes, fmt.Sprintf("%s: %v (see its log)", p.name, state))
+	}
+	pause := max(p.pause, restartPause)
+	p.pause = 0
+	return pause
+}
+
+// hurt sends a signal; if the process ends of it, it stays away for the pause.
+func (p *process) hurt(sig syscall.Signal, pause time.Duration) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cmd == nil {
+		return errAway
+	}
+	p.pause = pause
+	return p.cmd.Process.Signal(sig)
+}
+
+// stopped sends SIGSTOP and returns what lets the same process go on.
+func (p *process) freeze() (resume func(), err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cmd == nil {
+		return nil, errAway
+	}
+	frozen := p.cmd.Process
+	return func() { _ = frozen.Signal(syscall.SIGCONT) }, frozen.Signal(syscall.SIGSTOP)
+}
+
+func (p *process) record() (starts int, crashes []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.starts, p.crashes
+}

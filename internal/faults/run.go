@@ -1,0 +1,141 @@
+package faults
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/pelton-dev/pelton/internal/function"
+)
+
+// Config says what to run. Self, Sidecar and Dir are needed.
+type Config struct {
+	Seed     uint64
+	Duration time.Duration // how long there are faults; 0 is a minute
+	Every    time.Duration // between two faults, on average; 0 is none
+	Load     Load          // the zero value is DefaultLoad at a hundred events a second
+	Plan     []Action      // nil is NewPlan
+
+	Self        string // this program, whose main calls RunRole
+	Sidecar     string // the built pelton-sidecar
+	Dir         string // an empty folder; its path must be short, as it holds sockets
+	Planted     string // the bug to switch on, in a sidecar built with -tags planted
+	MaxDeliver  int    // of the event consumer; 0 leaves it alone. A planted bug of the server's configuration
+	Concurrency int    // of each replica; 0 is 8
+	Timeout     time.Duration
+	Patience    time.Duration // for everything to settle after the last fault; 0 is four minutes
+
+	Out io.Writer // progress; nil is none
+}
+
+func (c Config) withDefaults() Config {
+	c.Duration = cmp.Or(c.Duration, time.Minute)
+	if c.Load.Events == 0 {
+		c.Load = DefaultLoad(100, c.Duration)
+	}
+	if c.Plan == nil {
+		c.Plan = NewPlan(c.Seed, c.Duration, c.Every)
+	}
+	c.Concurrency = cmp.Or(c.Concurrency, function.DefaultConcurrency)
+	c.Timeout, c.Patience = cmp.Or(c.Timeout, 2*time.Second), cmp.Or(c.Patience, 4*time.Minute)
+	if c.Out == nil {
+		c.Out = io.Discard
+	}
+	return c
+}
+
+// prepare plants what is not in the sidecar.
+func (c Config) prepare(ctx context.Context, js jetstream.JetStream, fn *function.Function) error {
+	if c.MaxDeliver == 0 {
+		return nil
+	}
+	return limitDeliveries(ctx, js, fn, c.MaxDeliver)
+}
+
+// Run runs a world and judges it. The error says that there is no verdict.
+func Run(ctx context.Context, cfg Config) (*Verdict, error) {
+	cfg = cfg.withDefaults()
+	w, err := newWorld(ctx, cfg)
+	defer w.close()
+	if err != nil {
+		return nil, err
+	}
+	begun := time.Now()
+	done, err := w.hurtWhilePublishing(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.heal(ctx); err != nil {
+		return nil, err
+	}
+	healed := time.Now()
+	unsettled := w.settle(ctx)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	settled := time.Since(healed)
+	e, err := w.collect(ctx, unsettled)
+	if err != nil {
+		return nil, err
+	}
+	e.faults, e.limit = countFaults(done), maxAttempts
+	v := check(e)
+	v.Seed, v.Faults, v.Planted = cfg.Seed, done, cfg.Planted
+	v.Took, v.Settled = time.Since(begun), settled
+	v.Versions = versions()
+	return v, nil
+}
+
+// hurtWhilePublishing returns when everything is published and the plan is over.
+func (w *world) hurtWhilePublishing(ctx context.Context) ([]Action, error) {
+	published := make(chan error, 1)
+	go func() { published <- w.publish(ctx) }()
+	n := &nemesis{world: w, out: w.cfg.Out}
+	done := n.run(ctx, w.cfg.Plan)
+	err := <-published
+	return done, errors.Join(err, ctx.Err())
+}
+
+// publish runs the publisher to its end.
+func (w *world) publish(ctx context.Context) error {
+	load, err := json.Marshal(w.cfg.Load)
+	if err != nil {
+		return fmt.Errorf("encode load: %w", err)
+	}
+	log, err := os.Create(w.path("logs", rolePublisher+".log"))
+	if err != nil {
+		return fmt.Errorf("open log: %w", err)
+	}
+	defer func() { _ = log.Close() }()
+	p := &process{name: rolePublisher, path: w.cfg.Self, log: log, env: []string{
+		roleVariable + "=" + rolePublisher, ledgerVariable + "=" + w.ledgers(), natsVariable + "=" + w.url(),
+		seedVariable + "=" + strconv.FormatUint(w.cfg.Seed, 10), loadVariable + "=" + string(load),
+	}}
+	cmd, err := p.start()
+	if err != nil {
+		return err
+	}
+	defer context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() })()
+	if err := cmd.Wait(); err != nil {
+		return fmt.Errorf("publish (see %s): %w", log.Name(), err)
+	}
+	return nil
+}
+
+// countFaults counts what was done.
+func countFaults(actions []Action) (n int) {
+	for _, a := range actions {
+		if a.Result == "" {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,135 @@
+package faults
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// Verdict is what a run came to.
+type Verdict struct {
+	Seed       uint64            `json:"seed"`
+	Planted    string            `json:"planted,omitempty"`
+	Took       time.Duration     `json:"took"`
+	Settled    time.Duration     `json:"settled"` // how long after the last fault nothing waited any more
+	Unsettled  string            `json:"unsettled,omitempty"`
+	Faults     []Action          `json:"faults"`
+	Versions   map[string]string `json:"versions"`
+	Counts     Counts            `json:"counts"`
+	Violations []Finding         `json:"violations"`
+}
+
+// Passed reports whether every promise was kept.
+func (v *Verdict) Passed() bool { return len(v.Violations) == 0 && v.Unsettled == "" }
+
+// Has reports whether there is a violation of a class.
+func (v *Verdict) Has(class Class) bool {
+	for _, f := range v.Violations {
+		if f.Class == class {
+			return true
+		}
+	}
+	return false
+}
+
+// WriteFile writes the verdict as JSON.
+func (v *Verdict) WriteFile(path string) error {
+	data, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode verdict: %w", err)
+	}
+	if err := os.WriteFile(path, append(data, '\n'), 0o644); err != nil {
+		return fmt.Errorf("write verdict: %w", err)
+	}
+	return nil
+}
+
+// shown is how many violations a table shows; the file has all.
+const shown = 20
+
+// Print writes the table.
+func (v *Verdict) Print(out io.Writer) error {
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	n := v.Counts
+	for _, row := range []struct {
+		what  string
+		count int
+		note  string
+	}{
+		{"faults", countFaults(v.Faults), v.faultsByKind()},
+		{"events sent", n.Sent, ""},
+		{"accepted", n.Accepted, "acknowledged to the publisher"},
+		{"refused", n.Refused, "not acknowledged and not stored"},
+		{"ok", n.OK, "accepted, and done or dead as they should be"},
+		{"recovered", n.Recovered, "not acknowledged, but stored and handled"},
+		{"dead letters", n.Dead, ""},
+		{"calls", n.Calls, "of handlers"},
+		{"duplicates", n.Duplicates, "done again; allowed with faults"},
+		{"both", n.Both, "done and dead; allowed with faults"},
+		{"lost", n.Lost, "must be 0, and so must all below"},
+		{"stuck", n.Stuck, v.Unsettled},
+		{"phantom", n.Phantom, ""},
+		{"corrupt", n.Corrupt, ""},
+		{"overattempted", n.Overattempted, ""},
+		{"misjudged", n.Misjudged, "dead for a reason that is not theirs"},
+		{"unanswered", n.Unanswered, "done, and no reply"},
+		{"twice", n.Twice, "replies or dead letters"},
+		{"crashed", n.Crashed, "panics of our programs"},
+	} {
+		_, _ = fmt.Fprintf(t, "%s\t%d\t%s\n", row.what, row.count, row.note) // Flush has the error
+	}
+	_, _ = fmt.Fprintf(t, "settled after\t%s\t\n", v.Settled.Round(100*time.Millisecond))
+	if err := t.Flush(); err != nil {
+		return fmt.Errorf("print verdict: %w", err)
+	}
+	return v.printViolations(out)
+}
+
+func (v *Verdict) printViolations(out io.Writer) error {
+	var b strings.Builder
+	for i, f := range v.Violations {
+		if i == shown {
+			fmt.Fprintf(&b, "... and %d more\n", len(v.Violations)-shown)
+			break
+		}
+		fmt.Fprintf(&b, "%s %s: %s\n", f.Class, f.Event, f.Detail)
+	}
+	result := "PASSED"
+	if !v.Passed() {
+		result = "FAILED"
+	}
+	_, err := fmt.Fprintf(out, "%s%s seed %d\n", b.String(), result, v.Seed)
+	return err
+}
+
+func (v *Verdict) faultsByKind() string {
+	count := map[Fault]int{}
+	for _, a := range v.Faults {
+		if a.Result == "" {
+			count[a.Fault]++
+		}
+	}
+	return fmt.Sprintf("kill %d, term %d, freeze %d, refuse %d",
+		count[FaultKill], count[FaultTerm], count[FaultFreeze], count[FaultRefuse])
+}
+
+// versions says what was judged, as far as this program was built of the same.
+func versions() map[string]string {
+	v := map[string]string{"go": runtime.Version()}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return v
+	}
+	for _, d := range info.Deps {
+		if strings.HasPrefix(d.Path, "github.com/nats-io/nats") {
+			v[d.Path] = d.Version
+		}
+	}
+	return v
+}
