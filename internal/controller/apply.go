@@ -38,14 +38,9 @@ type applier struct {
 	live   client.Reader // reads from the apiserver
 }
 
-// apply brings one object to what is desired. It writes nothing if the object is as it should be. A Deployment begins with the
-// least replicas.
+// apply brings one object, which is signed, to what is desired. It writes nothing if the object is as it should be. A Deployment
+// begins with the least replicas.
 func (a *applier) apply(ctx context.Context, owner, want *unstructured.Unstructured, least int) error {
-	want = want.DeepCopy()
-	want.SetOwnerReferences([]metav1.OwnerReference{*metav1.NewControllerRef(owner, v1alpha1.FunctionKind)})
-	if err := sign(want); err != nil {
-		return err
-	}
 	have, err := read(ctx, a.client, want)
 	if err != nil {
 		return err
@@ -74,8 +69,18 @@ func (a *applier) write(ctx context.Context, o *unstructured.Unstructured, opts 
 	return nil
 }
 
-// sign adds the hash of an object to it.
-func sign(o *unstructured.Unstructured) error {
+// sign makes objects the owner's, and adds the hash of each to it.
+func sign(owner *unstructured.Unstructured, objects []*unstructured.Unstructured) error {
+	for _, o := range objects {
+		o.SetOwnerReferences([]metav1.OwnerReference{*metav1.NewControllerRef(owner, v1alpha1.FunctionKind)})
+		if err := addHash(o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func addHash(o *unstructured.Unstructured) error {
 	text, err := json.Marshal(o.Object)
 	if err != nil {
 		return fmt.Errorf("encode %s: %w", describe(o), err)
@@ -93,6 +98,12 @@ func sign(o *unstructured.Unstructured) error {
 // isApplied reports whether an object is as it is wanted: it was applied so, and nobody has changed it since.
 func isApplied(want, have *unstructured.Unstructured) bool {
 	return have.GetDeletionTimestamp() == nil && difference("", want.Object, have.Object) == ""
+}
+
+// isLatest reports whether an object was read since it was applied last: a cache may be behind, and would tell of a Deployment
+// with all its replicas that it is rolled out, when that has not even begun.
+func isLatest(want, have *unstructured.Unstructured) bool {
+	return have != nil && have.GetAnnotations()[appliedAnnotation] == want.GetAnnotations()[appliedAnnotation]
 }
 
 // read returns nil if the object is not there.

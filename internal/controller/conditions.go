@@ -18,14 +18,14 @@ func condition(kind string, status metav1.ConditionStatus, reason, message strin
 	return metav1.Condition{Type: kind, Status: status, Reason: reason, Message: message}
 }
 
-// workload says how the Deployment of a function stands, nil if there is none, and for how long that is so at least if it ends
-// by itself.
+// workload says how the Deployment of a function stands, nil if it has not been seen yet as it is wanted, and for how long that
+// is so at least if it ends by itself.
 func workload(deployment *unstructured.Unstructured, now time.Time) (metav1.Condition, time.Duration) {
 	with := func(status metav1.ConditionStatus, reason, message string) metav1.Condition {
 		return condition(v1alpha1.WorkloadReady, status, reason, message)
 	}
 	if deployment == nil {
-		return with(metav1.ConditionUnknown, v1alpha1.ReasonWaiting, "the Deployment is not there yet"), 0
+		return with(metav1.ConditionUnknown, v1alpha1.ReasonWaiting, "the Deployment is not there yet as it is wanted"), 0
 	}
 	n := numbersOf(deployment)
 	available, progressing, failure := find(deployment, "Available"), find(deployment, "Progressing"), find(deployment, "ReplicaFailure")

@@ -114,6 +114,39 @@ func TestStatusOfOneGeneration(t *testing.T) {
 	}
 }
 
+// TestStatusOfALookThatBrokeOff has a new manifest that was not come to: what was true of the one before does not count for it.
+func TestStatusOfALookThatBrokeOff(t *testing.T) {
+	t.Parallel()
+	well := report{}
+	for _, kind := range []string{v1alpha1.Accepted, v1alpha1.StreamReady, v1alpha1.WorkloadReady, v1alpha1.ScalerReady} {
+		well.set(condition(kind, metav1.ConditionTrue, "Fine", ""))
+	}
+	known := next(v1alpha1.Status{}, 1, well)
+	for _, got := range [][]metav1.Condition{nil, well.conditions[:1], well.conditions[:2]} {
+		s := next(known, 2, report{conditions: got})
+		if c := apimeta.FindStatusCondition(s.Conditions, v1alpha1.Ready); c.Status != metav1.ConditionFalse || c.Reason != v1alpha1.ReasonWaiting {
+			t.Errorf("it got as far as %d conditions: %+v", len(got), c)
+		}
+		if s = next(s, 2, well); !apimeta.IsStatusConditionTrue(s.Conditions, v1alpha1.Ready) {
+			t.Errorf("after a look that did not: %+v", s.Conditions)
+		}
+	}
+}
+
+// TestLatest knows an object that was read before it was applied.
+func TestLatest(t *testing.T) {
+	t.Parallel()
+	owner := made(1, 0, 0, 0, 0)
+	first, second := made(1, 0, 0, 0, 0), made(1, 0, 0, 0, 0)
+	second.SetLabels(map[string]string{"another": "manifest"})
+	if err := sign(owner, []*unstructured.Unstructured{first, second}); err != nil {
+		t.Fatal(err)
+	}
+	if !isLatest(first, first) || isLatest(second, first) || isLatest(first, nil) {
+		t.Errorf("hashes %v and %v", first.GetAnnotations(), second.GetAnnotations())
+	}
+}
+
 // TestMessagesFit cuts what a condition cannot hold.
 func TestMessagesFit(t *testing.T) {
 	t.Parallel()

@@ -123,7 +123,10 @@ func (r *reconciler) plan(ctx context.Context, o *unstructured.Unstructured) (*f
 	if err != nil {
 		return nil, nil, err
 	}
-	return fn, objects, r.stampConfig(ctx, fn, objects)
+	if err := r.stampConfig(ctx, fn, objects); err != nil {
+		return nil, nil, err
+	}
+	return fn, objects, sign(o, objects)
 }
 
 // hold adds the finalizer, before there is anything on NATS that it is for.
@@ -143,15 +146,19 @@ func (r *reconciler) observe(ctx context.Context, o *unstructured.Unstructured, 
 ) (time.Duration, error) {
 	var deployment, scaledObject *unstructured.Unstructured
 	for _, want := range objects {
-		var err error
-		switch want.GroupVersionKind() {
-		case desired.DeploymentKind:
-			deployment, err = read(ctx, r.client, want)
-		case desired.ScaledObjectKind:
-			scaledObject, err = read(ctx, r.client, want)
+		kind := want.GroupVersionKind()
+		if kind != desired.DeploymentKind && kind != desired.ScaledObjectKind {
+			continue
 		}
-		if err != nil {
+		have, err := read(ctx, r.client, want)
+		switch {
+		case err != nil:
 			return 0, err
+		case !isLatest(want, have): // Reconcile is called again when the cache has it
+		case kind == desired.DeploymentKind:
+			deployment = have
+		default:
+			scaledObject = have
 		}
 	}
 	c, again := workload(deployment, time.Now())

@@ -56,18 +56,24 @@ func next(old v1alpha1.Status, generation int64, r report) v1alpha1.Status {
 			apimeta.SetStatusCondition(&s.Conditions, c)
 		}
 	}
-	ready := summary(s.Conditions)
+	ready := summary(s.Conditions, generation)
 	ready.ObservedGeneration = generation
 	apimeta.SetStatusCondition(&s.Conditions, ready)
 	return s
 }
 
-// summary is the first condition that keeps a function from being ready, under the name of Ready.
-func summary(conditions []metav1.Condition) metav1.Condition {
+// summary is the first condition that keeps a function from being ready, under the name of Ready. What was true of an earlier
+// manifest says nothing of this one: a reconciliation that broke off did not come to it.
+func summary(conditions []metav1.Condition, generation int64) metav1.Condition {
 	for _, kind := range []string{v1alpha1.Accepted, v1alpha1.StreamReady, v1alpha1.WorkloadReady, v1alpha1.ScalerReady} {
 		c := apimeta.FindStatusCondition(conditions, kind)
-		if c != nil && c.Status != metav1.ConditionTrue {
+		switch {
+		case c == nil:
+		case c.Status != metav1.ConditionTrue:
 			return condition(v1alpha1.Ready, metav1.ConditionFalse, c.Reason, c.Message)
+		case c.ObservedGeneration != generation:
+			return condition(v1alpha1.Ready, metav1.ConditionFalse, v1alpha1.ReasonWaiting,
+				"it is not known yet how this manifest stands: "+kind+" is that of an earlier one")
 		}
 	}
 	return condition(v1alpha1.Ready, metav1.ConditionTrue, v1alpha1.ReasonReady, "events are kept for it, and start it")

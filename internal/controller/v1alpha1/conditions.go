@@ -29,7 +29,7 @@ const (
 	ReasonNATSUnreachable = "NATSUnreachable" // StreamReady: NATS does not answer, or refuses
 
 	ReasonIdle       = "Idle"       // WorkloadReady: no replica, and none is wanted. Active: nothing waits
-	ReasonAvailable  = "Available"  // WorkloadReady: as many replicas are ready as are wanted
+	ReasonAvailable  = "Available"  // WorkloadReady: at least one replica is ready, the message says how many are wanted
 	ReasonStarting   = "Starting"   // WorkloadReady: the first replica is being started, within the usual time
 	ReasonRollingOut = "RollingOut" // WorkloadReady: replicas of an earlier manifest are being replaced
 	ReasonStalled    = "Stalled"    // WorkloadReady: they do not become ready; the message says what the Deployment says
