@@ -75,6 +75,8 @@ func TestSettingsValidate(t *testing.T) {
 		"no NATS":        {func(s *desired.Settings) { s.NATSURL = "" }, "NATSURL: it is missing"},
 		"no NATS host":   {func(s *desired.Settings) { s.NATSURL = "nats://a,nats://:4222" }, "NATSURL: a server has no host"},
 		"no NATS port":   {func(s *desired.Settings) { s.NATSURL = "nats://a:70000" }, "70000 is not a port"},
+		"a password":     {func(s *desired.Settings) { s.NATSURL = "nats://a,nats://me:secret@b:4222" }, "NATSURL: the address of b has a"},
+		"a token":        {func(s *desired.Settings) { s.NATSURL = "secret@c" }, "NATSURL: the address of c has a"},
 		"no NATS URL":    {func(s *desired.Settings) { s.NATSURL = "nats://me:secret word@a b:1" }, "NATSURL: it is not an address"},
 		"kind":           {func(s *desired.Settings) { s.TriggerAuthentication.Kind = "Secret" }, `TriggerAuthentication.Kind: "Secret"`},
 		"secret, no key": {func(s *desired.Settings) { s.NATSCredentials.Secret = "nats" }, "NATSCredentials: "},

@@ -19,7 +19,7 @@ const DefaultPollingInterval = 10 * time.Second
 // Settings are what is the same for all functions of a cluster: where NATS and the scaler are, and how pods are to look.
 type Settings struct {
 	SidecarImage  string
-	NATSURL       string // the server, or several separated by commas, as pods reach it
+	NATSURL       string // the server, or several separated by commas, as pods reach it; without a password, which pods would show
 	ScalerAddress string // host:port of the scaler, as KEDA reaches it
 
 	// NATSCredentials are files for the sidecar. The zero value is a server that asks nobody who he is.
@@ -132,6 +132,9 @@ func portOf(server string) (int32, error) {
 		return 0, errors.New("it is not an address such as nats://nats.pelton-system.svc:4222") // the cause may hold a password
 	case u.Hostname() == "":
 		return 0, errors.New("a server has no host")
+	case u.User != nil: // also a controller's own, which pods would be given
+		return 0, fmt.Errorf("the address of %s has a password or token in it, which whoever may look at a Deployment could read "+
+			"(write it without, and give functions credentials from a secret: NATSCredentials or OwnCredentials)", u.Hostname())
 	case u.Port() == "":
 		return usualPort(u.Scheme), nil
 	}
