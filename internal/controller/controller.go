@@ -37,7 +37,7 @@ import (
 
 // The defaults of Config.
 const (
-	DefaultWorkers  = 8
+	DefaultWorkers  = 16
 	DefaultResync   = 10 * time.Minute
 	DefaultPatience = 2 * time.Minute
 )
@@ -57,13 +57,13 @@ type Config struct {
 	NATS           *nats.Conn
 	Issuer         *natsauth.Issuer // of each function's own NATS credentials; nil: Settings say what all are given
 	NATSCA         []byte           // certificates (PEM) that functions are given beside their own credentials; nil is none
-	StreamReplicas int           // of streams that are made; 0 is 1
-	Namespaces     []string      // whose Functions are looked at; none is all
-	LeaseNamespace string        // where the lease is for which several controllers compete; "" is no competition
-	Workers        int           // Functions at one time; 0 is DefaultWorkers
-	Resync         time.Duration // how often each Function is looked at without a reason; 0 is DefaultResync
-	Patience       time.Duration // how long a deletion waits for pods and NATS; 0 is DefaultPatience
-	NoFirstJump    bool          // leave all replicas after the first to the HPA
+	StreamReplicas int              // of streams that are made; 0 is 1
+	Namespaces     []string         // whose Functions are looked at; none is all
+	LeaseNamespace string           // where the lease is for which several controllers compete; "" is no competition
+	Workers        int              // Functions at one time; 0 is DefaultWorkers
+	Resync         time.Duration    // how often each Function is looked at without a reason; 0 is DefaultResync
+	Patience       time.Duration    // how long a deletion waits for pods and NATS; 0 is DefaultPatience
+	NoFirstJump    bool             // leave all replicas after the first to the HPA
 	Logger         *zap.Logger
 }
 
@@ -202,6 +202,9 @@ func slim(in any) (any, error) {
 
 // watch has Reconcile called for Functions whose manifest or annotations change, and for those that own what changes.
 func (r *reconciler) watch(m manager.Manager, cfg Config) error {
+	if err := indexOwned(m.GetFieldIndexer()); err != nil {
+		return err
+	}
 	configMaps, err := watchConfigMaps(m, namespacesOf(cfg))
 	if err != nil {
 		return err

@@ -11,7 +11,29 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pelton-dev/pelton/internal/desired"
+	"github.com/pelton-dev/pelton/internal/function"
 )
+
+// ownerIndex finds objects by the Function that controls them. A search by labels would go through all objects of a namespace, in
+// every reconciliation.
+const ownerIndex = "owner"
+
+// indexOwned has the cache keep the index.
+func indexOwned(indexer client.FieldIndexer) error {
+	ctx := context.Background() //nolint:forbidigo // nothing runs yet, so there is nothing to wait for and nobody to end it
+	for _, kind := range desired.Kinds() {
+		err := indexer.IndexField(ctx, object(kind), ownerIndex, func(o client.Object) []string {
+			if owner := metav1.GetControllerOfNoCopy(o); owner != nil && owner.Kind == function.Kind {
+				return []string{string(owner.UID)}
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("index %s by owner: %w", kind.Kind, err)
+		}
+	}
+	return nil
+}
 
 // prune deletes what belongs to a function and is not desired any more, of the kinds that keep does not hold back.
 func (a *applier) prune(ctx context.Context, owner *unstructured.Unstructured, objects []*unstructured.Unstructured,
@@ -51,15 +73,13 @@ func (a *applier) owned(ctx context.Context, owner *unstructured.Unstructured,
 ) ([]*unstructured.Unstructured, error) {
 	var list unstructured.UnstructuredList
 	list.SetGroupVersionKind(kind.GroupVersion().WithKind(kind.Kind + "List"))
-	err := a.client.List(ctx, &list, client.InNamespace(owner.GetNamespace()), client.MatchingLabels{desired.FunctionLabel: owner.GetName()})
+	err := a.client.List(ctx, &list, client.InNamespace(owner.GetNamespace()), client.MatchingFields{ownerIndex: string(owner.GetUID())})
 	if err != nil {
 		return nil, fmt.Errorf("list %s of %s: %w", kind.Kind, owner.GetName(), err)
 	}
-	var owned []*unstructured.Unstructured
+	owned := make([]*unstructured.Unstructured, len(list.Items))
 	for i := range list.Items {
-		if metav1.IsControlledBy(&list.Items[i], owner) {
-			owned = append(owned, &list.Items[i])
-		}
+		owned[i] = &list.Items[i]
 	}
 	return owned, nil
 }

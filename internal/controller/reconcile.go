@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
+	"sync"
 	"time"
 
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
@@ -105,12 +107,34 @@ func (r *reconciler) applyAll(ctx context.Context, o *unstructured.Unstructured,
 	if renew, err = r.credentials.apply(ctx, o, fn); err != nil {
 		return 0, err
 	}
-	for _, want := range objects {
-		if err := r.apply(ctx, o, want, fn.Spec.Scale.MinReplicas); err != nil {
+	least := fn.Spec.Scale.MinReplicas
+	pods := slices.IndexFunc(objects, func(o *unstructured.Unstructured) bool { return o.GroupVersionKind() == desired.DeploymentKind })
+	if err := r.applyTogether(ctx, o, objects[:pods], least); err != nil {
+		return 0, err
+	}
+	for _, want := range objects[pods:] {
+		if err := r.apply(ctx, o, want, least); err != nil {
 			return 0, err
 		}
 	}
 	return renew, nil
+}
+
+// applyTogether applies objects that do not need each other at the same time. It returns the error of the first in their order, so
+// that what is reported does not change from one try to the next.
+func (r *reconciler) applyTogether(ctx context.Context, o *unstructured.Unstructured, objects []*unstructured.Unstructured, least int) error {
+	errs := make([]error, len(objects))
+	var applying sync.WaitGroup
+	for i, want := range objects {
+		applying.Go(func() { errs[i] = r.apply(ctx, o, want, least) })
+	}
+	applying.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // plan reads the manifest and what follows from it.

@@ -28,11 +28,14 @@ func (r *rig) snapshot(ctx context.Context) (map[string]any, error) {
 		if err := r.client.List(ctx, list, client.InNamespace(r.namespace)); err != nil {
 			return nil, err
 		}
+		found := 0
 		for i := range list.Items {
 			if o := &list.Items[i]; kind == v1alpha1.FunctionKind || o.GetLabels()[desired.FunctionLabel] != "" {
 				all[kind.Kind+" "+o.GetName()] = essence(o)
+				found++
 			}
 		}
+		all["number of "+kind.Kind] = found
 	}
 	if err := r.snapshotNATS(ctx, all); err != nil {
 		return nil, err
@@ -42,9 +45,11 @@ func (r *rig) snapshot(ctx context.Context) (map[string]any, error) {
 		return nil, err
 	}
 	same := strings.NewReplacer(r.namespace, "NAMESPACE", r.settings.NATSURL, "NATS", r.settings.ScalerAddress, "SCALER").Replace(string(text))
-	port := regexp.MustCompile(`\b` + portOf(r.settings.NATSURL) + `\b`) // of the NetworkPolicy
+	same = regexp.MustCompile(`\b`+portOf(r.settings.NATSURL)+`\b`).ReplaceAllString(same, "4222") // of the NetworkPolicy
+	// The name of a ConfigMap is made of what is in it, the namespace too.
+	same = regexp.MustCompile(`(\bhello-pfn-|manifest-hash":")[0-9a-f]{10}\b`).ReplaceAllString(same, "${1}HASH")
 	var named map[string]any
-	return named, json.Unmarshal(port.ReplaceAll([]byte(same), []byte("4222")), &named)
+	return named, json.Unmarshal([]byte(same), &named)
 }
 
 func portOf(address string) string { return address[strings.LastIndex(address, ":")+1:] }
@@ -60,6 +65,9 @@ func essence(o *unstructured.Unstructured) map[string]any {
 	e := map[string]any{
 		"labels": o.GetLabels(), "annotations": annotations, "finalizers": o.GetFinalizers(), "leaving": o.GetDeletionTimestamp() != nil,
 		"spec": o.Object["spec"], "writers": writers(o), "keys": keys(o.Object["data"]),
+	}
+	if o.GetKind() == desired.ConfigMapKind.Kind {
+		e["data"] = o.Object["data"]
 	}
 	for _, owner := range o.GetOwnerReferences() {
 		e["owner"] = owner.Kind + " " + owner.Name
