@@ -97,12 +97,12 @@ func EnsureFunctionSince(ctx context.Context, js jetstream.JetStream, fn *functi
 		return nil, err
 	}
 	consumers := ConsumersOf(fn)
-	stale, err := staleConsumers(ctx, js, fn.Key(), consumers)
+	stale, ends, err := staleConsumers(ctx, js, fn.Key(), consumers)
 	if err != nil {
 		return nil, err
 	}
 	for _, c := range consumers {
-		if err := ensureConsumer(ctx, js, fn, c, start{since, stale}); err != nil {
+		if err := ensureConsumer(ctx, js, fn, c, start{since, stale, ends}); err != nil {
 			return nil, err
 		}
 	}

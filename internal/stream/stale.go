@@ -17,19 +17,25 @@ import (
 type start struct {
 	since time.Time // zero: now
 	stale []*jetstream.ConsumerInfo
+	ends  map[string]uint64 // the last sequence of each stream, from before stale was looked at
 }
 
-// apply sets where the consumer begins: where one that it replaces had got to, if that one has not finished; else at since.
-// Subjects that the other did not have are given from there on as well.
+// apply sets where the consumer begins: where one that it replaces had got to, else at since. Subjects that the other did not have
+// are given from there on as well. One that had finished had come to the end of the stream as it was before we looked: what has
+// been published since may reach it or not, and nobody asks it any more once it is deleted.
 func (b start) apply(cfg *jetstream.ConsumerConfig, c Consumer) {
 	if !b.since.IsZero() {
 		cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &b.since
 	}
 	for _, old := range b.stale {
-		if old.Stream != c.Stream || old.NumPending == 0 && old.NumAckPending == 0 || !overlap(old.Config, c.Filters) {
+		finished := old.NumPending == 0 && old.NumAckPending == 0
+		if old.Stream != c.Stream || finished && !b.since.IsZero() || !overlap(old.Config, c.Filters) {
 			continue
 		}
 		next := old.AckFloor.Stream + 1
+		if finished {
+			next = b.ends[c.Stream] + 1
+		}
 		if cfg.DeliverPolicy != jetstream.DeliverByStartSequencePolicy || next < cfg.OptStartSeq {
 			cfg.DeliverPolicy, cfg.OptStartSeq, cfg.OptStartTime = jetstream.DeliverByStartSequencePolicy, next, nil
 		}
@@ -55,20 +61,22 @@ func filtersOf(cfg jetstream.ConsumerConfig) []string {
 	return cfg.FilterSubjects
 }
 
-// staleConsumers finds the event consumers of a function that its manifest no longer asks for, on the streams it still uses.
+// staleConsumers finds the event consumers of a function that its manifest no longer asks for, on the streams it still uses, and
+// says where those streams ended before.
 func staleConsumers(ctx context.Context, js jetstream.JetStream, key function.Key,
 	keep []Consumer,
-) ([]*jetstream.ConsumerInfo, error) {
+) (stale []*jetstream.ConsumerInfo, ends map[string]uint64, err error) {
 	prefix := consumerName(key, eventPrefix)
-	var stale []*jetstream.ConsumerInfo
+	ends = map[string]uint64{}
 	for _, name := range streamsOf(keep) {
 		s, err := js.Stream(ctx, name)
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
 			continue // whoever needs it says so
 		}
 		if err != nil {
-			return nil, fmt.Errorf("look up stream %s: %w", name, err)
+			return nil, nil, fmt.Errorf("look up stream %s: %w", name, err)
 		}
+		ends[name] = s.CachedInfo().State.LastSeq
 		names := s.ConsumerNames(ctx)
 		for consumer := range names.Name() {
 			wanted := slices.ContainsFunc(keep, func(c Consumer) bool { return c.Stream == name && c.Name == consumer })
@@ -77,15 +85,15 @@ func staleConsumers(ctx context.Context, js jetstream.JetStream, key function.Ke
 			}
 			c, err := s.Consumer(ctx, consumer)
 			if err != nil {
-				return nil, fmt.Errorf("look up consumer %s on stream %s: %w", consumer, name, err)
+				return nil, nil, fmt.Errorf("look up consumer %s on stream %s: %w", consumer, name, err)
 			}
 			stale = append(stale, c.CachedInfo())
 		}
 		if err := names.Err(); err != nil {
-			return nil, fmt.Errorf("list consumers of stream %s: %w", name, err)
+			return nil, nil, fmt.Errorf("list consumers of stream %s: %w", name, err)
 		}
 	}
-	return stale, nil
+	return stale, ends, nil
 }
 
 func deleteConsumers(ctx context.Context, js jetstream.JetStream, stale []*jetstream.ConsumerInfo) error {
