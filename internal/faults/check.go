@@ -23,7 +23,7 @@ const (
 	ClassUnanswered    Class = "unanswered"    // done, and its reply is not stored
 	ClassTwice         Class = "twice"         // two replies or two dead letters within the time of deduplication
 	ClassCrashed       Class = "crashed"       // a program of ours panicked
-	ClassDuplicate     Class = "duplicate"     // done more than once; allowed with faults
+	ClassDuplicate     Class = "duplicate"     // done more than once, or an attempt was begun so; allowed with faults
 	ClassBoth          Class = "both"          // done and dead; allowed with faults
 )
 
@@ -65,6 +65,7 @@ type story struct {
 	sent    bool
 	acked   bool
 	begun   int
+	each    map[int]int // calls of each attempt
 	done    int
 	highest int // attempt
 	sums    []string
@@ -99,7 +100,7 @@ func (c *checker) stories() map[key]*story {
 	of := func(r *record) *story {
 		s := all[r.key()]
 		if s == nil {
-			s = &story{key: r.key()}
+			s = &story{key: r.key(), each: map[int]int{}}
 			all[r.key()] = s
 		}
 		return s
@@ -118,6 +119,7 @@ func (c *checker) stories() map[key]*story {
 		switch r.Kind {
 		case recordBegun:
 			s.begun++
+			s.each[r.Attempt]++
 		case recordDone:
 			s.done++
 		}
@@ -190,6 +192,11 @@ func (c *checker) judgeRepeats(s *story, letters []letter) {
 		c.v.Counts.Duplicates += s.done - 1
 		if c.faults == 0 {
 			c.note(ClassDuplicate, s.key, fmt.Sprintf("done %d times, and nothing was hurt", s.done))
+		}
+	}
+	for attempt, calls := range s.each {
+		if calls > 1 && c.faults == 0 {
+			c.note(ClassDuplicate, s.key, fmt.Sprintf("attempt %d begun %d times, and nothing was hurt", attempt, calls))
 		}
 	}
 	if s.done > 0 && len(letters) > 0 {

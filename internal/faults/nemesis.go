@@ -20,7 +20,7 @@ type nemesis struct {
 
 // run returns when the last fault is over, and everything that was frozen goes on. It returns earlier if ctx ends, and lets
 // everything go on then, too.
-func (n *nemesis) run(ctx context.Context, plan []Action) []Action {
+func (n *nemesis) run(ctx context.Context, plan []Action) {
 	var running sync.WaitGroup
 	begun := time.Now()
 	for _, a := range plan {
@@ -35,7 +35,6 @@ func (n *nemesis) run(ctx context.Context, plan []Action) []Action {
 		})
 	}
 	running.Wait()
-	return n.done
 }
 
 func (n *nemesis) note(a Action) {

@@ -20,7 +20,7 @@ const (
 
 // Action is one fault: when, to whom, and for how long.
 type Action struct {
-	At     time.Duration `json:"at"` // since the world began
+	At     time.Duration `json:"at"` // since the first call
 	Target string        `json:"target"`
 	Fault  Fault         `json:"fault"`
 	Pause  time.Duration `json:"pause"`
@@ -41,8 +41,8 @@ func sidecarName(n int) string { return fmt.Sprintf("sidecar-%d", n) }
 
 func handlerName(n int) string { return fmt.Sprintf("handler-%d", n) }
 
-// quietStart is how long a world is left alone at first: what has never worked cannot be broken.
-const quietStart = 2 * time.Second
+// quietStart is how long a world is left alone after its first call.
+const quietStart = time.Second
 
 // longFreeze is how long a sidecar may be frozen where there is time for it: longer than the server waits for it, so that it
 // comes back to events that are another's by then.

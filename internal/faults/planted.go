@@ -1,7 +1,108 @@
 package faults
 
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
 // The build of a sidecar with bugs in it. They are in internal/sidecar/planted_on.go, and switched on by PELTON_PLANTED.
 const (
 	PlantedTag     = "planted"
 	SidecarPackage = "github.com/pelton-dev/pelton/cmd/pelton-sidecar"
 )
+
+// Bug is a planted bug, with the shortest run that shows it. A checker that does not find it proves nothing.
+type Bug struct {
+	Name  string
+	Finds Class // what it is found as
+
+	Load       Load
+	Plan       []Action // nil: it shows without any fault
+	Timeout    time.Duration
+	Patience   time.Duration
+	MaxDeliver int // planted in the server's consumer, not in the sidecar
+}
+
+// Bugs returns all of them.
+func Bugs() []Bug {
+	never := time.Minute * 2
+	return []Bug{
+		{Name: "ack-before-handler", Finds: ClassLost, Load: long(3 * time.Second), Timeout: never, Plan: both(FaultKill)},
+		{Name: "drain-forgets", Finds: ClassLost, Load: long(3 * time.Second), Timeout: never, Plan: both(FaultTerm)},
+		{Name: "max-deliver", Finds: ClassLost, Load: long(3 * time.Second), Timeout: never, Plan: both(FaultTerm), MaxDeliver: 1},
+		{
+			Name: "ack-after-failed-dead-letter", Finds: ClassLost, Load: alike(KindReject, 120),
+			Plan: []Action{{At: bugBegins, Target: serverName, Fault: FaultRefuse, Pause: 4 * time.Second}},
+		},
+		{
+			Name: "ack-after-failed-reply", Finds: ClassUnanswered, Load: long(time.Second),
+			Plan: []Action{{At: bugBegins, Target: serverName, Fault: FaultKill, Pause: 2 * time.Second}}, Timeout: never,
+		},
+		{Name: "no-heartbeat", Finds: ClassDuplicate, Load: few(long(36 * time.Second)), Timeout: never},
+		{Name: "timeout-acks", Finds: ClassLost, Load: few(alike(KindHangOnce, 0)), Timeout: time.Second},
+		{Name: "reject-acks", Finds: ClassLost, Load: alike(KindReject, 20)},
+		{Name: "parked-retry-dropped", Finds: ClassLost, Load: alike(KindFailOnce, 20)},
+		{Name: "parked-retry-corrupted", Finds: ClassCorrupt, Load: alike(KindFailOnce, 20)},
+		{Name: "attempts-lost", Finds: ClassOverattempted, Load: few(alike(KindPoison, 0)), Patience: 20 * time.Second},
+		{Name: "id-without-source", Finds: ClassUnanswered, Load: alike(KindWork, 20)},
+	}
+}
+
+// FindBug returns one of them.
+func FindBug(name string) (Bug, error) {
+	var names []string
+	for _, b := range Bugs() {
+		if b.Name == name {
+			return b, nil
+		}
+		names = append(names, b.Name)
+	}
+	slices.Sort(names)
+	return Bug{}, fmt.Errorf("find bug %q: there is none: want one of %s", name, strings.Join(names, ", "))
+}
+
+// Apply makes a run the one that shows the bug.
+func (b Bug) Apply(cfg Config) Config {
+	cfg.Planted, cfg.Load, cfg.Plan = b.Name, b.Load, b.Plan
+	if cfg.Plan == nil {
+		cfg.Plan = []Action{}
+	}
+	cfg.Timeout, cfg.Patience, cfg.MaxDeliver = b.Timeout, b.Patience, b.MaxDeliver
+	return cfg
+}
+
+// Without is the same run with the bug switched off.
+func (b Bug) Without(cfg Config) Config {
+	cfg = b.Apply(cfg)
+	cfg.Planted, cfg.MaxDeliver, cfg.Patience = "", 0, 0
+	return cfg
+}
+
+// bugBegins is when the fault comes: the first call has begun by then, and most that matter have not ended.
+const bugBegins = 500 * time.Millisecond
+
+// long is a load of calls that a fault finds in the handler.
+func long(work time.Duration) Load {
+	return Load{Rate: 20, Events: 40, Shares: []Share{{Kind: KindWork, Weight: 1, Work: work, Exact: true}}}
+}
+
+// alike is a load of one kind.
+func alike(kind Kind, events int) Load {
+	return Load{Rate: 20, Events: events, Shares: []Share{{Kind: kind, Weight: 1}}}
+}
+
+// few takes as many events of a load as both replicas can have at one time.
+func few(l Load) Load {
+	l.Events = 4
+	return l
+}
+
+// both does the same to both sidecars.
+func both(f Fault) []Action {
+	return []Action{
+		{At: bugBegins, Target: sidecarName(0), Fault: f, Pause: restartPause},
+		{At: bugBegins, Target: sidecarName(1), Fault: f, Pause: restartPause},
+	}
+}

@@ -94,14 +94,40 @@ func Run(ctx context.Context, cfg Config) (*Verdict, error) {
 	return v, nil
 }
 
-// hurtWhilePublishing returns when everything is published and the plan is over.
+// hurtWhilePublishing returns when everything is published and the plan is over. The plan begins with the first call: what
+// has never worked cannot be broken.
 func (w *world) hurtWhilePublishing(ctx context.Context) ([]Action, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	published := make(chan error, 1)
-	go func() { published <- w.publish(ctx) }()
+	go func() {
+		err := w.publish(ctx)
+		if err != nil {
+			cancel(err) // nothing is worth hurting any more
+		}
+		published <- err
+	}()
 	n := &nemesis{world: w, out: w.cfg.Out}
-	done := n.run(ctx, w.cfg.Plan)
-	err := <-published
-	return done, errors.Join(err, ctx.Err())
+	err := w.awaitCall(ctx)
+	if err != nil {
+		cancel(err)
+	} else {
+		n.run(ctx, w.cfg.Plan)
+	}
+	return n.done, cmp.Or(<-published, err, ctx.Err())
+}
+
+var errNoCall = errors.New("no handler was called")
+
+// awaitCall waits for the first record of a handler.
+func (w *world) awaitCall(ctx context.Context) error {
+	return poll(ctx, serverPatience, "await the first call", func(context.Context) error {
+		records, err := readLedgers(w.ledgers(), handlerLedger)
+		if err == nil && len(records) == 0 {
+			err = errNoCall
+		}
+		return err
+	})
 }
 
 // publish runs the publisher to its end.

@@ -158,7 +158,8 @@ func (w *world) startReplica(ctx context.Context, n int) error {
 	socket := w.path(fmt.Sprintf("%d.sock", n))
 	if err := w.start(ctx, sidecarName(n), w.cfg.Sidecar, "NATS_URL="+w.url(), "PELTON_MANIFEST="+string(manifest),
 		"PELTON_SOCKET="+socket, "PELTON_REPLICA="+sidecarName(n), "PELTON_HEALTH_ADDRESS=off",
-		"PELTON_DRAIN_TIMEOUT="+drainTimeout.String(), "PELTON_PLANTED="+w.cfg.Planted); err != nil {
+		"PELTON_DRAIN_TIMEOUT="+drainTimeout.String(), "PELTON_PLANTED="+w.cfg.Planted,
+		"PELTON_PROVISION="+strconv.FormatBool(w.cfg.MaxDeliver == 0)); err != nil {
 		return err
 	}
 	return w.start(ctx, handlerName(n), w.cfg.Self, roleVariable+"="+roleHandler, ledgerVariable+"="+w.ledgers(),

@@ -29,6 +29,10 @@ func (s *Sidecar) handBack(ctx context.Context, d *delivery, src *source, m *nat
 // returned returns what d holds.
 func (s *Sidecar) returned(ctx context.Context, d *delivery, delay time.Duration) {
 	s.metrics.returned.Inc()
+	if plantable && planted(bugDrainForgets) && s.draining.Load() {
+		s.acker.ack(d.msg.Reply, time.Now())
+		return
+	}
 	if d.redeliveries() < maxHandBacks {
 		s.giveBack(d.msg, delay)
 		return

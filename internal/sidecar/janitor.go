@@ -86,7 +86,7 @@ func (s *Sidecar) keepAlive(told []progress, now time.Time) (busy int) {
 		if told[i].msg != m {
 			told[i] = progress{m, time.Unix(0, s.slots[i].since.Load())}
 		}
-		if now.Sub(told[i].at) >= s.cfg.AckWait/3-houseTick/2 {
+		if now.Sub(told[i].at) >= s.cfg.AckWait/3-houseTick/2 && (!plantable || !planted(bugNoHeartbeat)) {
 			if s.nc.Publish(m.Reply, progressBody) == nil {
 				told[i].at = now
 			}

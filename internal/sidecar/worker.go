@@ -83,6 +83,9 @@ func (s *Sidecar) deliver(p *phases, sl *slot, src *source, m *nats.Msg, now tim
 	run := ledger.Run{Started: now}
 	st, decided := s.examine(d, src, m, now)
 	if !decided {
+		if plantable && planted(bugAckFirst) {
+			s.acker.ack(m.Reply, now)
+		}
 		st = s.invoke(p, sl, now)
 		run.Duration = time.Since(now)
 		s.measure(run.Duration, st.action)
@@ -134,7 +137,7 @@ func (s *Sidecar) invoke(p *phases, sl *slot, now time.Time) settlement {
 		s.pause(p)
 	}
 	facts := attemptFacts{attempt: d.attempt, stored: d.origin.Time, now: time.Now(), timeout: s.timeout}
-	return decide(outcome, err, facts, s.fn.Spec.Retry, rand.Float64())
+	return plantedOutcome(decide(outcome, err, facts, s.fn.Spec.Retry, rand.Float64()))
 }
 
 // settle records the outcome and then acknowledges. When the record cannot be written before the sidecar has to go, the
@@ -196,6 +199,9 @@ func (s *Sidecar) storePark(ctx context.Context, d *delivery, st *settlement, ru
 		return s.store(ctx, d, st, run)
 	}
 	run.Next = due
+	if plantable && planted(bugParkDropped) {
+		return nil
+	}
 	return s.keepTrying(ctx, "retry", func(try context.Context) error {
 		_, err := s.js.PublishMsg(try, m)
 		return err

@@ -36,6 +36,7 @@ func main() {
 type options struct {
 	cfg     faults.Config
 	rate    float64
+	planted string
 	verdict string
 	keep    bool
 }
@@ -46,7 +47,7 @@ func readFlags() options {
 	flag.DurationVar(&o.cfg.Duration, "duration", time.Minute, "how long there are events and faults")
 	flag.DurationVar(&o.cfg.Every, "every", 1500*time.Millisecond, "between two faults, on average; 0 is no faults")
 	flag.Float64Var(&o.rate, "rate", 100, "events a second")
-	flag.StringVar(&o.cfg.Planted, "planted", "", "build the sidecar with this bug in it, to see that it is found")
+	flag.StringVar(&o.planted, "planted", "", "build the sidecar with this bug in it, and run what shows it")
 	flag.StringVar(&o.verdict, "verdict", "", "write the verdict to this file, too")
 	flag.BoolVar(&o.keep, "keep", false, "keep the folder of logs, ledgers and store")
 	flag.Parse()
@@ -55,8 +56,24 @@ func readFlags() options {
 	return o
 }
 
+// plant makes the run the one that shows a bug, if one is asked for.
+func (o *options) plant() error {
+	if o.planted == "" {
+		return nil
+	}
+	bug, err := faults.FindBug(o.planted)
+	if err != nil {
+		return fmt.Errorf("-planted: %w", err)
+	}
+	o.cfg = bug.Apply(o.cfg)
+	return nil
+}
+
 func run(ctx context.Context) (err error) {
 	o := readFlags()
+	if err := o.plant(); err != nil {
+		return err
+	}
 	fmt.Printf("seed %d\n", o.cfg.Seed)
 	if o.cfg.Dir, err = os.MkdirTemp("", "faults"); err != nil {
 		return fmt.Errorf("make folder: %w", err)

@@ -1,0 +1,116 @@
+package faults_test
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pelton-dev/pelton/internal/faults"
+	"github.com/pelton-dev/pelton/internal/program"
+)
+
+func untilTerminated() context.Context { return program.UntilSignal(context.Background()) }
+
+// newRun is a run in a folder whose path is short enough for sockets.
+func newRun(t *testing.T, seed uint64) faults.Config {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("runs a world of processes")
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.MkdirTemp("", "faults")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("logs and ledgers are in %s", dir)
+			return
+		}
+		_ = os.RemoveAll(dir)
+	})
+	return faults.Config{Seed: seed, Self: self, Sidecar: sidecar, Dir: dir, Out: t.Output()}
+}
+
+func run(t *testing.T, cfg faults.Config) *faults.Verdict {
+	t.Helper()
+	v, err := faults.Run(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var table strings.Builder
+	if err := v.Print(&table); err != nil {
+		t.Fatal(err)
+	}
+	t.Log("\n" + table.String())
+	return v
+}
+
+// TestFaults hurts everything for twenty seconds. `task faults` does so for longer, each time with another seed.
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	cfg := newRun(t, 1)
+	cfg.Duration, cfg.Every, cfg.Load = 20*time.Second, 2*time.Second, faults.DefaultLoad(50, 20*time.Second)
+	v := run(t, cfg)
+	if !v.Passed() {
+		t.Error("a promise was broken")
+	}
+	if len(v.Faults) < 5 || v.Counts.Accepted < 500 {
+		t.Errorf("%d faults, %d events accepted: that proves little", len(v.Faults), v.Counts.Accepted)
+	}
+}
+
+// TestQuiet wants that nothing happens twice where nothing is hurt.
+func TestQuiet(t *testing.T) {
+	t.Parallel()
+	cfg := newRun(t, 1)
+	cfg.Duration, cfg.Load, cfg.Timeout = 10*time.Second, faults.DefaultLoad(50, 10*time.Second), 20*time.Second
+	if v := run(t, cfg); !v.Passed() || v.Counts.OK != cfg.Load.Events || v.Counts.Duplicates != 0 {
+		t.Errorf("%+v", v.Counts)
+	}
+}
+
+// TestBugs is the gate: each planted bug is found, as what it is, and the same run without it finds nothing.
+func TestBugs(t *testing.T) {
+	t.Parallel()
+	for _, bug := range faults.Bugs() {
+		t.Run(bug.Name, func(t *testing.T) {
+			t.Parallel()
+			cfg := newRun(t, 1)
+			cfg.Sidecar = plantedSidecar
+			if v := run(t, bug.Apply(cfg)); v.Passed() || !v.Has(bug.Finds) {
+				t.Errorf("the bug was not found as %s", bug.Finds)
+			}
+		})
+		t.Run(bug.Name+" mended", func(t *testing.T) {
+			t.Parallel()
+			cfg := newRun(t, 1)
+			if v := run(t, bug.Without(cfg)); !v.Passed() {
+				t.Error("a promise was broken")
+			}
+		})
+	}
+}
+
+// TestBuildsWithBugsAreApart makes sure that no bug is in what people run.
+func TestBuildsWithBugsAreApart(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("builds sidecars")
+	}
+	for path, want := range map[string]bool{sidecar: false, plantedSidecar: true} {
+		program, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if has := bytes.Contains(program, []byte("PELTON_PLANTED")); has != want {
+			t.Errorf("%s has bugs: %t, want %t", path, has, want)
+		}
+	}
+}

@@ -1,0 +1,42 @@
+//go:build planted
+
+package sidecar
+
+import (
+	"os"
+	"strconv"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/pelton-dev/pelton/internal/deadletter"
+	"github.com/pelton-dev/pelton/internal/event"
+	"github.com/pelton-dev/pelton/internal/invoke"
+)
+
+const plantable = true
+
+// planted reports whether a bug is switched on.
+func planted(bug string) bool { return os.Getenv("PELTON_PLANTED") == bug }
+
+// plantedOutcome forgets that some outcomes are none.
+func plantedOutcome(st settlement) settlement {
+	timeout := st.action == park && st.reason == invoke.CodeTimeout
+	rejected := st.action == bury && st.reason == deadletter.ReasonRejected
+	if timeout && planted(bugTimeoutAcks) || rejected && planted(bugRejectAcks) {
+		return settlement{action: ackDone}
+	}
+	return st
+}
+
+// plantedMessage spoils what is about to be stored for a retry or as a reply.
+func plantedMessage(m *nats.Msg, d *delivery) {
+	parking := m.Header.Get("Nats-Schedule") != ""
+	switch {
+	case parking && planted(bugAttemptsLost):
+		m.Header.Set(headerAttempt, strconv.Itoa(1))
+	case parking && planted(bugParkCorrupts) && len(m.Data) > 0:
+		m.Data = m.Data[:len(m.Data)-1]
+	case !parking && planted(bugIDWithoutSource):
+		m.Header.Set(nats.MsgIdHdr, event.MessageID("", d.event.ID, "reply"))
+	}
+}
