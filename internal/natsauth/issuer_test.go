@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/nats-io/jwt/v2"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
 	"pgregory.net/rapid"
 
@@ -151,3 +152,26 @@ func TestBadKeys(t *testing.T) {
 }
 
 func second[T any](_ T, err error) error { return err }
+
+// TestManyTriggersGetIn lets a function in that has the most triggers and the longest names there may be: its credentials are
+// longer than what a server takes by default.
+func TestManyTriggersGetIn(t *testing.T) {
+	t.Parallel()
+	r := start(t, "a")
+	fn := newFunction(strings.Repeat("f", 50), func(s *function.Spec) {
+		s.Triggers = nil
+		for i := range 32 {
+			subject := fmt.Sprintf("events.%d", i)
+			s.Triggers = append(s.Triggers, function.Trigger{Event: &function.EventTrigger{
+				Stream: strings.Repeat("S", 32), Subjects: []string{subject},
+			}})
+		}
+	})
+	fn.Metadata.Namespace = strings.Repeat("n", 63)
+	c, err := r.issuer("a", 0).Issue(fn, "uid", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.srv.Conn(t, nats.UserCredentialBytes(c.File))
+	t.Logf("%d bytes of credentials", len(c.File))
+}

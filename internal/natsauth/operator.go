@@ -102,9 +102,14 @@ func (o *Operator) Renew(account string) error {
 	return o.Accounts[i].renew(key)
 }
 
+// maxControlLine is the longest line that a client may send, credentials and all. Those of a function name each of its consumers
+// three times: with the 4 KiB that servers take by default, one of nine triggers, or of four with long names, would not get in.
+const maxControlLine = 64 << 10
+
 // ServerConfig is the part of a server's configuration that makes it believe the operator. There is no secret in it.
 func (o *Operator) ServerConfig() string {
 	var text strings.Builder
+	fmt.Fprintf(&text, "max_control_line: %d\n", maxControlLine)
 	fmt.Fprintf(&text, "operator: %s\nsystem_account: %s\nresolver: MEMORY\nresolver_preload: {\n", o.Token, o.System.PublicKey)
 	for _, a := range append([]Account{o.System}, o.Accounts...) {
 		fmt.Fprintf(&text, "  # %s\n  %s: %s\n", a.Name, a.PublicKey, a.Token)
