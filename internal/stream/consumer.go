@@ -202,7 +202,7 @@ func maxAckPending(spec function.Spec) int {
 
 func sameConsumer(have, want jetstream.ConsumerConfig) bool {
 	return slices.Equal(filtersOf(have), want.FilterSubjects) && have.AckWait == want.AckWait &&
-		have.MaxAckPending == want.MaxAckPending && have.Description == want.Description
+		have.MaxAckPending == want.MaxAckPending && have.MaxDeliver == want.MaxDeliver && have.Description == want.Description
 }
 
 func streamsOf(consumers []Consumer) []string {
