@@ -118,6 +118,59 @@ func TestUnchangedWritesNothing(t *testing.T) {
 	}
 }
 
+// TestUnchangedWritesNothingWithEverything does the same with all that a controller may do: credentials for each function, the first
+// jump, deletion costs, and pods that run. What a controller does not know when it starts it writes as it is already: the
+// apiserver keeps the version of the secret.
+func TestUnchangedWritesNothingWithEverything(t *testing.T) {
+	r := start(t, "ctl-quiet-all", withCredentials(24*time.Hour))
+	r.kubectl(strings.Replace(hello(r.namespace, ""), "minReplicas: 0", "minReplicas: 1", 1), "apply", "-f", "-")
+	r.awaitCondition("hello", v1alpha1.Ready, "True", v1alpha1.ReasonReady)
+	r.awaitCondition("hello", v1alpha1.WorkloadReady, "True", v1alpha1.ReasonAvailable)
+	r.awaitCondition("hello", v1alpha1.Active, "False", v1alpha1.ReasonIdle)
+	secret, err := r.get(secrets, "hello-pfn-nats")
+	if err != nil {
+		t.Fatal(err)
+	}
+	touch := func(what ...string) {
+		t.Helper()
+		before := reconciled(t)
+		r.kubectl("", append([]string{"-n", r.namespace, "annotate", "--overwrite"}, what...)...)
+		await(t, "it has looked", func() error {
+			if n := reconciled(t) - before; n < 1 {
+				return fmt.Errorf("%v reconciliations", n)
+			}
+			return nil
+		})
+	}
+	before := len(r.writes.all())
+	for i := range 3 {
+		touch("deployment", "hello-pfn", fmt.Sprintf("touched=%d", i))
+		touch("pfn", "hello", fmt.Sprintf("touched=%d", i))
+	}
+	if extra := r.writes.all()[before:]; len(extra) > 0 {
+		t.Errorf("it wrote:\n%s", strings.Join(extra, "\n"))
+	}
+	before = len(r.writes.all())
+	reconciles := reconciled(t)
+	r.restartController()
+	await(t, "the new controller has looked", func() error {
+		if n := reconciled(t) - reconciles; n < 1 {
+			return fmt.Errorf("%v reconciliations", n)
+		}
+		return nil
+	})
+	touch("deployment", "hello-pfn", "touched=again")
+	for _, w := range r.writes.all()[before:] {
+		if !strings.Contains(w, "/secrets/hello-pfn-nats") {
+			t.Errorf("a controller that starts wrote %s", w)
+		}
+	}
+	again, err := r.get(secrets, "hello-pfn-nats")
+	if err != nil || again.GetResourceVersion() != secret.GetResourceVersion() {
+		t.Errorf("the secret was %s and is %s, %v", secret.GetResourceVersion(), again.GetResourceVersion(), err)
+	}
+}
+
 // TestDriftIsMended changes an object by hand.
 func TestDriftIsMended(t *testing.T) {
 	r := start(t, "ctl-drift")
