@@ -49,6 +49,23 @@ func newLedger(r *rig) *ledger {
 	return l
 }
 
+// teller is the manifest of a function that tells this ledger.
+func (l *ledger) teller() string {
+	return `
+apiVersion: pelton.dev/v1alpha1
+kind: Function
+metadata: {name: teller, namespace: ` + l.rig.namespace + `}
+spec:
+  triggers:
+    - event: {subjects: [events.a]}
+  handler: {protocol: stream, image: "` + tellerImage + `", env: [{name: LEDGER, value: "` + l.url + `"}, {name: VERSION, value: one}]}
+  concurrency: 4
+  timeout: 30s
+  onDelete: discard
+  scale: {minReplicas: 0, maxReplicas: 2, cooldown: 5s}
+`
+}
+
 // ServeHTTP implements http.Handler.
 func (l *ledger) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	var c told

@@ -21,19 +21,7 @@ func TestUpdatesUnderLoad(t *testing.T) {
 		}
 	}
 	l := newLedger(r)
-	manifest := `
-apiVersion: pelton.dev/v1alpha1
-kind: Function
-metadata: {name: teller, namespace: ` + r.namespace + `}
-spec:
-  triggers:
-    - event: {subjects: [events.a]}
-  handler: {protocol: stream, image: "` + tellerImage + `", env: [{name: LEDGER, value: "` + l.url + `"}, {name: VERSION, value: one}]}
-  concurrency: 4
-  timeout: 30s
-  onDelete: discard
-  scale: {minReplicas: 1, maxReplicas: 2, cooldown: 5s}
-`
+	manifest := strings.Replace(l.teller(), "minReplicas: 0", "minReplicas: 1", 1)
 	r.kubectl(manifest, "apply", "-f", "-")
 	r.awaitCondition("teller", v1alpha1.Ready, "True", v1alpha1.ReasonReady)
 	stop := l.publish(20, "events.a")
