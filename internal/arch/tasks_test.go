@@ -22,7 +22,7 @@ func TestEveryTaskIsAPlainCommand(t *testing.T) {
 		if name == "default" {
 			continue
 		}
-		if len(task.Cmds) != 1 || !strings.Contains(guide, "`"+task.Cmds[0]+"`") {
+		if len(task.Cmds) != 1 || !strings.Contains(guide, "`"+strings.TrimSuffix(task.Cmds[0], " {{.CLI_ARGS}}")+"`") {
 			t.Errorf("task %s runs %q: want one command, the same as in CONTRIBUTING.md", name, task.Cmds)
 		}
 	}

@@ -211,7 +211,8 @@ func (c *checker) judgeRepeats(s *story, letters []letter) {
 // of a retry and the acknowledgement; it cannot make an attempt beyond the last.
 func (c *checker) judgeAttempts(s *story, letters []letter) {
 	if s.highest > c.limit || s.begun > c.limit*(1+c.faults) {
-		c.find(ClassOverattempted, s.key, fmt.Sprintf("%d calls, the last of them attempt %d of %d", s.begun, s.highest, c.limit))
+		detail := fmt.Sprintf("%d calls, the last of them attempt %d of %d", s.begun, s.highest, c.limit)
+		c.find(ClassOverattempted, s.key, detail)
 	}
 	for _, l := range letters {
 		if problem := c.misjudged(s, l); problem != "" {

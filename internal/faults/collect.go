@@ -67,8 +67,7 @@ func (w *world) collect(ctx context.Context, unsettled error) (*evidence, error)
 		return nil, err
 	}
 	for _, p := range w.processes {
-		_, crashes := p.record()
-		e.crashes = append(e.crashes, crashes...)
+		e.crashes = append(e.crashes, p.crashed()...)
 	}
 	slices.Sort(e.crashes)
 	return e, nil

@@ -31,7 +31,10 @@ func Bugs() []Bug {
 	return []Bug{
 		{Name: "ack-before-handler", Finds: ClassLost, Load: long(3 * time.Second), Timeout: never, Plan: both(FaultKill)},
 		{Name: "drain-forgets", Finds: ClassLost, Load: long(3 * time.Second), Timeout: never, Plan: both(FaultTerm)},
-		{Name: "max-deliver", Finds: ClassLost, Load: long(3 * time.Second), Timeout: never, Plan: both(FaultTerm), MaxDeliver: 1},
+		{
+			Name: "max-deliver", Finds: ClassLost, Load: long(3 * time.Second), Timeout: never, Plan: both(FaultTerm),
+			MaxDeliver: 1,
+		},
 		{
 			Name: "ack-after-failed-dead-letter", Finds: ClassLost, Load: alike(KindReject, 120),
 			Plan: []Action{{At: bugBegins, Target: serverName, Fault: FaultRefuse, Pause: 4 * time.Second}},

@@ -29,7 +29,6 @@ type process struct {
 	mu      sync.Mutex // guards what follows
 	cmd     *exec.Cmd  // nil while none runs
 	pause   time.Duration
-	starts  int
 	crashes []string // ends that no signal explains
 }
 
@@ -58,7 +57,7 @@ func (p *process) start() (*exec.Cmd, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", p.name, err)
 	}
-	p.cmd, p.starts = cmd, p.starts+1
+	p.cmd = cmd
 	return cmd, nil
 }
 
@@ -66,7 +65,10 @@ func (p *process) start() (*exec.Cmd, error) {
 // and with our death as its own.
 func (p *process) command() *exec.Cmd {
 	cmd := exec.Command(p.path)
-	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "TMPDIR=" + os.Getenv("TMPDIR")}, p.env...)
+	for _, name := range []string{"PATH", "HOME", "TMPDIR"} {
+		cmd.Env = append(cmd.Env, name+"="+os.Getenv(name))
+	}
+	cmd.Env = append(cmd.Env, p.env...)
 	cmd.Stdout, cmd.Stderr = p.log, p.log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	return cmd
@@ -85,6 +87,13 @@ func (p *process) ended(state *os.ProcessState) time.Duration {
 	return pause
 }
 
+// crash notes what should not have happened.
+func (p *process) crash(what string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.crashes = append(p.crashes, what)
+}
+
 // hurt sends a signal; if the process ends of it, it stays away for the pause.
 func (p *process) hurt(sig syscall.Signal, pause time.Duration) error {
 	p.mu.Lock()
@@ -96,7 +105,7 @@ func (p *process) hurt(sig syscall.Signal, pause time.Duration) error {
 	return p.cmd.Process.Signal(sig)
 }
 
-// stopped sends SIGSTOP and returns what lets the same process go on.
+// freeze sends SIGSTOP and returns what lets the same process go on.
 func (p *process) freeze() (resume func(), err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -107,8 +116,9 @@ func (p *process) freeze() (resume func(), err error) {
 	return func() { _ = frozen.Signal(syscall.SIGCONT) }, frozen.Signal(syscall.SIGSTOP)
 }
 
-func (p *process) record() (starts int, crashes []string) {
+// crashed returns what should not have happened.
+func (p *process) crashed() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.starts, p.crashes
+	return p.crashes
 }

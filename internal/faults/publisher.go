@@ -60,8 +60,8 @@ func publish(ctx context.Context, getenv func(string) string) error {
 
 // connect makes a connection that comes back by itself and holds nothing back while it is away.
 func connect(url, name string) (*nats.Conn, error) {
-	nc, err := nats.Connect(url, nats.Name(name), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1), nats.Timeout(10*time.Second),
-		nats.ReconnectWait(reconnectPause), nats.RetryOnFailedConnect(true), nats.PingInterval(5*time.Second),
+	nc, err := nats.Connect(url, nats.Name(name), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1),
+		nats.Timeout(10*time.Second), nats.ReconnectWait(reconnectPause), nats.RetryOnFailedConnect(true), nats.PingInterval(5*time.Second),
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
 	if err != nil {
 		return nil, fmt.Errorf("connect %s: %w", name, err)

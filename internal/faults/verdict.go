@@ -20,6 +20,7 @@ type Verdict struct {
 	Settled    time.Duration     `json:"settled"` // how long after the last fault nothing waited any more
 	Unsettled  string            `json:"unsettled,omitempty"`
 	Faults     []Action          `json:"faults"`
+	InFlight   int               `json:"inFlight"` // at all faults together, at most: so many duplicates can be
 	Versions   map[string]string `json:"versions"`
 	Counts     Counts            `json:"counts"`
 	Violations []Finding         `json:"violations"`
@@ -70,7 +71,7 @@ func (v *Verdict) Print(out io.Writer) error {
 		{"recovered", n.Recovered, "not acknowledged, but stored and handled"},
 		{"dead letters", n.Dead, ""},
 		{"calls", n.Calls, "of handlers"},
-		{"duplicates", n.Duplicates, "done again; allowed with faults"},
+		{"duplicates", n.Duplicates, fmt.Sprintf("done again; at most %d were in flight at the faults", v.InFlight)},
 		{"both", n.Both, "done and dead; allowed with faults"},
 		{"lost", n.Lost, "must be 0, and so must all below"},
 		{"stuck", n.Stuck, v.Unsettled},

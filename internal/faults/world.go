@@ -110,7 +110,9 @@ func (w *world) holdPort() error {
 	}
 	w.cleanup = append(w.cleanup, func() { _ = syscall.Close(fd) })
 	address := &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}
-	if err := errors.Join(syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1), syscall.Bind(fd, address)); err != nil {
+	if err := errors.Join(
+		syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1), syscall.Bind(fd, address),
+	); err != nil {
 		return fmt.Errorf("hold a port: %w", err)
 	}
 	name, err := syscall.Getsockname(fd)
@@ -133,7 +135,7 @@ func (w *world) start(ctx context.Context, name, path string, env ...string) err
 	var keeper sync.WaitGroup
 	keeper.Go(func() {
 		if err := p.keep(ctx); err != nil {
-			_, _ = fmt.Fprintln(log, err)
+			p.crash(err.Error())
 		}
 	})
 	end := func() {

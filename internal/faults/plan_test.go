@@ -1,0 +1,70 @@
+package faults
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestPlanIsOfItsSeed: a run can be had again.
+func TestPlanIsOfItsSeed(t *testing.T) {
+	t.Parallel()
+	const long = 10 * time.Minute
+	plan := NewPlan(7, long, time.Second)
+	if diff := cmp.Diff(plan, NewPlan(7, long, time.Second)); diff != "" {
+		t.Errorf("the same seed makes another plan:\n%s", diff)
+	}
+	if cmp.Equal(plan, NewPlan(8, long, time.Second)) {
+		t.Error("another seed makes the same plan")
+	}
+	if NewPlan(7, long, 0) != nil {
+		t.Error("faults in a plan without")
+	}
+	seen := map[string]bool{}
+	free := map[string]time.Duration{}
+	for _, a := range plan {
+		seen[string(a.Fault)+" "+a.Target] = true
+		if a.At < free[a.Target] || a.At > long || a.Fault == FaultRefuse && a.Target != serverName {
+			t.Errorf("not possible: %v", a)
+		}
+		free[a.Target] = a.At + a.Pause
+	}
+	if len(seen) != 3*(1+2*replicas)+1 {
+		t.Errorf("%d of all faults of all targets: %v", len(seen), seen)
+	}
+}
+
+func TestLoadIsOfItsSeed(t *testing.T) {
+	t.Parallel()
+	load := DefaultLoad(100, time.Minute)
+	kinds, keys := map[Kind]int{}, map[key]bool{}
+	for number := range load.Events {
+		m, err := load.make(7, number)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, _ := load.make(7, number)
+		other, _ := load.make(8, number)
+		if string(m.data) != string(again.data) || string(m.data) == string(other.data) || m.key != other.key {
+			t.Fatalf("event %d: %+v, again %+v, of another seed %+v", number, m, again, other)
+		}
+		kinds[m.do]++
+		keys[m.key] = true
+	}
+	if len(keys) != load.Events || len(kinds) != 5 {
+		t.Errorf("%d events have %d keys and %v", load.Events, len(keys), kinds)
+	}
+}
+
+func TestBugsAreFoundByName(t *testing.T) {
+	t.Parallel()
+	for _, b := range Bugs() {
+		if found, err := FindBug(b.Name); err != nil || found.Name != b.Name {
+			t.Errorf("%s: %v", b.Name, err)
+		}
+	}
+	if _, err := FindBug("no-such"); err == nil {
+		t.Error("a bug that does not exist was found")
+	}
+}
