@@ -62,8 +62,11 @@ func TestKilledAtEveryWrite(t *testing.T) {
 	for i, wish := range wishes {
 		t.Run("undisturbed-"+string(wish), func(t *testing.T) { undisturbed[wish] = live(t, life{onDelete: wish}, nil) })
 		o := undisturbed[wish]
-		if t.Failed() || o == nil {
+		if t.Failed() {
 			return
+		}
+		if o == nil {
+			continue // -run has left it out
 		}
 		most := slices.Max(o.writes)
 		if i > 0 {
