@@ -86,7 +86,7 @@ func TestCheckFinds(t *testing.T) {
 		evidence *evidence
 		spoil    func(*evidence)
 	}{
-		"lost":                        {ClassLost, good(), unhandled},
+		"lost": {ClassLost, good(), unhandled},
 		"begun and lost": {ClassLost, good(), func(e *evidence) {
 			unhandled(e)
 			e.handled = called(recordBegun)
@@ -95,8 +95,8 @@ func TestCheckFinds(t *testing.T) {
 			unhandled(e)
 			e.published = sent(recordSent)
 		}},
-		"gone from the stream":        {ClassLost, good(), func(e *evidence) { unhandled(e); e.stored = nil }},
-		"rejected, and no letter":     {ClassLost, dead(), func(e *evidence) { e.letters = nil }},
+		"gone from the stream":    {ClassLost, good(), func(e *evidence) { unhandled(e); e.stored = nil }},
+		"rejected, and no letter": {ClassLost, dead(), func(e *evidence) { e.letters = nil }},
 		"parked": {ClassStuck, good(), func(e *evidence) {
 			unhandled(e)
 			e.queued[one] = "pelton.park.a"
@@ -120,17 +120,17 @@ func TestCheckFinds(t *testing.T) {
 		"dead, never sent": {ClassPhantom, good(), func(e *evidence) {
 			e.letters[key{"", "2"}] = make([]letter, 1)
 		}},
-		"other bytes in the stream":   {ClassCorrupt, good(), func(e *evidence) { e.stored[one][0].sum = "x" }},
-		"other bytes in the handler":  {ClassCorrupt, good(), func(e *evidence) { e.handled[0].Sum = "x" }},
-		"other bytes in the letter":   {ClassCorrupt, dead(), func(e *evidence) { e.letters[one][0].sum = "x" }},
-		"an attempt beyond the last":  {ClassOverattempted, good(), func(e *evidence) { e.handled[0].Attempt = 6 }},
+		"other bytes in the stream":  {ClassCorrupt, good(), func(e *evidence) { e.stored[one][0].sum = "x" }},
+		"other bytes in the handler": {ClassCorrupt, good(), func(e *evidence) { e.handled[0].Sum = "x" }},
+		"other bytes in the letter":  {ClassCorrupt, dead(), func(e *evidence) { e.letters[one][0].sum = "x" }},
+		"an attempt beyond the last": {ClassOverattempted, good(), func(e *evidence) { e.handled[0].Attempt = 6 }},
 		"dead for no reason": {ClassMisjudged, dead(), func(e *evidence) {
 			e.letters[one][0].reason = deadletter.ReasonExpired
 		}},
 		"dead too early": {ClassMisjudged, dead(), func(e *evidence) {
 			e.letters[one][0].reason = deadletter.ReasonAttempts
 		}},
-		"no reply":                    {ClassUnanswered, good(), func(e *evidence) { e.replies = nil }},
+		"no reply": {ClassUnanswered, good(), func(e *evidence) { e.replies = nil }},
 		"two replies": {ClassTwice, good(), func(e *evidence) {
 			e.replies[one] = append(e.replies[one], time.Unix(101, 0))
 		}},

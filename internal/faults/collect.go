@@ -28,6 +28,7 @@ type evidence struct {
 	waits     waits
 	faults    int // that were done
 	limit     int // of attempts
+	deaths    int // of sidecars, by a build that dies of itself
 	crashes   []string
 	unsettled error
 }
@@ -67,7 +68,9 @@ func (w *world) collect(ctx context.Context, unsettled error) (*evidence, error)
 		return nil, err
 	}
 	for _, p := range w.processes {
-		e.crashes = append(e.crashes, p.crashed()...)
+		deaths, crashes := p.record()
+		e.deaths += deaths
+		e.crashes = append(e.crashes, crashes...)
 	}
 	slices.Sort(e.crashes)
 	return e, nil

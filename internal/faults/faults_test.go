@@ -98,6 +98,22 @@ func TestBugs(t *testing.T) {
 	}
 }
 
+// TestMoments kills sidecars from inside, where a signal hardly ever hits: what was recorded must not be recorded twice.
+func TestMoments(t *testing.T) {
+	t.Parallel()
+	for _, moment := range []string{faults.DiesAfterHandler, faults.DiesAfterRecord} {
+		t.Run(moment, func(t *testing.T) {
+			t.Parallel()
+			cfg := newRun(t, 1)
+			cfg.Sidecar, cfg.Dies = plantedSidecar, moment
+			cfg.Duration, cfg.Load = 8*time.Second, faults.DefaultLoad(50, 8*time.Second)
+			if v := run(t, cfg); !v.Passed() || v.Died == 0 {
+				t.Errorf("a promise was broken, or nothing died: %d", v.Died)
+			}
+		})
+	}
+}
+
 // TestBuildsWithBugsAreApart makes sure that no bug is in what people run.
 func TestBuildsWithBugsAreApart(t *testing.T) {
 	t.Parallel()

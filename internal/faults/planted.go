@@ -13,6 +13,12 @@ const (
 	SidecarPackage = "github.com/pelton-dev/pelton/cmd/pelton-sidecar"
 )
 
+// The moments in which such a sidecar dies now and then, if PELTON_DIES says so. No promise may break of it.
+const (
+	DiesAfterHandler = "after-handler" // it has answered, and nothing is recorded
+	DiesAfterRecord  = "after-record"  // a reply, a retry or a dead letter is stored, and its event not acknowledged
+)
+
 // Bug is a planted bug, with the shortest run that shows it. A checker that does not find it proves nothing.
 type Bug struct {
 	Name  string

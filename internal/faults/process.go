@@ -29,6 +29,8 @@ type process struct {
 	mu      sync.Mutex // guards what follows
 	cmd     *exec.Cmd  // nil while none runs
 	pause   time.Duration
+	hurts   bool     // a signal of ours is why it ends
+	deaths  int      // by SIGKILL that was not ours
 	crashes []string // ends that no signal explains
 }
 
@@ -82,8 +84,11 @@ func (p *process) ended(state *os.ProcessState) time.Duration {
 	if code := state.ExitCode(); code == exitPanic || code == exitBroken {
 		p.crashes = append(p.crashes, fmt.Sprintf("%s: %v (see its log)", p.name, state))
 	}
+	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signal() == syscall.SIGKILL && !p.hurts {
+		p.deaths++
+	}
 	pause := max(p.pause, restartPause)
-	p.pause = 0
+	p.pause, p.hurts = 0, false
 	return pause
 }
 
@@ -101,7 +106,7 @@ func (p *process) hurt(sig syscall.Signal, pause time.Duration) error {
 	if p.cmd == nil {
 		return errAway
 	}
-	p.pause = pause
+	p.pause, p.hurts = pause, true
 	return p.cmd.Process.Signal(sig)
 }
 
@@ -116,9 +121,9 @@ func (p *process) freeze() (resume func(), err error) {
 	return func() { _ = frozen.Signal(syscall.SIGCONT) }, frozen.Signal(syscall.SIGSTOP)
 }
 
-// crashed returns what should not have happened.
-func (p *process) crashed() []string {
+// record returns how often it died of itself, and what should not have happened.
+func (p *process) record() (deaths int, crashes []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.crashes
+	return p.deaths, p.crashes
 }

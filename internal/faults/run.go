@@ -28,6 +28,7 @@ type Config struct {
 	Sidecar     string // the built pelton-sidecar
 	Dir         string // an empty folder; its path must be short, as it holds sockets
 	Planted     string // the bug to switch on, in a sidecar built with -tags planted
+	Dies        string // where the sidecar dies now and then; the same build
 	MaxDeliver  int    // of the event consumer; 0 leaves it alone. A planted bug of the server's configuration
 	Concurrency int    // of each replica; 0 is 8
 	Timeout     time.Duration
@@ -86,10 +87,10 @@ func Run(ctx context.Context, cfg Config) (*Verdict, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.faults, e.limit = countFaults(done), maxAttempts
+	e.faults, e.limit = countFaults(done)+e.deaths, maxAttempts
 	v := check(e)
 	v.Seed, v.Faults, v.Planted = cfg.Seed, done, cfg.Planted
-	v.InFlight = inFlight(done, cfg)
+	v.Died, v.InFlight = e.deaths, inFlight(done, cfg)+e.deaths*cfg.Concurrency
 	v.Took, v.Settled = time.Since(begun), settled
 	v.Versions = versions()
 	return v, nil

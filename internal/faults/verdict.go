@@ -20,7 +20,8 @@ type Verdict struct {
 	Settled    time.Duration     `json:"settled"` // how long after the last fault nothing waited any more
 	Unsettled  string            `json:"unsettled,omitempty"`
 	Faults     []Action          `json:"faults"`
-	InFlight   int               `json:"inFlight"` // at all faults together, at most: so many duplicates can be
+	Died       int               `json:"died,omitempty"` // sidecars that died of themselves: a build does so if asked to
+	InFlight   int               `json:"inFlight"`       // at all faults together, at most: so many duplicates can be
 	Versions   map[string]string `json:"versions"`
 	Counts     Counts            `json:"counts"`
 	Violations []Finding         `json:"violations"`
@@ -64,6 +65,7 @@ func (v *Verdict) Print(out io.Writer) error {
 		note  string
 	}{
 		{"faults", countFaults(v.Faults), v.faultsByKind()},
+		{"died", v.Died, "sidecars, in the moments that -dies names"},
 		{"events sent", n.Sent, ""},
 		{"accepted", n.Accepted, "acknowledged to the publisher"},
 		{"refused", n.Refused, "not acknowledged and not stored"},

@@ -160,7 +160,7 @@ func (w *world) startReplica(ctx context.Context, n int) error {
 	socket := w.path(fmt.Sprintf("%d.sock", n))
 	if err := w.start(ctx, sidecarName(n), w.cfg.Sidecar, "NATS_URL="+w.url(), "PELTON_MANIFEST="+string(manifest),
 		"PELTON_SOCKET="+socket, "PELTON_REPLICA="+sidecarName(n), "PELTON_HEALTH_ADDRESS=off",
-		"PELTON_DRAIN_TIMEOUT="+drainTimeout.String(), "PELTON_PLANTED="+w.cfg.Planted,
+		"PELTON_DRAIN_TIMEOUT="+drainTimeout.String(), "PELTON_PLANTED="+w.cfg.Planted, "PELTON_DIES="+w.cfg.Dies,
 		"PELTON_PROVISION="+strconv.FormatBool(w.cfg.MaxDeliver == 0)); err != nil {
 		return err
 	}

@@ -14,3 +14,10 @@ const (
 	bugAttemptsLost    = "attempts-lost"
 	bugIDWithoutSource = "id-without-source"
 )
+
+// Where such a build dies now and then, as by SIGKILL, if PELTON_DIES says so. These moments are too short to be hit from
+// outside.
+const (
+	deathAfterHandler = "after-handler" // it has answered, and nothing is recorded
+	deathAfterRecord  = "after-record"  // a reply, retry or dead letter is stored, and its event not acknowledged
+)

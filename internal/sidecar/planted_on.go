@@ -5,6 +5,8 @@ package sidecar
 import (
 	"os"
 	"strconv"
+	"sync/atomic"
+	"syscall"
 
 	"github.com/nats-io/nats.go"
 
@@ -17,6 +19,19 @@ const plantable = true
 
 // planted reports whether a bug is switched on.
 func planted(bug string) bool { return os.Getenv("PELTON_PLANTED") == bug }
+
+// deathAt is how often a process comes by the moment that is its last: the others get through, so that there is progress.
+const deathAt = 40
+
+var passed atomic.Int64 // how often it has come by
+
+// plantedDeath is the end of the process, now and then.
+func plantedDeath(at string) {
+	if os.Getenv("PELTON_DIES") == at && passed.Add(1) == deathAt {
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		select {} // it is on its way, and nothing must happen any more
+	}
+}
 
 // plantedOutcome forgets that some outcomes are none.
 func plantedOutcome(st settlement) settlement {

@@ -87,6 +87,7 @@ func (s *Sidecar) deliver(p *phases, sl *slot, src *source, m *nats.Msg, now tim
 			s.acker.ack(m.Reply, now)
 		}
 		st = s.invoke(p, sl, now)
+		plantedDeath(deathAfterHandler)
 		run.Duration = time.Since(now)
 		s.measure(run.Duration, st.action)
 	}
@@ -153,6 +154,9 @@ func (s *Sidecar) settle(ctx context.Context, d *delivery, st *settlement, run *
 	if err != nil {
 		s.log.Error("outcome not recorded, the event will be delivered again", zap.String("event_id", d.event.ID), zap.Error(err))
 		return
+	}
+	if plantable && st.action != handBack {
+		plantedDeath(deathAfterRecord)
 	}
 	if st.action == handBack {
 		s.returned(ctx, d, st.delay)

@@ -48,6 +48,8 @@ func readFlags() options {
 	flag.DurationVar(&o.cfg.Every, "every", 1500*time.Millisecond, "between two faults, on average; 0 is no faults")
 	flag.Float64Var(&o.rate, "rate", 100, "events a second")
 	flag.StringVar(&o.planted, "planted", "", "build the sidecar with this bug in it, and run what shows it")
+	flag.StringVar(&o.cfg.Dies, "dies", "", "build a sidecar that dies of itself now and then: "+faults.DiesAfterHandler+" or "+
+		faults.DiesAfterRecord)
 	flag.StringVar(&o.verdict, "verdict", "", "write the verdict to this file, too")
 	flag.BoolVar(&o.keep, "keep", false, "keep the folder of logs, ledgers and store")
 	flag.Parse()
@@ -58,6 +60,9 @@ func readFlags() options {
 
 // plant makes the run the one that shows a bug, if one is asked for.
 func (o *options) plant() error {
+	if o.cfg.Dies != "" && o.cfg.Dies != faults.DiesAfterHandler && o.cfg.Dies != faults.DiesAfterRecord {
+		return fmt.Errorf("-dies %q: want %s or %s", o.cfg.Dies, faults.DiesAfterHandler, faults.DiesAfterRecord)
+	}
 	if o.planted == "" {
 		return nil
 	}
@@ -86,7 +91,7 @@ func run(ctx context.Context) (err error) {
 	if o.cfg.Self, err = os.Executable(); err != nil {
 		return fmt.Errorf("find this program: %w", err)
 	}
-	if o.cfg.Sidecar, err = build(ctx, o.cfg.Dir, o.cfg.Planted); err != nil {
+	if o.cfg.Sidecar, err = build(ctx, o.cfg.Dir, o.planted != "" || o.cfg.Dies != ""); err != nil {
 		return err
 	}
 	v, err := faults.Run(ctx, o.cfg)
@@ -97,10 +102,10 @@ func run(ctx context.Context) (err error) {
 }
 
 // build compiles the sidecar, with the bugs in it if one is wanted.
-func build(ctx context.Context, dir, planted string) (string, error) {
+func build(ctx context.Context, dir string, planted bool) (string, error) {
 	path := filepath.Join(dir, "pelton-sidecar")
 	args := []string{"build", "-o", path}
-	if planted != "" {
+	if planted {
 		args = append(args, "-tags", faults.PlantedTag)
 	}
 	cmd := exec.CommandContext(ctx, "go", append(args, faults.SidecarPackage)...)
