@@ -98,6 +98,19 @@ func TestBugs(t *testing.T) {
 	}
 }
 
+// TestFrozenBeyondItsTime lets a sidecar go on when its events have long been given to the other one.
+func TestFrozenBeyondItsTime(t *testing.T) {
+	t.Parallel()
+	cfg := newRun(t, 1)
+	cfg.Duration, cfg.Load, cfg.Timeout = 5*time.Second, faults.DefaultLoad(50, 5*time.Second), time.Minute
+	cfg.Load.Shares = []faults.Share{{Kind: faults.KindWork, Weight: 1, Work: 2 * time.Second}}
+	cfg.Plan = []faults.Action{{At: time.Second, Target: "sidecar-0", Fault: faults.FaultFreeze, Pause: 36 * time.Second}}
+	v := run(t, cfg)
+	if !v.Passed() || v.Counts.Duplicates > v.InFlight {
+		t.Errorf("a promise was broken, or %d duplicates, of %d that it held", v.Counts.Duplicates, v.InFlight)
+	}
+}
+
 // TestMoments kills sidecars from inside, where a signal hardly ever hits: what was recorded must not be recorded twice.
 func TestMoments(t *testing.T) {
 	t.Parallel()
@@ -106,7 +119,7 @@ func TestMoments(t *testing.T) {
 			t.Parallel()
 			cfg := newRun(t, 1)
 			cfg.Sidecar, cfg.Dies = plantedSidecar, moment
-			cfg.Duration, cfg.Load = 8*time.Second, faults.DefaultLoad(50, 8*time.Second)
+			cfg.Duration, cfg.Load = 6*time.Second, faults.DefaultLoad(40, 6*time.Second)
 			if v := run(t, cfg); !v.Passed() || v.Died == 0 {
 				t.Errorf("a promise was broken, or nothing died: %d", v.Died)
 			}

@@ -13,6 +13,7 @@ import (
 // Kind is what a handler does with an event.
 type Kind string
 
+// The kinds.
 const (
 	KindWork     Kind = "work"     // succeeds, after its time
 	KindFailOnce Kind = "failOnce" // fails at the first attempt and succeeds at the others

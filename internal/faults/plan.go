@@ -11,6 +11,7 @@ import (
 // Fault is what is done to a process.
 type Fault string
 
+// The faults.
 const (
 	FaultKill   Fault = "kill"   // SIGKILL, and it stays away for a while
 	FaultTerm   Fault = "term"   // SIGTERM, and it stays away for a while
@@ -60,8 +61,8 @@ func NewPlan(seed uint64, duration, every time.Duration) []Action {
 	for at := quietStart; at < duration; at += between(random, every/2, every*3/2) {
 		a := Action{At: at, Target: pickTarget(random), Fault: pickFault(random)}
 		a.Pause = pickPause(random, a.Fault)
-		if a.Target != serverName && a.Fault == FaultRefuse {
-			a.Fault = FaultKill
+		if a.Fault == FaultRefuse {
+			a.Target = serverName
 		}
 		if a.Fault == FaultFreeze && a.Target == sidecarName(0) && duration-at > 2*longFreeze && random.IntN(4) == 0 {
 			a.Pause = longFreeze

@@ -44,6 +44,9 @@ func (p *process) keep(ctx context.Context) error {
 		stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() })
 		_ = cmd.Wait() // its state says it too
 		stop()
+		if ctx.Err() != nil {
+			return nil // it is we who have ended it
+		}
 		select {
 		case <-ctx.Done():
 			return nil
