@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,22 +35,28 @@ type credentials struct {
 
 // written is the function as it was when its secret was written.
 type written struct {
-	uid        string
-	generation int64
-	renew      time.Time
+	uid    string
+	rights []string // to publish: there are others when the manifests are
+	renew  time.Time
 }
 
-// apply brings the secret of a function to what it is now, and returns how long it is so, 0 if it has none.
-func (c *credentials) apply(ctx context.Context, owner *unstructured.Unstructured, fn *function.Function) (time.Duration, error) {
-	if c.issuer == nil {
+// apply brings the secret of a function to what it is now, and returns how long it is so, 0 if it has none. The manifests are all
+// that pods of the function run or shall run; without any there is nobody to have credentials.
+func (c *credentials) apply(ctx context.Context, owner *unstructured.Unstructured, manifests ...*function.Function) (time.Duration, error) {
+	if c.issuer == nil || len(manifests) == 0 {
 		return 0, nil
 	}
-	now, uid, generation := c.now(), string(owner.GetUID()), owner.GetGeneration()
+	fn, earlier := manifests[0], manifests[1:]
+	rights, err := natsauth.OfFunction(fn, earlier...)
+	if err != nil {
+		return 0, err
+	}
+	now, uid := c.now(), string(owner.GetUID())
 	done := c.last(fn.Key())
-	if done.uid == uid && done.generation == generation && now.Before(done.renew) {
+	if done.uid == uid && slices.Equal(done.rights, rights.Publish) && now.Before(done.renew) {
 		return done.renew.Sub(now), nil
 	}
-	issued, err := c.issuer.Issue(fn, uid, now)
+	issued, err := c.issuer.Issue(fn, uid, now, earlier...)
 	if err != nil {
 		return 0, err
 	}
@@ -69,7 +76,7 @@ func (c *credentials) apply(ctx context.Context, owner *unstructured.Unstructure
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.done[fn.Key()] = written{uid, generation, issued.Renew}
+	c.done[fn.Key()] = written{uid, rights.Publish, issued.Renew}
 	return issued.Renew.Sub(now), nil
 }
 
@@ -101,6 +108,25 @@ func (c *credentials) forget(key function.Key) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.done, key)
+}
+
+// running reads the manifests that pods of a function may run: those of its ConfigMaps, which stay for as long. One that is not
+// understood, by a controller that is older than it, gives no rights.
+func (r *reconciler) running(ctx context.Context, o *unstructured.Unstructured) ([]*function.Function, error) {
+	if r.credentials.issuer == nil {
+		return nil, nil
+	}
+	configMaps, err := r.owned(ctx, o, desired.ConfigMapKind)
+	if err != nil {
+		return nil, err
+	}
+	var manifests []*function.Function
+	for _, configMap := range configMaps {
+		if fn, err := desired.ReadManifest(configMap); err == nil {
+			manifests = append(manifests, fn)
+		}
+	}
+	return manifests, nil
 }
 
 func newCredentials(writer client.Client, cfg Config) *credentials {

@@ -66,12 +66,17 @@ func (r *reconciler) bring(ctx context.Context, o *unstructured.Unstructured, re
 		return 0, err
 	}
 	rep.replicas = old.Replicas
+	running, err := r.running(ctx, o)
+	if err != nil {
+		return 0, err
+	}
 	fn, objects, err := r.plan(ctx, o)
 	var invalid *function.Invalid
 	switch {
 	case errors.As(err, &invalid):
 		rep.set(condition(v1alpha1.Accepted, metav1.ConditionFalse, v1alpha1.ReasonInvalid, conditionMessage(err)))
-		return 0, nil // only another manifest can mend that
+		// Only another manifest can mend that. Pods go on with the one before, and their credentials must not expire.
+		return r.credentials.apply(ctx, o, running...)
 	case err != nil:
 		return 0, err
 	}
@@ -81,13 +86,17 @@ func (r *reconciler) bring(ctx context.Context, o *unstructured.Unstructured, re
 	}
 	if err := r.queues.provision(ctx, fn, string(o.GetUID()), o.GetGeneration()); err != nil {
 		rep.set(condition(v1alpha1.StreamReady, metav1.ConditionFalse, streamReason(err), conditionMessage(err)))
-		return 0, err
+		_, renewErr := r.credentials.apply(ctx, o, running...) // the same: pods may go on for long
+		return 0, errors.Join(err, renewErr)
 	}
 	rep.set(condition(v1alpha1.StreamReady, metav1.ConditionTrue, v1alpha1.ReasonProvisioned, "streams and consumers are there"))
 	if isStalled(old) { // pods may wait for a secret that somebody has deleted
 		r.credentials.forget(fn.Key())
 	}
-	renew, err := r.applyAll(ctx, o, fn, objects)
+	renew, err := r.credentials.apply(ctx, o, append([]*function.Function{fn}, running...)...) // first, as pods wait for it
+	if err == nil {
+		err = r.applyAll(ctx, o, objects, fn.Spec.Scale.MinReplicas)
+	}
 	if err != nil {
 		rep.set(condition(v1alpha1.WorkloadReady, metav1.ConditionFalse, applyReason(err), conditionMessage(err)))
 		return 0, err
@@ -99,25 +108,18 @@ func (r *reconciler) bring(ctx context.Context, o *unstructured.Unstructured, re
 	return again, err
 }
 
-// applyAll brings all objects to what is desired of them, the secret that pods wait for first. It returns how long that one
-// holds, 0 if there is none.
-func (r *reconciler) applyAll(ctx context.Context, o *unstructured.Unstructured, fn *function.Function,
-	objects []*unstructured.Unstructured,
-) (renew time.Duration, err error) {
-	if renew, err = r.credentials.apply(ctx, o, fn); err != nil {
-		return 0, err
-	}
-	least := fn.Spec.Scale.MinReplicas
+// applyAll brings all objects to what is desired of them. A Deployment begins with the least replicas.
+func (r *reconciler) applyAll(ctx context.Context, o *unstructured.Unstructured, objects []*unstructured.Unstructured, least int) error {
 	pods := slices.IndexFunc(objects, func(o *unstructured.Unstructured) bool { return o.GroupVersionKind() == desired.DeploymentKind })
 	if err := r.applyTogether(ctx, o, objects[:pods], least); err != nil {
-		return 0, err
+		return err
 	}
 	for _, want := range objects[pods:] {
 		if err := r.apply(ctx, o, want, least); err != nil {
-			return 0, err
+			return err
 		}
 	}
-	return renew, nil
+	return nil
 }
 
 // applyTogether applies objects that do not need each other at the same time. It returns the error of the first in their order, so

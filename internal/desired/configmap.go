@@ -4,8 +4,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
 	"github.com/pelton-dev/pelton/internal/function"
@@ -71,3 +73,20 @@ func (b *blueprint) configMap() *corev1.ConfigMap {
 }
 
 func (b *blueprint) configMapName() string { return b.name() + "-" + b.manifest.hash }
+
+// ReadManifest reads what a ConfigMap of a function tells its pods, with defaults for what does not concern them.
+func ReadManifest(configMap *unstructured.Unstructured) (*function.Function, error) {
+	text, _, err := unstructured.NestedString(configMap.Object, "data", manifestFile)
+	if err != nil {
+		return nil, fmt.Errorf("read ConfigMap %s: %w", configMap.GetName(), err)
+	}
+	fields, err := yaml.YAMLToJSON([]byte(text))
+	if err != nil {
+		return nil, fmt.Errorf("read ConfigMap %s: %w", configMap.GetName(), err)
+	}
+	fn, problems := function.ParseJSON(fields)
+	if len(problems) > 0 {
+		return nil, fmt.Errorf("read ConfigMap %s: %w", configMap.GetName(), &function.Invalid{Problems: problems})
+	}
+	return fn, nil
+}

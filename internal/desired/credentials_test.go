@@ -2,6 +2,7 @@ package desired_test
 
 import (
 	"encoding/base64"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/pelton-dev/pelton/internal/desired"
+	"github.com/pelton-dev/pelton/internal/stream"
 )
 
 // TestSecret has what a pod mounts, of the sidecar alone, and has it under the names that are mounted.
@@ -55,5 +57,35 @@ func TestOneSecretAlone(t *testing.T) {
 	s.OwnCredentials = desired.OwnCredentialsAlone
 	if err := s.Validate(); err == nil || !strings.Contains(err.Error(), "NATSCredentials") {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestReadManifest reads of each function's ConfigMap what its pods may do on NATS.
+func TestReadManifest(t *testing.T) {
+	t.Parallel()
+	for _, name := range goldenNames(t) {
+		fn := goldenFunction(t, name)
+		objects, err := desired.Objects(fn, goldenSettings(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(objects, func(o *unstructured.Unstructured) bool { return o.GroupVersionKind() == desired.ConfigMapKind })
+		got, err := desired.ReadManifest(objects[i])
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if diff := cmp.Diff(stream.ConsumersOf(fn), stream.ConsumersOf(got)); diff != "" || got.Key() != fn.Key() {
+			t.Errorf("%s: consumers (-want +got):\n%s", name, diff)
+		}
+		if diff := cmp.Diff(fn.Spec.Reply, got.Spec.Reply); diff != "" {
+			t.Errorf("%s: reply (-want +got):\n%s", name, diff)
+		}
+	}
+	for what, data := range map[string]map[string]any{"nothing": nil, "nonsense": {"function.yaml": "{a: ["}, "another": {"function.yaml": "a: 1"}} {
+		o := &unstructured.Unstructured{Object: map[string]any{"metadata": map[string]any{"name": "x"}, "data": data}}
+		if _, err := desired.ReadManifest(o); err == nil || !strings.Contains(err.Error(), "read ConfigMap x") {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
 }

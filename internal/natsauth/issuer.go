@@ -86,9 +86,9 @@ type Credentials struct {
 }
 
 // Issue returns the credentials that a function has at a time. Equal arguments give equal credentials, and so does every moment
-// until Renew. uid tells a function from one that had its name before.
-func (i *Issuer) Issue(fn *function.Function, uid string, now time.Time) (Credentials, error) {
-	p, err := OfFunction(fn)
+// until Renew. uid tells a function from one that had its name before, and earlier are as in OfFunction.
+func (i *Issuer) Issue(fn *function.Function, uid string, now time.Time, earlier ...*function.Function) (Credentials, error) {
+	p, err := OfFunction(fn, earlier...)
 	if err != nil {
 		return Credentials{}, fmt.Errorf("issue credentials: %w", err)
 	}

@@ -3,6 +3,7 @@ package natsauth_test
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -174,4 +175,34 @@ func TestManyTriggersGetIn(t *testing.T) {
 	}
 	r.srv.Conn(t, nats.UserCredentialBytes(c.File))
 	t.Logf("%d bytes of credentials", len(c.File))
+}
+
+// TestEarlierManifests adds the rights of pods that still run an earlier manifest, and nothing where that has the same.
+func TestEarlierManifests(t *testing.T) {
+	t.Parallel()
+	before := newFunction("work", func(s *function.Spec) { s.Reply = &function.Reply{Subject: "events.old"} })
+	now := newFunction("work", func(s *function.Spec) { s.Triggers[0].Event.Subjects = []string{"events.new"} })
+	alone, err := natsauth.OfFunction(now, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	both, err := natsauth.OfFunction(now, before, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := natsauth.OfFunction(before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(alone.Publish) != len(old.Publish)-1 { // the reply
+		t.Errorf("%d rights of one manifest given twice, want %d", len(alone.Publish), len(old.Publish)-1)
+	}
+	for _, right := range append(alone.Publish, old.Publish...) {
+		if !slices.Contains(both.Publish, right) {
+			t.Errorf("%s is not among %v", right, both.Publish)
+		}
+	}
+	if _, err := natsauth.OfFunction(now, newFunction("other", nil)); err == nil {
+		t.Error("another function was given the rights, too")
+	}
 }

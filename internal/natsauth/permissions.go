@@ -1,6 +1,7 @@
 package natsauth
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/nats-io/jwt/v2"
@@ -24,7 +25,10 @@ func InboxOf(key function.Key) string { return "_INBOX_PELTON." + key.Namespace 
 // OfFunction is what a sidecar needs that makes no consumers itself: to pull from the consumers of its function and to settle
 // what came from there. It may store parks, dead letters and run records of its own function, and replies where its manifest
 // says; and it may tell how busy it is.
-func OfFunction(fn *function.Function) (Permissions, error) {
+//
+// earlier are manifests of the same function that some of its pods still run: they have one file with those of the latest, and must
+// be able to settle what they have in work.
+func OfFunction(fn *function.Function, earlier ...*function.Function) (Permissions, error) {
 	key := fn.Key()
 	dead, err := event.DeadSubject(key.Namespace, key.Name)
 	if err != nil {
@@ -39,14 +43,20 @@ func OfFunction(fn *function.Function) (Permissions, error) {
 		Publish:   []string{dead, runs, "pelton.park." + own + ".*.*", "pelton.busy." + own + ".*"},
 		Subscribe: []string{InboxOf(key) + ".>"},
 	}
-	if r := fn.Spec.Reply; r != nil {
-		p.Publish = append(p.Publish, r.Subject)
-	}
-	for _, c := range stream.ConsumersOf(fn) {
-		p.Publish = append(p.Publish, pull(c.Stream, c.Name))
-		p.Publish = append(p.Publish, acks(c.Stream, c.Name)...)
+	for _, manifest := range append([]*function.Function{fn}, earlier...) {
+		if manifest.Key() != key {
+			return Permissions{}, fmt.Errorf("%s is no earlier manifest of %s", manifest.Key(), key)
+		}
+		if r := manifest.Spec.Reply; r != nil {
+			p.Publish = append(p.Publish, r.Subject)
+		}
+		for _, c := range stream.ConsumersOf(manifest) {
+			p.Publish = append(p.Publish, pull(c.Stream, c.Name))
+			p.Publish = append(p.Publish, acks(c.Stream, c.Name)...)
+		}
 	}
 	slices.Sort(p.Publish)
+	p.Publish = slices.Compact(p.Publish)
 	return p, nil
 }
 
