@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -21,6 +22,9 @@ const nextTag = "next"
 // TestRollingUpgrade upgrades the controller, the scaler and all sidecars to another version and back while events come: steadily for
 // one function, and for another so seldom that each starts a pod. Every event is answered.
 func TestRollingUpgrade(t *testing.T) {
+	if os.Getenv("PELTON_LAB_LONG") == "" {
+		t.Skip("takes four minutes: set PELTON_LAB_LONG=1")
+	}
 	r := startRig(t)
 	r.prepare()
 	for _, name := range []string{"pelton-scaler", "pelton-sidecar", "pelton-controller"} {

@@ -142,8 +142,10 @@ func changes(subject string) bool {
 	if !api {
 		return !strings.HasPrefix(subject, "_INBOX.")
 	}
-	for _, reads := range []string{"INFO", "STREAM.INFO.", "STREAM.NAMES", "STREAM.LIST", "STREAM.MSG.GET.", "DIRECT.GET.", "CONSUMER.INFO.",
-		"CONSUMER.NAMES.", "CONSUMER.LIST.", "CONSUMER.MSG.NEXT."} {
+	for _, reads := range []string{
+		"INFO", "STREAM.INFO.", "STREAM.NAMES", "STREAM.LIST", "STREAM.MSG.GET.", "DIRECT.GET.", "CONSUMER.INFO.", "CONSUMER.NAMES.",
+		"CONSUMER.LIST.", "CONSUMER.MSG.NEXT.",
+	} {
 		if strings.HasPrefix(verb, reads) {
 			return false
 		}
