@@ -35,7 +35,7 @@ type Cluster struct {
 
 	dynamic  dynamic.Interface
 	http     *http.Client
-	upgrades http.RoundTripper // speaks HTTP/1.1 alone: connections are taken over
+	settings *rest.Config // for connections that are taken over
 	base     *url.URL
 }
 
@@ -111,11 +111,7 @@ func (c *Cluster) connect(settings *rest.Config, cfg Config) error {
 	if c.base, _, err = rest.DefaultServerUrlFor(settings); err != nil {
 		return fmt.Errorf("context %s: %w", c.Context, err)
 	}
-	first := rest.CopyConfig(settings)
-	first.NextProtos = []string{"http/1.1"}
-	if c.upgrades, err = rest.TransportFor(first); err != nil {
-		return fmt.Errorf("context %s: %w", c.Context, err)
-	}
+	c.settings = settings
 	return nil
 }
 

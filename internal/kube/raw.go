@@ -40,7 +40,7 @@ func (c *Cluster) Logs(ctx context.Context, namespace, pod string, o LogOptions)
 		query.Set("tailLines", strconv.Itoa(o.Tail))
 	}
 	address := c.podURL(namespace, pod, "log", query)
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -55,10 +55,10 @@ func (c *Cluster) Logs(ctx context.Context, namespace, pod string, o LogOptions)
 	return res.Body, nil
 }
 
-func (c *Cluster) podURL(namespace, pod, what string, query url.Values) string {
+func (c *Cluster) podURL(namespace, pod, what string, query url.Values) *url.URL {
 	u := c.base.JoinPath("api", "v1", "namespaces", namespace, "pods", pod, what)
 	u.RawQuery = query.Encode()
-	return u.String()
+	return u
 }
 
 // refusal reads why the apiserver refuses, as the dynamic client does for objects.
