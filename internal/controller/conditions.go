@@ -86,6 +86,10 @@ func scaler(scaledObject *unstructured.Unstructured) (ready, active metav1.Condi
 	case find(scaledObject, "Paused").Status == metav1.ConditionTrue:
 		ready = condition(v1alpha1.ScalerReady, metav1.ConditionTrue, v1alpha1.ReasonHeld,
 			"the number of replicas is held, whatever waits (pelton functions resume)")
+		// KEDA asks nobody meanwhile, and what it says of work is from before.
+		active = condition(v1alpha1.Active, metav1.ConditionUnknown, v1alpha1.ReasonHeld,
+			"nobody asks whether work waits while the number of replicas is held")
+		return ready, active
 	case c.Status == metav1.ConditionTrue:
 		ready = condition(v1alpha1.ScalerReady, metav1.ConditionTrue, v1alpha1.ReasonWatched, "KEDA watches the function")
 	case c.Status == metav1.ConditionFalse:

@@ -73,7 +73,7 @@ func TestScaler(t *testing.T) {
 		"broken":  {object("False", "False"), "False NotWatched", "False Idle"},
 		"held": {
 			made(0, 0, 0, 0, 0, stands("Ready", "True", 0), stands("Active", "False", 0), stands("Paused", "True", 0)),
-			"True Held", "False Idle",
+			"True Held", "Unknown Held",
 		},
 	} {
 		ready, active := scaler(c.object)
@@ -106,6 +106,14 @@ func TestStatusOfOneGeneration(t *testing.T) {
 	}
 	if s = next(s, 1, unknown); !apimeta.IsStatusConditionTrue(s.Conditions, v1alpha1.Ready) {
 		t.Errorf("a moment of not knowing: %+v", s.Conditions)
+	}
+	held := report{}
+	held.set(condition(v1alpha1.Active, metav1.ConditionTrue, v1alpha1.ReasonWorking, ""))
+	s = next(s, 1, held)
+	held.conditions[0].Status, held.conditions[0].Reason = metav1.ConditionUnknown, v1alpha1.ReasonHeld
+	s = next(s, 1, held)
+	if c := apimeta.FindStatusCondition(s.Conditions, v1alpha1.Active); c.Status != metav1.ConditionUnknown || c.Reason != v1alpha1.ReasonHeld {
+		t.Errorf("held: %+v", c)
 	}
 	s = next(s, 2, unknown)
 	if c := apimeta.FindStatusCondition(s.Conditions, v1alpha1.Ready); c.Status != metav1.ConditionFalse || c.Reason != v1alpha1.ReasonWaiting ||

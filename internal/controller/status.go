@@ -42,7 +42,7 @@ func next(old v1alpha1.Status, generation int64, r report) v1alpha1.Status {
 	for _, c := range r.conditions {
 		c.ObservedGeneration = generation
 		if known := apimeta.FindStatusCondition(s.Conditions, c.Type); known != nil && known.ObservedGeneration == generation &&
-			c.Status == metav1.ConditionUnknown {
+			c.Status == metav1.ConditionUnknown && c.Reason == v1alpha1.ReasonWaiting {
 			continue // between a change of replicas and the next look at them nothing is known for a moment, and nothing is wrong
 		}
 		apimeta.SetStatusCondition(&s.Conditions, c)

@@ -38,7 +38,7 @@ const (
 
 	ReasonWatched    = "Watched"    // ScalerReady: KEDA watches the function
 	ReasonNotWatched = "NotWatched" // ScalerReady: KEDA says that it cannot
-	ReasonHeld       = "Held"       // ScalerReady: somebody holds the number of replicas; KEDA does not watch meanwhile
+	ReasonHeld       = "Held"       // ScalerReady: somebody holds the number of replicas; KEDA does not watch. Active: not known then
 	ReasonWaiting    = "Waiting"    // any: it is not known yet
 
 	ReasonWorking = "Working" // Active: events wait or are handled
