@@ -47,18 +47,9 @@ func (n *nemesis) note(a Action) {
 // act returns when the fault is over; one that was only sent is over when the process may come back.
 func (n *nemesis) act(ctx context.Context, a Action) error {
 	p := n.world.processes[a.Target]
-	if p == nil {
-		return fmt.Errorf("no process %q: want one of server, sidecar-N and handler-N", a.Target)
-	}
 	switch a.Fault {
-	case FaultKill, FaultTerm:
-		sig := syscall.SIGKILL
-		if a.Fault == FaultTerm {
-			sig = syscall.SIGTERM
-		}
-		err := p.hurt(sig, a.Pause)
-		sleep(ctx, a.Pause)
-		return err
+	case FaultRefuse:
+		return n.world.refuseLetters(ctx, a.Pause)
 	case FaultFreeze:
 		resume, err := p.freeze()
 		if err != nil {
@@ -67,10 +58,14 @@ func (n *nemesis) act(ctx context.Context, a Action) error {
 		defer resume()
 		sleep(ctx, a.Pause)
 		return nil
-	case FaultRefuse:
-		return n.world.refuseLetters(ctx, a.Pause)
 	default:
-		return fmt.Errorf("no fault %q: want kill, term, freeze or refuse", a.Fault)
+		sig := syscall.SIGKILL
+		if a.Fault == FaultTerm {
+			sig = syscall.SIGTERM
+		}
+		err := p.hurt(sig, a.Pause)
+		sleep(ctx, a.Pause)
+		return err
 	}
 }
 

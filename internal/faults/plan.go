@@ -33,6 +33,24 @@ func (a Action) String() string {
 	return fmt.Sprintf("%8.2fs %-7s %-10s %6.2fs %s", a.At.Seconds(), a.Fault, a.Target, a.Pause.Seconds(), a.Result)
 }
 
+// validate refuses what the nemesis could not do.
+func (a Action) validate() error {
+	targets := []string{serverName}
+	for n := range replicas {
+		targets = append(targets, sidecarName(n), handlerName(n))
+	}
+	faults := []Fault{FaultKill, FaultTerm, FaultFreeze, FaultRefuse}
+	switch {
+	case !slices.Contains(targets, a.Target):
+		return fmt.Errorf("target: there is no %q: want one of %v", a.Target, targets)
+	case !slices.Contains(faults, a.Fault):
+		return fmt.Errorf("fault: there is no %q: want one of %v", a.Fault, faults)
+	case a.Fault == FaultRefuse && a.Target != serverName:
+		return fmt.Errorf("target: %s cannot refuse: want %s", a.Target, serverName)
+	}
+	return nil
+}
+
 const replicas = 2
 
 // The targets.

@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -66,5 +67,29 @@ func TestBugsAreFoundByName(t *testing.T) {
 	}
 	if _, err := FindBug("no-such"); err == nil {
 		t.Error("a bug that does not exist was found")
+	}
+}
+
+func TestRunThatCannotBeIsRefused(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change func(*Config)
+		want   string
+	}{
+		"long folder": {func(c *Config) { c.Dir = "/" + strings.Repeat("x", 100) }, "dir: "},
+		"no rate":     {func(c *Config) { c.Load = Load{Events: 1} }, "load: 1 events at 0 a second"},
+		"target":      {func(c *Config) { c.Plan = []Action{{Target: "bridge", Fault: FaultKill}} }, `plan[0]: target: there is no "bridge"`},
+		"fault":       {func(c *Config) { c.Plan = []Action{{Target: "server", Fault: "burn"}} }, `plan[0]: fault: there is no "burn"`},
+		"refusal":     {func(c *Config) { c.Plan = []Action{{Target: "sidecar-0", Fault: FaultRefuse}} }, "sidecar-0 cannot refuse"},
+		"every":       {func(c *Config) { c.Every = -1 }, "duration, every"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var cfg Config
+			c.change(&cfg)
+			if _, err := Run(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error %v; want %q", err, c.want)
+			}
+		})
 	}
 }

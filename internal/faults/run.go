@@ -53,6 +53,31 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// maxDir is how long the path of a folder may be that holds sockets: the system takes about 100 bytes.
+const maxDir = 90
+
+// validate looks at what must be there.
+func (c Config) validate() error {
+	var problems []error
+	if len(c.Dir) > maxDir {
+		problems = append(problems, fmt.Errorf("dir: %q has %d bytes, and sockets in it allow %d (set TMPDIR to a shorter one)",
+			c.Dir, len(c.Dir), maxDir))
+	}
+	if c.Load.Rate <= 0 || c.Load.Events < 1 {
+		problems = append(problems, fmt.Errorf("load: %d events at %g a second: want at least one of each",
+			c.Load.Events, c.Load.Rate))
+	}
+	if c.Duration < 0 || c.Every < 0 {
+		problems = append(problems, fmt.Errorf("duration, every: %v, %v: want none below 0", c.Duration, c.Every))
+	}
+	for i, a := range c.Plan {
+		if err := a.validate(); err != nil {
+			problems = append(problems, fmt.Errorf("plan[%d]: %w", i, err))
+		}
+	}
+	return errors.Join(problems...)
+}
+
 // prepare plants what is not in the sidecar.
 func (c Config) prepare(ctx context.Context, js jetstream.JetStream, fn *function.Function) error {
 	if c.MaxDeliver == 0 {
@@ -64,6 +89,9 @@ func (c Config) prepare(ctx context.Context, js jetstream.JetStream, fn *functio
 // Run runs a world and judges it. The error says that there is no verdict.
 func Run(ctx context.Context, cfg Config) (*Verdict, error) {
 	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, fmt.Errorf("check the run: %w", err)
+	}
 	w, err := newWorld(ctx, cfg)
 	defer w.close()
 	if err != nil {

@@ -45,7 +45,7 @@ func readFlags() options {
 	var o options
 	flag.Uint64Var(&o.cfg.Seed, "seed", uint64(time.Now().UnixNano())%1_000_000, "decides on every fault and every event")
 	flag.DurationVar(&o.cfg.Duration, "duration", time.Minute, "how long there are events and faults")
-	flag.DurationVar(&o.cfg.Every, "every", 1500*time.Millisecond, "between two faults, on average; 0 is no faults")
+	flag.DurationVar(&o.cfg.Every, "every", 1500*time.Millisecond, "between two faults, on average; 0 is none")
 	flag.Float64Var(&o.rate, "rate", 100, "events a second")
 	flag.StringVar(&o.planted, "planted", "", "build the sidecar with this bug in it, and run what shows it")
 	flag.StringVar(&o.cfg.Dies, "dies", "", "build a sidecar that dies of itself now and then: "+faults.DiesAfterHandler+" or "+
@@ -58,10 +58,13 @@ func readFlags() options {
 	return o
 }
 
-// plant makes the run the one that shows a bug, if one is asked for.
-func (o *options) plant() error {
+// check refuses what cannot be, and makes the run the one that shows a bug, if one is asked for.
+func (o *options) check() error {
 	if o.cfg.Dies != "" && o.cfg.Dies != faults.DiesAfterHandler && o.cfg.Dies != faults.DiesAfterRecord {
 		return fmt.Errorf("-dies %q: want %s or %s", o.cfg.Dies, faults.DiesAfterHandler, faults.DiesAfterRecord)
+	}
+	if o.rate <= 0 {
+		return fmt.Errorf("-rate %g: want more than 0 events a second", o.rate)
 	}
 	if o.planted == "" {
 		return nil
@@ -76,7 +79,7 @@ func (o *options) plant() error {
 
 func run(ctx context.Context) (err error) {
 	o := readFlags()
-	if err := o.plant(); err != nil {
+	if err := o.check(); err != nil {
 		return err
 	}
 	fmt.Printf("seed %d\n", o.cfg.Seed)
