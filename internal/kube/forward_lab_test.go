@@ -56,10 +56,11 @@ func TestDialInALab(t *testing.T) {
 	}
 	for name, c := range map[string]*Cluster{"websocket": admin, "spdy": as(admin, "kube-forward-creator")} {
 		waittest.Eventually(t, func() error { // a probe does not reach the loopback: the pod is ready before it listens
-			if greeting, err := greet(t, c, 8080); err != nil || !strings.Contains(greeting, "hello, lab") {
-				return fmt.Errorf("%s: answered %q: %v", name, greeting, err)
+			greeting, err := greet(t, c, 8080)
+			if err == nil && !strings.Contains(greeting, "hello, lab") {
+				err = fmt.Errorf("%s: the answer is %q", name, greeting)
 			}
-			return nil
+			return err
 		})
 		if _, err := greet(t, c, 8079); err == nil || !strings.Contains(err.Error(), "forward kube-forward/hello:8079: ") ||
 			!strings.Contains(err.Error(), "connection refused") {
