@@ -11,7 +11,8 @@ import (
 	"github.com/pelton-dev/pelton/internal/desired"
 )
 
-// startGrace is how long a function that had no replica may take to get its first, and is called ready meanwhile.
+// startGrace is how long a function may take to get its first replica. One that is to be at zero while it has nothing to do is called
+// ready meanwhile; one that is always to have replicas is not, as nobody has seen it run.
 const startGrace = time.Minute
 
 func condition(kind string, status metav1.ConditionStatus, reason, message string) metav1.Condition {
@@ -19,8 +20,8 @@ func condition(kind string, status metav1.ConditionStatus, reason, message strin
 }
 
 // workload says how the Deployment of a function stands, nil if it has not been seen yet as it is wanted, and for how long that
-// is so at least if it ends by itself.
-func workload(deployment *unstructured.Unstructured, now time.Time) (metav1.Condition, time.Duration) {
+// is so at least if it ends by itself. least is how many replicas there always are to be.
+func workload(deployment *unstructured.Unstructured, least int, now time.Time) (metav1.Condition, time.Duration) {
 	with := func(status metav1.ConditionStatus, reason, message string) metav1.Condition {
 		return condition(v1alpha1.WorkloadReady, status, reason, message)
 	}
@@ -45,7 +46,11 @@ func workload(deployment *unstructured.Unstructured, now time.Time) (metav1.Cond
 		return with(metav1.ConditionTrue, v1alpha1.ReasonAvailable, fmt.Sprintf("%d of %d replicas are ready", n.available, n.wanted)), 0
 	}
 	if left := startGrace - now.Sub(available.LastTransitionTime.Time); left > 0 {
-		return with(metav1.ConditionTrue, v1alpha1.ReasonStarting, "the first replica is being started"), left
+		status := metav1.ConditionTrue
+		if least > 0 {
+			status = metav1.ConditionFalse
+		}
+		return with(status, v1alpha1.ReasonStarting, "the first replica is being started"), left
 	}
 	return with(metav1.ConditionFalse, v1alpha1.ReasonStalled,
 		fmt.Sprintf("no replica has become ready within %v (look at its pods: kubectl describe pods -l %s=%s)",

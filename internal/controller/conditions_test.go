@@ -39,18 +39,20 @@ func TestWorkload(t *testing.T) {
 		status     metav1.ConditionStatus
 		reason     string
 		again      time.Duration
+		least      int
 	}{
-		"none":         {nil, "Unknown", v1alpha1.ReasonWaiting, 0},
-		"changed":      {made(1, 1, 1, 1, 1), "Unknown", v1alpha1.ReasonWaiting, 0},
-		"idle":         {made(2, 0, 0, 0, 0), "True", v1alpha1.ReasonIdle, 0},
-		"works":        {made(2, 5, 5, 5, 1), "True", v1alpha1.ReasonAvailable, 0},
-		"rolls out":    {made(2, 2, 3, 1, 2), "False", v1alpha1.ReasonRollingOut, 0},
-		"starts":       {made(2, 1, 1, 1, 0, stands("Available", "False", 20*time.Second)), "True", v1alpha1.ReasonStarting, 40 * time.Second},
-		"never starts": {made(2, 1, 1, 1, 0, stands("Available", "False", time.Hour)), "False", v1alpha1.ReasonStalled, 0},
-		"stuck":        {made(2, 1, 2, 1, 1, stands("Progressing", "False", 0)), "False", v1alpha1.ReasonStalled, 0},
-		"refused":      {made(2, 1, 0, 0, 0, stands("ReplicaFailure", "True", 0)), "False", v1alpha1.ReasonStalled, 0},
+		"none":         {nil, "Unknown", v1alpha1.ReasonWaiting, 0, 0},
+		"changed":      {made(1, 1, 1, 1, 1), "Unknown", v1alpha1.ReasonWaiting, 0, 0},
+		"idle":         {made(2, 0, 0, 0, 0), "True", v1alpha1.ReasonIdle, 0, 0},
+		"works":        {made(2, 5, 5, 5, 1), "True", v1alpha1.ReasonAvailable, 0, 0},
+		"rolls out":    {made(2, 2, 3, 1, 2), "False", v1alpha1.ReasonRollingOut, 0, 0},
+		"starts":       {made(2, 1, 1, 1, 0, stands("Available", "False", 20*time.Second)), "True", v1alpha1.ReasonStarting, 40 * time.Second, 0},
+		"must start":   {made(2, 1, 1, 1, 0, stands("Available", "False", 20*time.Second)), "False", v1alpha1.ReasonStarting, 40 * time.Second, 1},
+		"never starts": {made(2, 1, 1, 1, 0, stands("Available", "False", time.Hour)), "False", v1alpha1.ReasonStalled, 0, 0},
+		"stuck":        {made(2, 1, 2, 1, 1, stands("Progressing", "False", 0)), "False", v1alpha1.ReasonStalled, 0, 0},
+		"refused":      {made(2, 1, 0, 0, 0, stands("ReplicaFailure", "True", 0)), "False", v1alpha1.ReasonStalled, 0, 0},
 	} {
-		got, again := workload(c.deployment, noon)
+		got, again := workload(c.deployment, c.least, noon)
 		if got.Status != c.status || got.Reason != c.reason || again != c.again || got.Message == "" {
 			t.Errorf("%s: %+v, again in %v", name, got, again)
 		}

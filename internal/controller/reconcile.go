@@ -101,7 +101,7 @@ func (r *reconciler) bring(ctx context.Context, o *unstructured.Unstructured, re
 		rep.set(condition(v1alpha1.WorkloadReady, metav1.ConditionFalse, applyReason(err), conditionMessage(err)))
 		return 0, err
 	}
-	again, err := r.observe(ctx, o, objects, rep)
+	again, err := r.observe(ctx, o, objects, fn.Spec.Scale.MinReplicas, rep)
 	if renew > 0 {
 		again = min(again, renew)
 	}
@@ -168,7 +168,7 @@ func (r *reconciler) hold(ctx context.Context, o *unstructured.Unstructured) err
 
 // observe looks at what there is in the cluster, deletes what is not needed any more and says how the rest stands.
 func (r *reconciler) observe(ctx context.Context, o *unstructured.Unstructured, objects []*unstructured.Unstructured,
-	rep *report,
+	least int, rep *report,
 ) (time.Duration, error) {
 	var deployment, scaledObject *unstructured.Unstructured
 	for _, want := range objects {
@@ -187,7 +187,7 @@ func (r *reconciler) observe(ctx context.Context, o *unstructured.Unstructured, 
 			scaledObject = have
 		}
 	}
-	c, again := workload(deployment, time.Now())
+	c, again := workload(deployment, least, time.Now())
 	rep.set(c)
 	ready, active := scaler(scaledObject)
 	rep.set(ready)
