@@ -45,17 +45,26 @@ func (w *Watcher) testProbe(ctx context.Context) (vanished bool, err error) {
 	id := nuid.Next()
 	s, err := w.openTestStream(ctx)
 	if err != nil {
-		return errors.Is(err, jetstream.ErrStreamNotFound), fmt.Errorf("create test stream: %w", err)
+		return isGone(err), fmt.Errorf("create test stream: %w", err)
 	}
 	c, err := s.CreateConsumer(ctx, jetstream.ConsumerConfig{
 		Name: id, FilterSubject: selfTestSubjects + id, AckPolicy: jetstream.AckExplicitPolicy, InactiveThreshold: selfTestAge,
 		PriorityPolicy: jetstream.PriorityPolicyPrioritized, PriorityGroups: []string{stream.PriorityGroup},
 	})
 	if err != nil {
-		return errors.Is(err, jetstream.ErrStreamNotFound), fmt.Errorf("create test consumer: %w", err)
+		return isGone(err), fmt.Errorf("create test consumer: %w", err)
 	}
 	err = w.fireTest(ctx, c)
 	return w.closeTest(context.WithoutCancel(ctx), s, id), err
+}
+
+// streamGoes is the server's error code for a stream that is just being deleted.
+const streamGoes = 10096
+
+// isGone reports whether the stream, or the consumer in it, was deleted or is about to be.
+func isGone(err error) bool {
+	api, ok := errors.AsType[*jetstream.APIError](err)
+	return errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, jetstream.ErrConsumerNotFound) || ok && api.ErrorCode == streamGoes
 }
 
 // fireTest parks a probe, and has it answered.
@@ -92,7 +101,7 @@ func (w *Watcher) openTestStream(ctx context.Context) (jetstream.Stream, error) 
 // reports whether the consumer was gone already.
 func (w *Watcher) closeTest(ctx context.Context, s jetstream.Stream, consumer string) (gone bool) {
 	if err := s.DeleteConsumer(ctx, consumer); err != nil {
-		return errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound)
+		return isGone(err)
 	}
 	if info, err := s.Info(ctx); err == nil && info.State.Consumers == 0 {
 		_ = w.js.DeleteStream(ctx, selfTestStream)
