@@ -21,7 +21,8 @@ func main() {
 		runtime.GOMAXPROCS(1)
 	}
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(200) // there is little to keep: collecting half as often costs a few MiB
+		// It stands beside every handler: a few MiB less are worth the little processor time that collecting more often takes.
+		debug.SetGCPercent(75)
 	}
 	if err := run(program.UntilSignal(context.Background()), os.Getenv); err != nil {
 		fmt.Fprintf(os.Stderr, "pelton-sidecar: %v\n", err)

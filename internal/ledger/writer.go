@@ -25,8 +25,8 @@ const (
 )
 
 const (
-	maxMessage     = 256 << 10 // a message is closed at this size, far below what a server accepts
-	maxFree        = 2         // buffers kept for reuse
+	maxMessage     = 64 << 10 // a message is closed at this size, and flushed
+	maxFree        = 2        // buffers kept for reuse
 	publishTimeout = 5 * time.Second
 	retryPause     = 500 * time.Millisecond
 	lastFlush      = 2 * time.Second
@@ -34,7 +34,7 @@ const (
 
 // WriterConfig tunes a Writer. The zero value is the documented default.
 type WriterConfig struct {
-	FlushInterval time.Duration // one flush in this time, unless FlushRuns or half of MaxBuffered wait; default 100 ms
+	FlushInterval time.Duration // one flush in this time, unless FlushRuns, 64 KiB or half of MaxBuffered wait; default 100 ms
 	FlushRuns     int           // as many waiting runs are flushed at once; default 8192
 	MaxBuffered   int           // bytes held while the server does not answer; default 1 MiB. The oldest runs go first
 	Logger        *zap.Logger
@@ -99,7 +99,7 @@ func (w *Writer) Record(r Run) {
 	for w.bytes > w.cfg.MaxBuffered && w.dropOldest() {
 	}
 	first := w.runs == 1
-	full := w.runs >= w.cfg.FlushRuns || w.bytes >= w.cfg.MaxBuffered/2
+	full := w.runs >= w.cfg.FlushRuns || w.bytes >= min(maxMessage, w.cfg.MaxBuffered/2)
 	w.mu.Unlock()
 	if first {
 		signal(w.wake)
