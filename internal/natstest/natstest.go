@@ -166,8 +166,20 @@ func (s *Server) Raw() *server.Server { return s.current() }
 // Stop shuts the server down and waits for it. It is idempotent.
 func (s *Server) Stop() {
 	srv := s.current()
+	awaitRequests(srv)
 	srv.Shutdown()
 	srv.WaitForShutdown()
+}
+
+// awaitRequests waits, not for long, until the server has done what it was asked for: a stream that it makes while it shuts down
+// would be left with a goroutine that nobody ends.
+func awaitRequests(srv *server.Server) {
+	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		info, err := srv.Jsz(nil)
+		if err != nil || info.API.Inflight == 0 {
+			return
+		}
+	}
 }
 
 // Restart stops the server and starts it again on the same store and, if it listens, the same port.
