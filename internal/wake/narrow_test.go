@@ -1,6 +1,7 @@
 package wake_test
 
 import (
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/pelton-dev/pelton/internal/function"
 	"github.com/pelton-dev/pelton/internal/stream"
+	"github.com/pelton-dev/pelton/internal/waittest"
 	"github.com/pelton-dev/pelton/internal/wake"
 )
 
@@ -35,6 +37,13 @@ func TestTurnedAwayProbeRests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	waittest.Eventually(t, func() error { // the worker has the place before the probe asks for it
+		info, err := c.Info(t.Context())
+		if err == nil && info.NumWaiting != 1 {
+			err = fmt.Errorf("%d requests wait", info.NumWaiting)
+		}
+		return err
+	})
 	f.key, f.cons = function.Key{Namespace: "default", Name: "narrow"}, []stream.Consumer{{Stream: "EVENTS", Name: "narrow"}}
 	f.watcher.Watch(f.key, f.cons, nil)
 	for range worker.Messages() {
