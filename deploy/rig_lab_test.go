@@ -17,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/pelton-dev/pelton/internal/lab"
+	"github.com/pelton-dev/pelton/internal/testenv"
 )
 
 // What is installed in the lab has names of its own, next to what other tests install.
@@ -42,9 +43,7 @@ type rig struct {
 // openLab needs a lab (PELTON_LAB=1, task lab:up); without, the test is skipped.
 func openLab(t *testing.T) *rig {
 	t.Helper()
-	if os.Getenv("PELTON_LAB") == "" {
-		t.Skip("needs a lab: task lab:up, then set PELTON_LAB=1")
-	}
+	testenv.NeedLab(t)
 	l, err := lab.Open("")
 	if err != nil {
 		t.Fatal(err)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -43,11 +42,7 @@ func readSettings(getenv func(string) string) (settings, error) {
 		},
 		health: env.Address("PELTON_HEALTH_ADDRESS", ":8081"), level: env.Level("PELTON_LOG_LEVEL"),
 	}
-	cert, key := env.Path("NATS_CERT"), env.Path("NATS_KEY")
-	switch {
-	case (cert == "") != (key == ""):
-		env.Note(errors.New("NATS_CERT, NATS_KEY: only one is set, a certificate needs its key"))
-	case cert != "":
+	if cert, key := env.KeyPair("NATS_CERT", "NATS_KEY"); cert != "" {
 		s.nats.More = []nats.Option{nats.ClientCert(cert, key)}
 	}
 	s.controller.Issuer, s.controller.NATSCA = readIssuer(env, getenv, s.nats.CA)

@@ -40,11 +40,7 @@ func readSettings(getenv func(string) string) (settings, error) {
 		maxStreams: env.Count("PELTON_MAX_STREAMS", rpcserver.DefaultMaxStreams),
 		drain:      env.Duration("PELTON_DRAIN_TIMEOUT", rpcserver.DefaultStopTimeout), level: env.Level("PELTON_LOG_LEVEL"),
 	}
-	cert, key := env.Path("NATS_CERT"), env.Path("NATS_KEY")
-	switch {
-	case (cert == "") != (key == ""):
-		env.Note(errors.New("NATS_CERT, NATS_KEY: only one is set, a certificate needs its key"))
-	case cert != "":
+	if cert, key := env.KeyPair("NATS_CERT", "NATS_KEY"); cert != "" {
 		s.nats.More = []nats.Option{nats.ClientCert(cert, key)}
 	}
 	var err error

@@ -22,6 +22,7 @@ import (
 	"github.com/pelton-dev/pelton/internal/lab"
 	"github.com/pelton-dev/pelton/internal/natstest"
 	"github.com/pelton-dev/pelton/internal/stream"
+	"github.com/pelton-dev/pelton/internal/testenv"
 	"github.com/pelton-dev/pelton/internal/waittest"
 )
 
@@ -30,9 +31,7 @@ const namespace = "bundle-lab"
 // inLab needs a lab (PELTON_LAB=1, task lab:up); without, the test is skipped. It makes the namespace anew.
 func inLab(t *testing.T) *lab.Cluster {
 	t.Helper()
-	if os.Getenv("PELTON_LAB") == "" {
-		t.Skip("needs a lab: task lab:up, then set PELTON_LAB=1")
-	}
+	testenv.NeedLab(t)
 	l, err := lab.Open("")
 	if err != nil {
 		t.Fatal(err)

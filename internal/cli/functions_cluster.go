@@ -148,7 +148,7 @@ func (a *app) describeCluster(ctx context.Context, c *kube.Cluster, key function
 		d.Pods = append(d.Pods, viewOfPod(&l.pods[i]))
 	}
 	if l.scaledObject != nil {
-		for _, condition := range conditionsOf(l.scaledObject) {
+		for _, condition := range v1alpha1.ConditionsOf(l.scaledObject) {
 			d.Keda = append(d.Keda, fmt.Sprintf("%s %s: %s", condition.Type, condition.Status, condition.Message))
 		}
 	}

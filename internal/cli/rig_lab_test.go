@@ -20,6 +20,7 @@ import (
 	"github.com/pelton-dev/pelton/internal/catalog"
 	"github.com/pelton-dev/pelton/internal/lab"
 	"github.com/pelton-dev/pelton/internal/natstest"
+	"github.com/pelton-dev/pelton/internal/testenv"
 	"github.com/pelton-dev/pelton/internal/waittest"
 )
 
@@ -41,9 +42,7 @@ type labRig struct {
 // startLab needs a lab (PELTON_LAB=1, task lab:up); without, the test is skipped.
 func startLab(t *testing.T) *labRig {
 	t.Helper()
-	if os.Getenv("PELTON_LAB") == "" {
-		t.Skip("needs a lab: task lab:up, then set PELTON_LAB=1")
-	}
+	testenv.NeedLab(t)
 	l, err := lab.Open("")
 	if err != nil {
 		t.Fatal(err)

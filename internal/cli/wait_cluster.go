@@ -107,7 +107,7 @@ type clusterStatus struct {
 // readiness reads the status of a Function.
 func readiness(o *unstructured.Unstructured) clusterStatus {
 	seen, _, _ := unstructured.NestedInt64(o.Object, "status", "observedGeneration")
-	s := clusterStatus{current: seen == o.GetGeneration(), deleted: o.GetDeletionTimestamp() != nil, conditions: conditionsOf(o)}
+	s := clusterStatus{current: seen == o.GetGeneration(), deleted: o.GetDeletionTimestamp() != nil, conditions: v1alpha1.ConditionsOf(o)}
 	s.replicas, _, _ = unstructured.NestedInt64(o.Object, "status", "replicas")
 	return s
 }
@@ -163,27 +163,4 @@ func (s *clusterStatus) text() string {
 	default:
 		return fmt.Sprintf("%s: %s (%d replicas, active %s)", ready.Reason, ready.Message, s.replicas, s.condition(v1alpha1.Active).Status)
 	}
-}
-
-// conditionsOf reads the conditions of an object.
-func conditionsOf(o *unstructured.Unstructured) (conditions []metav1.Condition) {
-	list, _, _ := unstructured.NestedSlice(o.Object, "status", "conditions")
-	for _, item := range list {
-		fields, _ := item.(map[string]any)
-		text := func(name string) string {
-			s, _ := fields[name].(string)
-			return s
-		}
-		at, _ := time.Parse(time.RFC3339, text("lastTransitionTime"))
-		conditions = append(conditions, metav1.Condition{
-			Type: text("type"), Status: metav1.ConditionStatus(text("status")), Reason: text("reason"), Message: text("message"),
-			LastTransitionTime: metav1.NewTime(at),
-		})
-	}
-	return conditions
-}
-
-func conditionOf(o *unstructured.Unstructured, kind string) metav1.Condition {
-	s := clusterStatus{conditions: conditionsOf(o)}
-	return s.condition(kind)
 }

@@ -145,8 +145,8 @@ func (w *whyCluster) scaledObject() check {
 		}
 		return c
 	}
-	ready, active := conditionOf(o, "Ready"), conditionOf(o, "Active")
-	paused := conditionOf(o, "Paused").Status == metav1.ConditionTrue
+	ready, active := v1alpha1.ConditionOf(o, "Ready"), v1alpha1.ConditionOf(o, "Active")
+	paused := v1alpha1.ConditionOf(o, "Paused").Status == metav1.ConditionTrue
 	switch {
 	case paused && w.view.Held == nil:
 		c.State, c.Detail = checkFail, "its ScaledObject is paused by hand"
@@ -185,9 +185,9 @@ func (w *whyCluster) autoscaler() check {
 		return n
 	}
 	current, wanted, most := number("status", "currentReplicas"), number("status", "desiredReplicas"), number("spec", "maxReplicas")
-	scaling := conditionOf(o, "ScalingActive")
-	limited := conditionOf(o, "ScalingLimited")
-	able := conditionOf(o, "AbleToScale")
+	scaling := v1alpha1.ConditionOf(o, "ScalingActive")
+	limited := v1alpha1.ConditionOf(o, "ScalingLimited")
+	able := v1alpha1.ConditionOf(o, "AbleToScale")
 	c.Detail = fmt.Sprintf("wants %d, has %d, of at most %d", wanted, current, most)
 	switch {
 	case w.view.Wanted == 0:
@@ -213,7 +213,7 @@ func (w *whyCluster) deployment() check {
 		return c
 	}
 	c.Detail = fmt.Sprintf("%d ready of %d wanted", w.view.Ready, w.view.Wanted)
-	failure, progress := conditionOf(d, "ReplicaFailure"), conditionOf(d, "Progressing")
+	failure, progress := v1alpha1.ConditionOf(d, "ReplicaFailure"), v1alpha1.ConditionOf(d, "Progressing")
 	switch {
 	case failure.Status == metav1.ConditionTrue:
 		c.State, c.Detail = checkFail, c.Detail+"; pods are refused: "+failure.Message

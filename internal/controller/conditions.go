@@ -29,7 +29,7 @@ func workload(deployment *unstructured.Unstructured, least int, now time.Time) (
 		return with(metav1.ConditionUnknown, v1alpha1.ReasonWaiting, "the Deployment is not there yet as it is wanted"), 0
 	}
 	n := numbersOf(deployment)
-	available, progressing, failure := find(deployment, "Available"), find(deployment, "Progressing"), find(deployment, "ReplicaFailure")
+	available, progressing, failure := v1alpha1.ConditionOf(deployment, "Available"), v1alpha1.ConditionOf(deployment, "Progressing"), v1alpha1.ConditionOf(deployment, "ReplicaFailure")
 	switch {
 	case failure.Status == metav1.ConditionTrue:
 		return with(metav1.ConditionFalse, v1alpha1.ReasonStalled, failure.Message), 0
@@ -87,8 +87,8 @@ func scaler(scaledObject *unstructured.Unstructured) (ready, active metav1.Condi
 	if scaledObject == nil {
 		return ready, active
 	}
-	switch c := find(scaledObject, "Ready"); {
-	case find(scaledObject, "Paused").Status == metav1.ConditionTrue:
+	switch c := v1alpha1.ConditionOf(scaledObject, "Ready"); {
+	case v1alpha1.ConditionOf(scaledObject, "Paused").Status == metav1.ConditionTrue:
 		ready = condition(v1alpha1.ScalerReady, metav1.ConditionTrue, v1alpha1.ReasonHeld,
 			"the number of replicas is held, whatever waits (pelton functions resume)")
 		// KEDA asks nobody meanwhile, and what it says of work is from before.
@@ -100,32 +100,11 @@ func scaler(scaledObject *unstructured.Unstructured) (ready, active metav1.Condi
 	case c.Status == metav1.ConditionFalse:
 		ready = condition(v1alpha1.ScalerReady, metav1.ConditionFalse, v1alpha1.ReasonNotWatched, "KEDA: "+c.Message)
 	}
-	switch find(scaledObject, "Active").Status {
+	switch v1alpha1.ConditionOf(scaledObject, "Active").Status {
 	case metav1.ConditionTrue:
 		active = condition(v1alpha1.Active, metav1.ConditionTrue, v1alpha1.ReasonWorking, "events wait or are handled")
 	case metav1.ConditionFalse:
 		active = condition(v1alpha1.Active, metav1.ConditionFalse, v1alpha1.ReasonIdle, "nothing waits")
 	}
 	return ready, active
-}
-
-// find returns a condition of an object, empty if it has none of that type.
-func find(o *unstructured.Unstructured, kind string) (found metav1.Condition) {
-	list, _, _ := unstructured.NestedSlice(o.Object, "status", "conditions")
-	for _, item := range list {
-		fields, _ := item.(map[string]any)
-		text := func(name string) string {
-			s, _ := fields[name].(string)
-			return s
-		}
-		if text("type") != kind {
-			continue
-		}
-		at, _ := time.Parse(time.RFC3339, text("lastTransitionTime"))
-		return metav1.Condition{
-			Type: kind, Status: metav1.ConditionStatus(text("status")), Reason: text("reason"), Message: text("message"),
-			LastTransitionTime: metav1.NewTime(at),
-		}
-	}
-	return found
 }

@@ -164,7 +164,7 @@ func (j *jumper) wakeup(ctx context.Context, key function.Key) (*wakeup, error) 
 		return nil, nil
 	}
 	fn, err := desired.Read(o)
-	if err != nil || find(o, v1alpha1.StreamReady).Status != metav1.ConditionTrue {
+	if err != nil || v1alpha1.ConditionOf(o, v1alpha1.StreamReady).Status != metav1.ConditionTrue {
 		return nil, err
 	}
 	policy := demand.PolicyOf(&fn.Spec)

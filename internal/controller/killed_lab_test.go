@@ -14,6 +14,7 @@ import (
 	"github.com/pelton-dev/pelton/internal/controller/v1alpha1"
 	"github.com/pelton-dev/pelton/internal/desired"
 	"github.com/pelton-dev/pelton/internal/function"
+	"github.com/pelton-dev/pelton/internal/testenv"
 )
 
 // killedAtOnce is how many controllers are killed at the same time, each with a namespace and a NATS of its own.
@@ -50,9 +51,7 @@ type outcome struct {
 // it makes, changes and deletes a Function. The next controller brings everything to what an undisturbed one does. Without
 // PELTON_LAB_LONG it is every fourth write, and those of deletions only for one wish.
 func TestKilledAtEveryWrite(t *testing.T) {
-	if os.Getenv("PELTON_LAB") == "" {
-		t.Skip("needs a lab: task lab:up, then set PELTON_LAB=1")
-	}
+	testenv.NeedLab(t)
 	wishes, every := []function.OnDelete{function.OnDeleteDeadLetter}, 4
 	if os.Getenv("PELTON_LAB_LONG") != "" {
 		wishes, every = append(wishes, function.OnDeleteKeep, function.OnDeleteDiscard), 1
@@ -76,19 +75,19 @@ func TestKilledAtEveryWrite(t *testing.T) {
 			lives = append(lives, life{wish, n, false}, life{wish, n, true})
 		}
 	}
-	todo := make(chan life)
+	waiting := make(chan life)
 	var running sync.WaitGroup
 	for range killedAtOnce {
 		running.Go(func() {
-			for l := range todo {
+			for l := range waiting {
 				t.Run(l.name(), func(t *testing.T) { live(t, l, undisturbed[l.onDelete]) })
 			}
 		})
 	}
 	for _, l := range lives {
-		todo <- l
+		waiting <- l
 	}
-	close(todo)
+	close(waiting)
 	running.Wait()
 }
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -30,6 +29,7 @@ import (
 	"github.com/pelton-dev/pelton/internal/natsauth"
 	"github.com/pelton-dev/pelton/internal/natstest"
 	"github.com/pelton-dev/pelton/internal/rpcserver"
+	"github.com/pelton-dev/pelton/internal/testenv"
 	"github.com/pelton-dev/pelton/internal/wake"
 	"github.com/pelton-dev/pelton/scalers"
 )
@@ -91,9 +91,7 @@ func (w *writes) all() []string {
 // start needs a lab (PELTON_LAB=1, task lab:up); without, the test is skipped.
 func start(t *testing.T, namespace string, change ...func(*rig)) *rig {
 	t.Helper()
-	if os.Getenv("PELTON_LAB") == "" {
-		t.Skip("needs a lab: task lab:up, then set PELTON_LAB=1")
-	}
+	testenv.NeedLab(t)
 	controller.UseLogger(zap.NewNop())
 	l, err := lab.Open("")
 	if err != nil {

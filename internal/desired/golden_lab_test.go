@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/pelton-dev/pelton/internal/lab"
+	"github.com/pelton-dev/pelton/internal/testenv"
 	"github.com/pelton-dev/pelton/internal/waittest"
 )
 
@@ -24,9 +25,7 @@ const (
 // without a word of warning, and a pod of each Deployment.
 func TestGoldenFilesInALab(t *testing.T) {
 	t.Parallel()
-	if os.Getenv("PELTON_LAB") == "" {
-		t.Skip("needs a lab: task lab:up, then set PELTON_LAB=1")
-	}
+	testenv.NeedLab(t)
 	c, err := lab.New(lab.Config{})
 	if err != nil {
 		t.Fatal(err)

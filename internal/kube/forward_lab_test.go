@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 
@@ -14,6 +13,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/pelton-dev/pelton/internal/lab"
+	"github.com/pelton-dev/pelton/internal/testenv"
 	"github.com/pelton-dev/pelton/internal/waittest"
 )
 
@@ -46,9 +46,7 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: kube-forward-
 // TestDialInALab reaches a port that is open on a pod's loopback alone, and reads why others cannot be reached.
 func TestDialInALab(t *testing.T) {
 	t.Parallel()
-	if os.Getenv("PELTON_LAB") == "" {
-		t.Skip("needs a lab: task lab:up, then set PELTON_LAB=1")
-	}
+	testenv.NeedLab(t)
 	l := startPod(t)
 	admin, err := Open(Config{Kubeconfig: l.Kubeconfig()})
 	if err != nil {

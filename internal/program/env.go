@@ -49,6 +49,15 @@ func (e *Env) Path(name string) string {
 	return path
 }
 
+// KeyPair returns the paths of a certificate and its key, which must both be set or neither.
+func (e *Env) KeyPair(certName, keyName string) (cert, key string) {
+	cert, key = e.Path(certName), e.Path(keyName)
+	if (cert == "") != (key == "") {
+		e.Note(fmt.Errorf("%s, %s: only one is set, a certificate needs its key", certName, keyName))
+	}
+	return cert, key
+}
+
 // Address returns where to listen, "" for off.
 func (e *Env) Address(name, otherwise string) string {
 	if address := e.Get(name, otherwise); address != "off" {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"os"
 	"testing"
 
 	"golang.org/x/sync/errgroup"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/pelton-dev/pelton/internal/controller/v1alpha1"
 	"github.com/pelton-dev/pelton/internal/lab"
+	"github.com/pelton-dev/pelton/internal/testenv"
 	"github.com/pelton-dev/pelton/internal/waittest"
 )
 
@@ -24,9 +24,7 @@ const labNamespace = "crd-agree"
 // TestAgreeInALab is TestAgree with a real apiserver: it is asked whether it would create each manifest, and creates none.
 func TestAgreeInALab(t *testing.T) {
 	t.Parallel()
-	if os.Getenv("PELTON_LAB") == "" {
-		t.Skip("needs a lab: task lab:up, then set PELTON_LAB=1")
-	}
+	testenv.NeedLab(t)
 	client := labClient(t)
 	cases := allCases(t)
 	verdicts := make([]error, len(cases))

@@ -14,6 +14,7 @@ import (
 	"github.com/pelton-dev/pelton/internal/certs/certstest"
 	"github.com/pelton-dev/pelton/internal/lab"
 	"github.com/pelton-dev/pelton/internal/stream"
+	"github.com/pelton-dev/pelton/internal/testenv"
 )
 
 // The scaler runs in a namespace of its own, so that one of yours in pelton-system is left alone. Its host is the name by
@@ -49,9 +50,7 @@ func TestMain(m *testing.M) {
 // theWorld returns the images, NATS and the scaler. Without PELTON_LAB the test is skipped.
 func theWorld(t *testing.T) *world {
 	t.Helper()
-	if os.Getenv("PELTON_LAB") == "" {
-		t.Skip("needs a lab: task lab:up, then set PELTON_LAB=1 (task lab:e2e)")
-	}
+	testenv.NeedLab(t)
 	shared.Lock()
 	defer shared.Unlock()
 	if shared.world == nil && shared.err == nil {
