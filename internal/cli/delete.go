@@ -129,7 +129,7 @@ func (a *app) waitGone(ctx context.Context, c *kube.Cluster, objects []*unstruct
 				return "", explainCluster(c, "wait for function "+fullName(key), err)
 			default:
 				s := readiness(now)
-				return "it is still there: is pelton-controller running? " + s.text(), nil
+				return s.text(), nil
 			}
 		})
 		if late, ok := errors.AsType[*lateError](err); ok {

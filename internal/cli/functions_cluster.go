@@ -33,7 +33,8 @@ type clusterView struct {
 	Created    time.Time          `json:"created"`
 	Conditions []metav1.Condition `json:"conditions"`
 
-	fn *function.Function // nil if the manifest is not valid
+	fn      *function.Function // nil if the manifest is not valid
+	leaving string             // what its deletion waits for; "" if it is not being deleted
 }
 
 // clusterViewOf puts together what the Function and its Deployment say. The latter may be missing.
@@ -50,6 +51,9 @@ func clusterViewOf(o, deployment *unstructured.Unstructured) clusterView {
 	}
 	if n, held, err := desired.Held(o.GetAnnotations()); held && err == nil {
 		v.Held = &n
+	}
+	if s.deleted {
+		v.leaving = s.text()
 	}
 	if deployment != nil {
 		v.Ready, _, _ = unstructured.NestedInt64(deployment.Object, "status", "readyReplicas")
@@ -110,7 +114,15 @@ func (a *app) showCluster(c *kube.Cluster, views []clusterView, namespace string
 			short(time.Since(v.Created)), strings.Join(v.Triggers, "; "),
 		})
 	}
-	return writeTable(a.stdout, rows)
+	if err := writeTable(a.stdout, rows); err != nil {
+		return err
+	}
+	for _, v := range views {
+		if v.leaving != "" {
+			a.say("note: %s is being deleted: %s", fullName(v.key()), oneLine(v.leaving, 300))
+		}
+	}
+	return nil
 }
 
 // getFunction reads a Function, and says which others there are if it is not there.

@@ -76,6 +76,11 @@ func (a *app) waitFor(ctx context.Context, c *kube.Cluster, key function.Key, wh
 		}
 		s := readiness(o)
 		switch r := s.condition(v1alpha1.Accepted); {
+		case s.deleted:
+			return "", &Error{
+				Exit: ExitFailed, Message: "function " + fullName(key) + " is being deleted, and will not be " + what,
+				Cause: errors.New(s.text()), Hint: "apply it again when it is gone",
+			}
 		case r.Status == metav1.ConditionFalse && s.current:
 			return "", &Error{ // only another manifest can mend that
 				Exit: ExitInvalid, Message: "function " + fullName(key) + " is refused by pelton-controller",
@@ -124,7 +129,7 @@ func (s *clusterStatus) condition(kind string) metav1.Condition {
 
 // is reports whether a function is what is waited for. What was said of an earlier manifest does not count.
 func (s *clusterStatus) is(what string) bool {
-	if !s.current || s.deleted {
+	if !s.current {
 		return false
 	}
 	switch what {
@@ -156,9 +161,13 @@ func (s *clusterStatus) state() string {
 func (s *clusterStatus) text() string {
 	ready := s.condition(v1alpha1.Ready)
 	switch {
-	case ready.Type == "" && !s.deleted:
+	case s.deleted && ready.Reason == v1alpha1.ReasonDeleting:
+		return ready.Message
+	case s.deleted:
+		return "pelton-controller has not looked at its deletion yet: does it run?"
+	case ready.Type == "":
 		return "pelton-controller has not looked at it yet"
-	case !s.current && !s.deleted:
+	case !s.current:
 		return "pelton-controller has not looked at its new manifest yet"
 	default:
 		return fmt.Sprintf("%s: %s (%d replicas, active %s)", ready.Reason, ready.Message, s.replicas, s.condition(v1alpha1.Active).Status)

@@ -92,7 +92,8 @@ func (w *whyCluster) manifest() check {
 	const controllerHint = "kubectl get pods -A -l app.kubernetes.io/name=pelton-controller, and its logs"
 	switch {
 	case w.status.deleted:
-		c.State, c.Detail = checkFail, "it is being deleted since "+ago(w.live.function.GetDeletionTimestamp().Time, w.now)
+		c.State = checkFail
+		c.Detail = "its deletion began " + ago(w.live.function.GetDeletionTimestamp().Time, w.now) + ": " + w.status.text()
 	case len(w.status.conditions) == 0:
 		c.State, c.Detail, c.Try = checkFail, "pelton-controller has never looked at it: does it run, and for this namespace?", controllerHint
 	case !w.status.current:

@@ -121,7 +121,7 @@ func TestAnswersOfACluster(t *testing.T) {
 		}, "manifest: it is refused, and nothing was changed: spec.timeout: no"},
 		"deleted": {func(w *whyCluster) {
 			set(w.live.function, "2026-05-04T11:59:30Z", "metadata", "deletionTimestamp")
-		}, "manifest: it is being deleted since 30.0s ago"},
+		}, "manifest: its deletion began 30.0s ago: pelton-controller has not looked at its deletion yet"},
 		"streams": {func(w *whyCluster) {
 			w.live.function = functionIn(t, "2", "Accepted True Valid", "StreamReady False Mismatch no stream ORDERS")
 		}, "NATS streams: Mismatch: no stream ORDERS"},

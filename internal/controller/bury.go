@@ -26,30 +26,29 @@ const (
 )
 
 // bury makes dead letters of what waits for a function that goes away: what is due, and retries that wait for their time. It
-// ends when ctx does and can be repeated: a letter of the same event is stored once. done is false while some of it is left,
-// such as events that were in flight where nobody is any more.
+// ends when ctx does and can be repeated: a letter of the same event is stored once. It returns how many are left, such as events
+// that were in flight where nobody is any more.
 //
 // An event that the filter of its trigger would have passed over is passed over, if fn is not nil: it was never for the function.
-func (q *queues) bury(ctx context.Context, key function.Key, fn *function.Function, owned *stream.Owned) (done bool, err error) {
+func (q *queues) bury(ctx context.Context, key function.Key, fn *function.Function, owned *stream.Owned) (left int, err error) {
 	if err := stream.RemoveSchedules(ctx, q.js, key); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
-		return false, err
+		return 0, err
 	}
 	if err := q.buryParked(ctx, key); err != nil {
-		return false, err
+		return 0, err
 	}
 	filters, err := filtersOf(fn)
 	if err != nil {
-		return false, err
+		return 0, err
 	}
-	left := 0
 	for _, c := range owned.Consumers {
 		n, err := q.buryDue(ctx, key, c, filters[c.Name])
 		if err != nil {
-			return false, err
+			return 0, err
 		}
 		left += n
 	}
-	return left == 0, nil
+	return left, nil
 }
 
 // filtersOf compiles the filters of a function, by the names of the consumers they belong to.

@@ -105,26 +105,26 @@ func (q *queues) forget(key function.Key) {
 	q.streams = time.Time{}
 }
 
-// remove takes a function off NATS. The catalog comes first, so that no scaler starts replicas for what goes away. done is
-// false while events wait that are still being made dead letters. fn is nil if the manifest is invalid.
-func (q *queues) remove(ctx context.Context, key function.Key, wish function.OnDelete, fn *function.Function) (done bool, err error) {
+// remove takes a function off NATS. The catalog comes first, so that no scaler starts replicas for what goes away. left counts
+// the events that wait and are still to become dead letters; nothing else was removed then. fn is nil if the manifest is invalid.
+func (q *queues) remove(ctx context.Context, key function.Key, wish function.OnDelete, fn *function.Function) (left int, err error) {
 	q.forget(key)
 	if !q.nc.IsConnected() {
-		return false, errNotConnected
+		return 0, errNotConnected
 	}
 	ctx, cancel := context.WithTimeout(ctx, natsTimeout)
 	defer cancel()
 	if err := catalog.Remove(ctx, q.js, key); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
-		return false, err
+		return 0, err
 	}
 	owned, err := stream.OwnedBy(ctx, q.js, key)
 	if err != nil {
-		return false, err
+		return 0, err
 	}
 	if wish == function.OnDeleteDeadLetter {
-		if done, err := q.bury(ctx, key, fn, &owned); !done || err != nil {
-			return false, err
+		if left, err := q.bury(ctx, key, fn, &owned); left > 0 || err != nil {
+			return left, err
 		}
 	}
-	return true, stream.Remove(ctx, q.js, key, owned, wish == function.OnDeleteDiscard)
+	return 0, stream.Remove(ctx, q.js, key, owned, wish == function.OnDeleteDiscard)
 }

@@ -50,7 +50,8 @@ func (r *reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	}
 	var rep report
 	again, err := r.bring(ctx, o, &rep)
-	if statusErr := writeStatus(ctx, r.client, o, rep); statusErr != nil {
+	statusErr := writeStatus(ctx, r.client, o, func(old v1alpha1.Status) v1alpha1.Status { return next(old, o.GetGeneration(), rep) })
+	if statusErr != nil {
 		err = errors.Join(err, statusErr)
 	}
 	if err != nil {

@@ -27,9 +27,9 @@ const (
 )
 
 // startScaling is start with a sidecar as it is in the tree now, and the image of a handler that takes its time.
-func startScaling(t *testing.T, namespace string) *rig {
+func startScaling(t *testing.T, namespace string, change ...func(*rig)) *rig {
 	t.Helper()
-	r := start(t, namespace)
+	r := start(t, namespace, change...)
 	for name, pkg := range map[string]string{
 		sleeperImage: "internal/controller/testdata/sleeper", scalingSidecarImage: "cmd/pelton-sidecar",
 	} {

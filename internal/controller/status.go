@@ -62,6 +62,16 @@ func next(old v1alpha1.Status, generation int64, r report) v1alpha1.Status {
 	return s
 }
 
+// leaving is the status of a Function that is being deleted. All but Ready stays as it was seen last.
+func leaving(old v1alpha1.Status, generation int64, message string) v1alpha1.Status {
+	s := *old.DeepCopy()
+	s.ObservedGeneration = generation
+	c := condition(v1alpha1.Ready, metav1.ConditionFalse, v1alpha1.ReasonDeleting, message)
+	c.ObservedGeneration = generation
+	apimeta.SetStatusCondition(&s.Conditions, c)
+	return s
+}
+
 // summary is the first condition that keeps a function from being ready, under the name of Ready. What was true of an earlier
 // manifest says nothing of this one: a reconciliation that broke off did not come to it.
 func summary(conditions []metav1.Condition, generation int64) metav1.Condition {
@@ -80,12 +90,12 @@ func summary(conditions []metav1.Condition, generation int64) metav1.Condition {
 }
 
 // writeStatus writes what has changed of the status, and nothing if nothing has.
-func writeStatus(ctx context.Context, c client.Client, o *unstructured.Unstructured, r report) error {
+func writeStatus(ctx context.Context, c client.Client, o *unstructured.Unstructured, after func(v1alpha1.Status) v1alpha1.Status) error {
 	old, err := statusOf(o)
 	if err != nil {
 		return err
 	}
-	now := next(old, o.GetGeneration(), r)
+	now := after(old)
 	if equality.Semantic.DeepEqual(old, now) {
 		return nil
 	}

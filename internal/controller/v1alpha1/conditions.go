@@ -19,7 +19,8 @@ const (
 
 // The reasons of conditions. Programs may rely on them.
 const (
-	ReasonReady = "Ready" // Ready: all is well
+	ReasonReady    = "Ready"    // Ready: all is well
+	ReasonDeleting = "Deleting" // Ready: the Function is being deleted; the message says what that waits for, and until when
 
 	ReasonValid   = "Valid"   // Accepted: the manifest keeps all rules
 	ReasonInvalid = "Invalid" // Accepted: it does not; the message lists every problem
