@@ -155,6 +155,9 @@ func statusRows(s supervisor.Status) [][]string {
 	for _, r := range s.Replicas {
 		rows = append(rows, []string{"replica", fmt.Sprintf("%s %s, pid %d, %d in flight, up %s",
 			r.Name, r.State, r.PID, r.InFlight, short(time.Since(r.StartedAt)))})
+		if r.Resting != "" {
+			rows = append(rows, []string{"", "rests: " + oneLine(r.Resting, 300)})
+		}
 	}
 	if e := s.LastExit; e != nil {
 		text := fmt.Sprintf("%s, %s: %s", e.Replica, ago(e.At, time.Now()), oneLine(e.Reason, 200))

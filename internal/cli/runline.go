@@ -35,6 +35,9 @@ func (p *runPrinter) line(r ledger.Run) string {
 	if !r.Next.IsZero() {
 		fmt.Fprintf(&b, "  again in %s", short(r.Next.Sub(r.Started.Add(r.Duration))))
 	}
+	if r.Rests > 0 {
+		fmt.Fprintf(&b, "  replica rests %s", short(r.Rests))
+	}
 	if why := strings.Trim(r.Reason+": "+oneLine(r.Error, 120), ": "); why != "" {
 		b.WriteString("  " + why)
 	}

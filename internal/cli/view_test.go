@@ -53,7 +53,7 @@ func TestKeysOfJSONAreCamelCase(t *testing.T) {
 	fn := &function.Function{Metadata: function.Metadata{Name: "hello", Namespace: "default"}}
 	view := viewOf(supervisor.Status{
 		Function: fn, Key: fn.Key(), DecidedAt: now, ServiceTime: 1, LastRun: now, QueueError: "x",
-		Replicas: []supervisor.ReplicaStatus{{PID: 1, Address: "x", Paused: true}}, NextStart: now, Backoff: "x",
+		Replicas: []supervisor.ReplicaStatus{{PID: 1, Address: "x", Paused: true, Resting: "x"}}, NextStart: now, Backoff: "x",
 		LastExit: &supervisor.Exit{Signal: "x", Stderr: []string{"x"}}, LastStart: &supervisor.StartTimes{},
 		Build: &supervisor.BuildStatus{Duration: 1, Error: "x", Output: []string{"x"}}, SetupError: "x", Muted: []string{"x"},
 	})

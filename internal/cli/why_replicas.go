@@ -24,6 +24,7 @@ func (w *whyFunction) replicas() check {
 	c := check{Name: "replicas", State: checkOK}
 	c.Detail = fmt.Sprintf("%d ready, %d starting, %d on their way out", s.Ready, s.Starting, s.Draining)
 	paused := slices.IndexFunc(s.Replicas, func(r supervisor.ReplicaStatus) bool { return r.Paused })
+	resting := slices.IndexFunc(s.Replicas, func(r supervisor.ReplicaStatus) bool { return r.Resting != "" })
 	slow := w.slowStart()
 	switch e := s.LastExit; {
 	case slow != nil:
@@ -36,6 +37,10 @@ func (w *whyFunction) replicas() check {
 		}
 	case paused >= 0:
 		c.State, c.Detail = checkFail, s.Replicas[paused].Name+" has stopped accepting calls"
+	case resting >= 0:
+		r := s.Replicas[resting]
+		c.State, c.Detail = checkFail, r.Name+" asks for no events: "+oneLine(r.Resting, 300)
+		c.Try = "mend what the handler calls; what waits keeps its attempts"
 	case e != nil:
 		c.State, c.Lines = checkNote, e.Stderr
 		c.Detail += fmt.Sprintf("; one ended by itself %s: %s", ago(e.At, w.now), e.Reason)

@@ -38,6 +38,23 @@ func TestASlowStartIsAReason(t *testing.T) {
 	}
 }
 
+func TestAReplicaThatRestsIsAReason(t *testing.T) {
+	t.Parallel()
+	const why = "20 events have failed one after another"
+	replica := supervisor.ReplicaStatus{Name: "pay-1", State: replicaReady, Resting: why}
+	w := whyFunction{view: functionView{Status: supervisor.Status{Ready: 1, Replicas: []supervisor.ReplicaStatus{{}, replica}}}}
+	if c := w.replicas(); c.State != checkFail || c.Detail != "pay-1 asks for no events: "+why {
+		t.Errorf("%+v", c)
+	}
+	var described []string
+	for _, row := range statusRows(w.view.Status) {
+		described = append(described, strings.Join(row, " "))
+	}
+	if text := strings.Join(described, "\n"); !strings.Contains(text, "rests: "+why) {
+		t.Errorf("described as\n%s", text)
+	}
+}
+
 func TestANewVersionThatDoesNotStartIsAReason(t *testing.T) {
 	t.Parallel()
 	now := time.Now()

@@ -39,6 +39,7 @@ type Snapshot struct {
 	Due         int           // events that could be given to the function now
 	InFlight    int           // events given and not settled
 	Replicas    int           // replicas that run or start
+	Resting     int           // of these, whose calls have all failed of late: more would only fail, too
 	ServiceTime time.Duration // measured time per event; 0 if none was measured yet
 	Surplus     time.Duration // how long fewer replicas than there are have been enough (Decision.Wanted < Replicas)
 	Known       bool          // false: the queue could not be read, and Due and InFlight mean nothing
@@ -59,6 +60,9 @@ func Decide(p Policy, s Snapshot) Decision {
 		return Decision{n, n, fmt.Sprintf("the queue cannot be read: holding %s", replicas(n))}
 	}
 	want, why := wanted(p, s)
+	if most := max(1, s.Replicas, ceilDiv(s.InFlight, p.Concurrency)); s.Resting > 0 && want > most {
+		want, why = most, fmt.Sprintf("%s: more are not started while calls fail one after another on %d", why, s.Resting)
+	}
 	d := clamp(p, want, why)
 	if hold := min(s.Replicas, p.Max); d.Replicas < hold && s.Surplus < p.Cooldown {
 		left := (p.Cooldown - s.Surplus).Round(time.Second)

@@ -22,6 +22,19 @@ func TestDecide(t *testing.T) {
 		want     demand.Decision
 	}{
 		"nothing due": {backlog, demand.Snapshot{Known: true}, demand.Decision{Reason: "nothing due: no replica"}},
+		"calls fail": {
+			backlog,
+			demand.Snapshot{Known: true, Due: 1000, Replicas: 2, Resting: 1},
+			demand.Decision{
+				Replicas: 2, Wanted: 2,
+				Reason: "1000 due and 0 in flight at 8 per replica: more are not started while calls fail one after another on 1: 2 replicas",
+			},
+		},
+		"calls fail, fewer are enough": {
+			backlog,
+			demand.Snapshot{Known: true, Due: 1, Replicas: 2, Resting: 2, Surplus: time.Minute},
+			demand.Decision{Replicas: 1, Wanted: 1, Reason: "1 due and 0 in flight at 8 per replica: 1 replica"},
+		},
 		"nothing due, min": {
 			warm,
 			demand.Snapshot{Known: true},
@@ -114,7 +127,7 @@ func TestDecideKeepsItsPromises(t *testing.T) {
 		p.Backlog = rapid.IntRange(1, 100).Draw(t, "backlog")
 		s := demand.Snapshot{
 			Due: rapid.IntRange(0, 1<<30).Draw(t, "due"), InFlight: rapid.IntRange(0, 1<<20).Draw(t, "inFlight"),
-			Replicas: rapid.IntRange(0, p.Max).Draw(t, "replicas"), Known: rapid.Bool().Draw(t, "known"),
+			Replicas: rapid.IntRange(0, p.Max).Draw(t, "replicas"), Resting: rapid.IntRange(0, 2).Draw(t, "resting"), Known: rapid.Bool().Draw(t, "known"),
 			ServiceTime: time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(t, "service")),
 			Surplus:     time.Duration(rapid.IntRange(0, 120).Draw(t, "surplus")) * time.Second,
 		}

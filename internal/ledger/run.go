@@ -31,10 +31,11 @@ type Run struct {
 	Error       string        `json:"error,omitempty"`  // what the handler said
 	Replica     string        `json:"replica"`
 	Started     time.Time     `json:"started"`
-	Wait        time.Duration `json:"waitNs"`           // stored (or due) until the handler was called
-	Cold        time.Duration `json:"coldNs,omitempty"` // the part of Wait that was the replica's start; 0 if it was warm
-	Duration    time.Duration `json:"durationNs"`       // inside the handler
-	Next        time.Time     `json:"next,omitzero"`    // retry: when it is due
+	Wait        time.Duration `json:"waitNs"`            // stored (or due) until the handler was called
+	Cold        time.Duration `json:"coldNs,omitempty"`  // the part of Wait that was the replica's start; 0 if it was warm
+	Duration    time.Duration `json:"durationNs"`        // inside the handler
+	Next        time.Time     `json:"next,omitzero"`     // retry: when it is due
+	Rests       time.Duration `json:"restsNs,omitempty"` // how long the replica asks for nothing now, as call after call has failed
 }
 
 // Recorder takes run records. Record must not block.

@@ -26,6 +26,7 @@ type wireRun struct {
 	Cold        time.Duration `json:"c"`
 	Duration    time.Duration `json:"d"`
 	Next        int64         `json:"n"`
+	Rests       time.Duration `json:"x"`
 }
 
 // appendRun appends r as one line. It is written by hand because encoding/json is several times slower.
@@ -53,6 +54,9 @@ func appendRun(b []byte, r *Run) []byte {
 	b = strconv.AppendInt(append(b, `,"d":`...), int64(r.Duration), 10)
 	if !r.Next.IsZero() {
 		b = strconv.AppendInt(append(b, `,"n":`...), unixNano(r.Next), 10)
+	}
+	if r.Rests != 0 {
+		b = strconv.AppendInt(append(b, `,"x":`...), int64(r.Rests), 10)
 	}
 	return append(b, '}', '\n')
 }
@@ -84,6 +88,7 @@ func parseRuns(namespace, function string, data []byte, deliver func(Run)) {
 			Stream: w.Stream, Sequence: w.Sequence, Attempt: w.Attempt, MaxAttempts: w.MaxAttempts,
 			Outcome: w.Outcome, Reason: w.Reason, Error: w.Error, Replica: w.Replica,
 			Started: fromUnixNano(w.Started), Wait: w.Wait, Cold: w.Cold, Duration: w.Duration, Next: fromUnixNano(w.Next),
+			Rests: w.Rests,
 		})
 	}
 }

@@ -13,6 +13,7 @@ type Metrics struct {
 	wait     *prometheus.HistogramVec
 	duration *prometheus.HistogramVec
 	inFlight *prometheus.GaugeVec
+	circuit  *prometheus.GaugeVec
 }
 
 // buckets are seconds: 1 ms to 65 s, doubling.
@@ -44,8 +45,11 @@ func NewMetrics(r prometheus.Registerer) (*Metrics, error) {
 		inFlight: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "pelton_in_flight", Help: "Events given to a handler and not settled.",
 		}, labels),
+		circuit: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "pelton_circuit_open", Help: "Replicas whose pulling rests because calls failed one after another.",
+		}, labels),
 	}
-	for _, c := range []prometheus.Collector{m.runs, m.returned, m.failures, m.filters, m.wait, m.duration, m.inFlight} {
+	for _, c := range []prometheus.Collector{m.runs, m.returned, m.failures, m.filters, m.wait, m.duration, m.inFlight, m.circuit} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}
@@ -60,7 +64,7 @@ type functionMetrics struct {
 	recordFailures              prometheus.Counter
 	filterErrors                prometheus.Counter
 	wait, duration              prometheus.Observer
-	inFlight                    prometheus.Gauge
+	inFlight, circuit           prometheus.Gauge
 }
 
 func (m *Metrics) of(namespace, function string) *functionMetrics {
@@ -74,6 +78,6 @@ func (m *Metrics) of(namespace, function string) *functionMetrics {
 		returned: m.returned.WithLabelValues(l...), recordFailures: m.failures.WithLabelValues(l...),
 		filterErrors: m.filters.WithLabelValues(l...),
 		wait:         m.wait.WithLabelValues(l...), duration: m.duration.WithLabelValues(l...),
-		inFlight: m.inFlight.WithLabelValues(l...),
+		inFlight: m.inFlight.WithLabelValues(l...), circuit: m.circuit.WithLabelValues(l...),
 	}
 }

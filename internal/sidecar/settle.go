@@ -29,6 +29,7 @@ type settlement struct {
 	text   string        // what the handler said
 	delay  time.Duration // park, handBack
 	reply  *event.Event  // ackDone
+	asked  bool          // park, bury: the handler named a delay
 	early  bool          // bury: decided before the handler was called at this attempt
 }
 
@@ -78,16 +79,16 @@ func decideError(err error, f attemptFacts, r function.Retry, jitter float64) se
 // again parks the next attempt, unless attempts or age are spent.
 func again(reason, text string, after time.Duration, f attemptFacts, r function.Retry, jitter float64) settlement {
 	if f.attempt >= r.MaxAttempts {
-		return settlement{action: bury, reason: deadletter.ReasonAttempts, text: reason + ": " + text}
+		return settlement{action: bury, reason: deadletter.ReasonAttempts, text: reason + ": " + text, asked: after > 0}
 	}
 	delay := after
 	if delay <= 0 {
 		delay = backoff(f.attempt, r, jitter)
 	}
 	if expired(f.stored, f.now.Add(delay), r) {
-		return settlement{action: bury, reason: deadletter.ReasonExpired, text: reason + ": " + text}
+		return settlement{action: bury, reason: deadletter.ReasonExpired, text: reason + ": " + text, asked: after > 0}
 	}
-	return settlement{action: park, reason: reason, text: text, delay: delay}
+	return settlement{action: park, reason: reason, text: text, delay: delay, asked: after > 0}
 }
 
 // backoff is full jitter above a floor: uniform between minBackoff and minBackoff doubled with each attempt, at most

@@ -41,7 +41,7 @@ func TestDecideIsTheSettlementTable(t *testing.T) {
 		},
 		"retry after": {
 			outcome: invoke.Outcome{Kind: invoke.Retry, After: 90 * time.Minute}, attempt: 2,
-			want: settlement{action: park, reason: "retry", delay: 90 * time.Minute},
+			want: settlement{action: park, reason: "retry", delay: 90 * time.Minute, asked: true},
 		},
 		"retry, the last attempt": {
 			outcome: invoke.Outcome{Kind: invoke.Retry, Reason: "busy"}, attempt: 3,
@@ -49,7 +49,7 @@ func TestDecideIsTheSettlementTable(t *testing.T) {
 		},
 		"retry, too old by then": {
 			outcome: invoke.Outcome{Kind: invoke.Retry, After: 2 * time.Minute}, attempt: 1, age: 59 * time.Minute, retry: aged,
-			want: settlement{action: bury, reason: "expired", text: "retry: "},
+			want: settlement{action: bury, reason: "expired", text: "retry: ", asked: true},
 		},
 		"timeout": {
 			err: fail("timeout"), attempt: 2,

@@ -64,6 +64,7 @@ type Sidecar struct {
 	janitor janitor
 	busy    busyness
 	acker   *acker
+	circuit circuit
 }
 
 type eventFilter interface {
@@ -93,7 +94,7 @@ func New(nc *nats.Conn, inv invoke.Invoker, cfg Config) (*Sidecar, error) {
 	}
 	s.acker = newAcker(nc, cfg.AckWait, s.log)
 	s.slots = make([]slot, s.concurrency)
-	s.janitor.kick, s.busy.kick = make(chan struct{}, 1), make(chan struct{}, 1)
+	s.janitor.kick, s.busy.kick, s.circuit.moved = make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{}, 1)
 	return s, s.addSources()
 }
 
@@ -189,7 +190,7 @@ func (s *Sidecar) window() int64 {
 // and no slot has taken comes first: otherwise a busy source would keep the others from ever getting a slot.
 func (s *Sidecar) credit() int64 {
 	switch {
-	case !s.open.Load() || s.paused.Load() || s.draining.Load() || s.leaving.Load():
+	case !s.open.Load() || s.paused.Load() || s.draining.Load() || s.leaving.Load(), s.circuit.open():
 		return 0
 	case s.instantHandler():
 		return 2*s.concurrency - s.held.Load()

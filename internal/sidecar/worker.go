@@ -22,6 +22,8 @@ type slot struct {
 
 	d    delivery    // the worker's own, used again for each message
 	call invoke.Call // the same
+
+	probe bool // the worker's: the circuit is open, and this event shows whether it can be closed
 }
 
 // work takes messages until the sidecar drains.
@@ -54,7 +56,7 @@ func (s *Sidecar) take(p *phases, sl *slot, m *nats.Msg) {
 	switch {
 	case s.draining.Load():
 		s.handBack(p.records, &sl.d, src, m, 0)
-	case s.paused.Load():
+	case s.paused.Load() || !s.admits(sl):
 		s.handBack(p.records, &sl.d, src, m, notReadyDelay)
 	default:
 		s.deliver(p, sl, src, m, now)
@@ -91,6 +93,7 @@ func (s *Sidecar) deliver(p *phases, sl *slot, src *source, m *nats.Msg, now tim
 		run.Duration = time.Since(now)
 		s.measure(run.Duration, st.action)
 	}
+	run.Rests = s.judge(p, sl, &st, !decided)
 	s.settle(p.records, d, &st, &run)
 	s.metrics.inFlight.Dec()
 	sl.msg.Store(nil)

@@ -79,6 +79,8 @@ func serveHTTP() int {
 		case "crash":
 			fmt.Fprintln(os.Stderr, "about to crash")
 			os.Exit(7)
+		case "down":
+			w.WriteHeader(http.StatusServiceUnavailable)
 		case "slow":
 			time.Sleep(200 * time.Millisecond)
 		case "deaf": // lives on without listening

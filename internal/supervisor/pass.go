@@ -85,12 +85,15 @@ func (u *unit) decide(now time.Time) {
 // something is due, and includes what a killed sidecar took with it, which no replica can work on.
 func (u *unit) snapshot(now time.Time) demand.Snapshot {
 	reading := u.sup.watcher.Reading(u.key)
-	inFlight, service, measured := 0, time.Duration(0), 0
+	inFlight, resting, service, measured := 0, 0, time.Duration(0), 0
 	for _, r := range u.replicas {
 		if r.sidecar == nil {
 			continue
 		}
 		inFlight += r.sidecar.InFlight()
+		if r.sidecar.Resting() != "" {
+			resting++
+		}
 		if t := r.sidecar.ServiceTime(); t > 0 {
 			service += t
 			measured++
@@ -101,7 +104,7 @@ func (u *unit) snapshot(now time.Time) demand.Snapshot {
 	}
 	u.busy = max(inFlight, u.load.sample(now, u.tick()))
 	return demand.Snapshot{
-		Due: dueOf(reading, u.busy), InFlight: u.busy + u.direct, Replicas: u.decision.Replicas,
+		Due: dueOf(reading, u.busy), InFlight: u.busy + u.direct, Replicas: u.decision.Replicas, Resting: resting,
 		ServiceTime: u.service, Surplus: now.Sub(u.enough), Known: reading.Known || reading.Err == nil,
 	}
 }

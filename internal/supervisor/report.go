@@ -113,7 +113,7 @@ func (u *unit) countReplicas(s *Status) {
 			rs.PID = r.proc.PID()
 		}
 		if r.sidecar != nil {
-			rs.InFlight, rs.Paused = r.sidecar.InFlight(), r.sidecar.Paused()
+			rs.InFlight, rs.Paused, rs.Resting = r.sidecar.InFlight(), r.sidecar.Paused(), r.sidecar.Resting()
 		}
 		s.InFlight += rs.InFlight
 		switch r.state {

@@ -62,7 +62,8 @@ type ReplicaStatus struct {
 	Generation int       `json:"generation"`
 	StartedAt  time.Time `json:"startedAt"`
 	InFlight   int       `json:"inFlight"`
-	Paused     bool      `json:"paused,omitempty"` // its handler has stopped accepting calls
+	Paused     bool      `json:"paused,omitempty"`  // its handler has stopped accepting calls
+	Resting    string    `json:"resting,omitempty"` // why it asks for nothing: calls have failed one after another
 }
 
 // Exit is the end of a replica that nobody had asked for.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -72,6 +73,27 @@ func TestScalesWithTheBacklog(t *testing.T) {
 	r.await("busy", "at minReplicas again", func(s Status) bool { return len(s.Replicas) == 1 && s.Ready == 1 })
 	if n := r.outcomes("busy", ledger.OutcomeDone); n != 40 {
 		t.Errorf("%d done of 40", n)
+	}
+}
+
+// TestNoReplicasForCallsThatFail has a backlog for more replicas than there are, while every call of these fails.
+func TestNoReplicasForCallsThatFail(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil, makeFunction(t, "busy", "serve", func(s *function.Spec) {
+		s.Concurrency, s.Retry.MaxAttempts = 1, 2
+		s.Scale.MinReplicas, s.Scale.MaxReplicas, s.Scale.Target = 1, 4, function.Target{Backlog: 30}
+	}))
+	r.await("busy", "at minReplicas", func(s Status) bool { return s.Ready == 1 })
+	for range 25 {
+		r.publish("busy", "down")
+	}
+	r.await("busy", "resting", func(s Status) bool { return len(s.Replicas) == 1 && s.Replicas[0].Resting != "" })
+	for range 100 {
+		r.publish("busy", "down")
+	}
+	s := r.await("busy", "holding", func(s Status) bool { return strings.Contains(s.Reason, "calls fail one after another") })
+	if s.Wanted != 1 || len(s.Replicas) != 1 {
+		t.Errorf("status %+v", s)
 	}
 }
 
