@@ -43,7 +43,7 @@ func startNATS(port int, dir string, maxStore int64, logger *zap.Logger) (*natsS
 	}
 	srv, err := server.NewServer(&server.Options{
 		ServerName: "pelton", Host: loopback, Port: port, NoSigs: true, NoLog: true, MaxPayload: maxPayload,
-		JetStream: true, StoreDir: dir, JetStreamMaxStore: maxStore, SyncAlways: true,
+		JetStream: true, StoreDir: dir, JetStreamMaxStore: maxStore, SyncAlways: !planted(bugSyncOff),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("start NATS: %w", err)

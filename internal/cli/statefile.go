@@ -42,25 +42,42 @@ func (s *upState) alive() bool {
 	return true
 }
 
-// writeState replaces the state file in one step: a reader sees the old or the new one, never half of it.
+// writeState replaces the state file.
 func writeState(dir string, s *upState) error {
 	data, err := json.MarshalIndent(s, "", "  ")
-	if err != nil {
-		return fmt.Errorf("write state file: %w", err)
-	}
-	tmp, err := os.CreateTemp(dir, stateFileName+".*")
-	if err != nil {
-		return fmt.Errorf("write state file: %w", err)
-	}
-	_, err = tmp.Write(append(data, '\n'))
-	if err = errors.Join(err, tmp.Close()); err == nil {
-		err = os.Rename(tmp.Name(), filepath.Join(dir, stateFileName))
+	if err == nil {
+		err = replaceFile(dir, stateFileName, append(data, '\n'))
 	}
 	if err != nil {
-		_ = os.Remove(tmp.Name())
 		return fmt.Errorf("write state file: %w", err)
 	}
 	return nil
+}
+
+// replaceFile writes a file in one step: a reader sees the old or the new one, never half of it, also after a power cut.
+func replaceFile(dir, name string, data []byte) error {
+	tmp, err := os.CreateTemp(dir, name+".*")
+	if err != nil {
+		return err
+	}
+	_, err = tmp.Write(data)
+	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err == nil {
+		err = os.Rename(tmp.Name(), filepath.Join(dir, name))
+	}
+	if err != nil {
+		_ = os.Remove(tmp.Name())
+		return err
+	}
+	return syncDir(dir)
+}
+
+// syncDir makes what was renamed in a folder outlive a power cut.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // readState returns nil without an error if there is no state file.

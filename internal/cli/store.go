@@ -12,6 +12,8 @@ import (
 // storeVersion is the layout of the state folder. A higher one was written by a newer pelton.
 const storeVersion = 1
 
+const storeFileName = "store.json"
+
 // storeInfo is what the state folder says of itself. The limit is decided at the first start: streams reserve their share
 // of it, which a later, smaller limit could not hold.
 type storeInfo struct {
@@ -39,10 +41,10 @@ func badStateDir(message string, cause error) error {
 
 // openStore returns how large the NATS store in the state folder may be.
 func openStore(dir string) (int64, error) {
-	path := filepath.Join(dir, "store.json")
+	path := filepath.Join(dir, storeFileName)
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return newStore(dir, path)
+		return newStore(dir)
 	}
 	if err != nil {
 		return 0, fmt.Errorf("read state folder: %w", err)
@@ -69,17 +71,17 @@ func openStore(dir string) (int64, error) {
 	return info.MaxStore, nil
 }
 
-func newStore(dir, path string) (int64, error) {
+func newStore(dir string) (int64, error) {
 	limit, err := storeLimit(dir)
 	if err != nil {
 		return 0, err
 	}
 	data, err := json.Marshal(storeInfo{storeVersion, limit})
 	if err == nil {
-		err = os.WriteFile(path, append(data, '\n'), 0o600)
+		err = replaceFile(dir, storeFileName, append(data, '\n'))
 	}
 	if err != nil {
-		return 0, fmt.Errorf("write %s: %w", path, err)
+		return 0, fmt.Errorf("write %s: %w", filepath.Join(dir, storeFileName), err)
 	}
 	return limit, nil
 }
