@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"runtime/debug"
 
 	"github.com/pelton-dev/pelton/internal/program"
 )
@@ -19,10 +18,6 @@ func main() {
 		// One event is a chain of short steps. On one processor they run one after another and what they write gathers in
 		// few system calls; on several they wake each other across processors, which costs more than it gains.
 		runtime.GOMAXPROCS(1)
-	}
-	if os.Getenv("GOGC") == "" {
-		// It stands beside every handler: a few MiB less are worth the little processor time that collecting more often takes.
-		debug.SetGCPercent(75)
 	}
 	if err := run(program.UntilSignal(context.Background()), os.Getenv); err != nil {
 		fmt.Fprintf(os.Stderr, "pelton-sidecar: %v\n", err)

@@ -2,5 +2,5 @@
 
 package main
 
-// releaseStartCode does nothing here.
-func releaseStartCode() {}
+// releaseStartPages does nothing here.
+func releaseStartPages() {}

@@ -100,7 +100,7 @@ func (d *deliverer) Run(ctx context.Context) error {
 	go func() {
 		select {
 		case <-sc.Ready():
-			releaseStartCode()
+			releaseStartPages()
 		case <-ctx.Done():
 		}
 	}()

@@ -49,6 +49,7 @@ func newRig(ctx context.Context, opts options) (_ *rig, err error) {
 	r.sidecar = filepath.Join(r.dir, "pelton-sidecar")
 	build := exec.CommandContext(ctx, "go", append([]string{"build"}, strings.Fields(os.Getenv("BENCH_BUILD_FLAGS"))...)...)
 	build.Args = append(build.Args, "-o", r.sidecar, "github.com/pelton-dev/pelton/cmd/pelton-sidecar")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as it is in its image
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build the sidecar: %w: %s", err, out)
 	}

@@ -52,6 +52,9 @@ const errCodeMessageTooLarge = 10054
 
 // isTooLarge reports whether trying again cannot help: the server takes no message of this size.
 func isTooLarge(err error) bool {
+	if err == nil {
+		return false // nearly always: what follows allocates
+	}
 	var api *jetstream.APIError
 	return errors.Is(err, nats.ErrMaxPayload) || errors.As(err, &api) && api.ErrorCode == errCodeMessageTooLarge
 }

@@ -37,6 +37,7 @@ type conn struct {
 	bufs [2][]byte
 	vec  net.Buffers // view of bufs, used up by a write
 
+	used      bool // it has answered a call: the handler may have closed it since
 	idleSince time.Time
 	keepAlive time.Duration // how long the handler says it keeps an idle connection; 0 if it does not say
 
@@ -44,6 +45,7 @@ type conn struct {
 	interruptFunc func()
 	probeFunc     func(fd uintptr) bool
 	probed        error
+	turn          turn
 }
 
 func newConn(nc net.Conn) (*conn, error) {
@@ -57,6 +59,7 @@ func newConn(nc net.Conn) (*conn, error) {
 	}
 	c := &conn{nc: nc, raw: raw}
 	c.in = buffer{src: nc, b: make([]byte, bufferSize)}
+	c.turn.step = c.takeTurn
 	c.interruptFunc = c.interrupt
 	c.probeFunc = c.probe
 	return c, nil
@@ -76,12 +79,14 @@ func (c *conn) watch(ctx context.Context) func() bool {
 
 func leftAlone() bool { return true }
 
+// fresh reports whether the handler still keeps an idle connection, by its own word.
+func (c *conn) fresh(now time.Time) bool {
+	return c.keepAlive == 0 || now.Sub(c.idleSince) < c.keepAlive
+}
+
 // alive reports whether an idle connection can take a request: it is neither closed by the handler nor holds bytes that
 // nobody asked for. It does not block.
-func (c *conn) alive(now time.Time) bool {
-	if c.keepAlive > 0 && now.Sub(c.idleSince) >= c.keepAlive {
-		return false
-	}
+func (c *conn) alive() bool {
 	c.probed = nil
 	if err := c.raw.Read(c.probeFunc); err != nil {
 		return false
@@ -100,11 +105,22 @@ func (c *conn) probe(fd uintptr) bool {
 // delivered; else it is an *invoke.Error or an error of the connection.
 func (c *conn) exchange(body []byte, maxResponse int) (answer, error) {
 	c.in.reset()
+	if len(body) <= smallBody {
+		return c.exchangeSmall(body, maxResponse)
+	}
+	if c.used && !c.alive() {
+		return answer{}, fmt.Errorf("%w: %w", errUnsent, errStale)
+	}
 	if len(body) > safeBody {
 		return c.exchangeLarge(body, maxResponse)
 	}
 	n, err := c.send(body)
-	if err != nil && n == 0 {
+	return c.afterWrite(int(n), err, maxResponse)
+}
+
+// afterWrite reads the answer to a request of which sent bytes were written before err.
+func (c *conn) afterWrite(sent int, err error, maxResponse int) (answer, error) {
+	if err != nil && sent == 0 {
 		return answer{}, fmt.Errorf("%w: %w", errUnsent, withoutAddress(err))
 	}
 	if err != nil && isTimeout(err) {
@@ -142,11 +158,6 @@ func (c *conn) exchangeLarge(body []byte, maxResponse int) (answer, error) {
 
 // send writes head and body in one go and returns how many bytes left.
 func (c *conn) send(body []byte) (int64, error) {
-	if len(body) <= smallBody {
-		c.out = append(c.out, body...)
-		n, err := c.nc.Write(c.out)
-		return int64(n), err
-	}
 	c.bufs[0], c.bufs[1] = c.out, body
 	c.vec = c.bufs[:]
 	n, err := c.vec.WriteTo(c.nc)

@@ -24,7 +24,7 @@ func (i *Invoker) WaitReady(ctx context.Context) error {
 		return invoke.NotReady(err)
 	}
 	defer i.pool.leave()
-	if c := i.pool.getIdle(time.Time{}); c != nil {
+	if c := i.pool.getIdle(); c != nil {
 		i.pool.putBack(c)
 		return nil
 	}

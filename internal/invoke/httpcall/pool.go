@@ -49,10 +49,15 @@ func (p *pool) leave() { p.calls.Done() }
 
 func (p *pool) isClosed() bool { return p.ctx.Err() != nil }
 
-// get returns a connection that is open as far as one can know, with the deadline set. dialed says that it is new.
+// get returns a connection with the deadline set. dialed says that it is new; else the handler may have closed it meanwhile,
+// which the exchange looks at.
 func (p *pool) get(ctx context.Context, deadline time.Time) (c *conn, dialed bool, err error) {
-	if c := p.getIdle(deadline); c != nil {
-		return c, false, nil
+	now := time.Now()
+	for c := p.pop(); c != nil; c = p.pop() {
+		if c.fresh(now) && c.nc.SetDeadline(deadline) == nil {
+			return c, false, nil
+		}
+		p.discard(c)
 	}
 	c, err = p.dial(ctx, deadline)
 	if err != nil {
@@ -66,7 +71,7 @@ func (p *pool) get(ctx context.Context, deadline time.Time) (c *conn, dialed boo
 }
 
 // getIdle returns an idle connection that the handler has not closed, or nil.
-func (p *pool) getIdle(deadline time.Time) *conn {
+func (p *pool) getIdle() *conn {
 	now := time.Now()
 	for {
 		c := p.pop()
@@ -74,7 +79,7 @@ func (p *pool) getIdle(deadline time.Time) *conn {
 			return nil
 		}
 		// The deadline comes first: the probe fails while an old one has passed.
-		if err := c.nc.SetDeadline(deadline); err == nil && c.alive(now) {
+		if err := c.nc.SetDeadline(time.Time{}); err == nil && c.fresh(now) && c.alive() {
 			return c
 		}
 		p.discard(c)
@@ -96,7 +101,7 @@ func (p *pool) pop() *conn {
 
 // put takes a connection that a call or a dial has just left usable.
 func (p *pool) put(c *conn) {
-	c.idleSince = time.Now()
+	c.idleSince, c.used = time.Now(), true
 	p.putBack(c)
 }
 
