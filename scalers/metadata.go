@@ -206,7 +206,7 @@ func (q *question) readFunction(name string, values map[string]string, p *proble
 
 func (q *question) readConsumer(values map[string]string, p *problems) {
 	q.consumer = stream.Consumer{
-		Stream: nameOf(keyStream, values, p), Name: nameOf(keyConsumer, values, p), Trigger: stream.WorkTrigger,
+		Stream: nameOf(keyStream, values, p), Name: nameOf(keyConsumer, values, p),
 	}
 	if namespace, ours := stream.NamespaceOf(q.consumer.Name); ours && namespace != q.object.Namespace {
 		p.deny("consumer %s is a function's in namespace %s, and a ScaledObject in %s may not ask for it",

@@ -50,7 +50,7 @@ func TestBadMetadata(t *testing.T) {
 		{[]string{"stream", "EVENTS", "consumer", "missing", "concurrency", "1"}, codes.NotFound, "missing on stream EVENTS"},
 		{[]string{"stream", "NOWHERE", "consumer", "c", "concurrency", "1"}, codes.NotFound, "on stream NOWHERE"},
 		{
-			[]string{"stream", "EVENTS", "consumer", "bank_hello_event-01234567", "concurrency", "1"},
+			[]string{"stream", "EVENTS", "consumer", "bank_hello_events", "concurrency", "1"},
 			codes.PermissionDenied, "is a function's in namespace bank",
 		},
 		{[]string{"funktion", "a", "speed", "9"}, codes.InvalidArgument, `unknown key "speed"`},

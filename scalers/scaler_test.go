@@ -185,7 +185,7 @@ func TestFunctionIsCounted(t *testing.T) {
 	r.publish("hello", 7)
 	r.awaitActive(ask, true)
 	r.awaitMetric(ask, 7, 4)
-	c, err := r.js.Consumer(t.Context(), stream.EventsStream, stream.EventConsumer(fn.Key(), "events.hello"))
+	c, err := r.js.Consumer(t.Context(), stream.EventsStream, stream.EventConsumer(fn.Key()))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,7 +54,7 @@ func TestReadinessFollowsTheConsumer(t *testing.T) {
 	h := serve(t, "tcp", "127.0.0.1:0")
 	p := start(t, "NATS_URL="+q.url, "PELTON_MANIFEST="+manifest(t), "PELTON_HANDLER_ADDRESS="+h.address)
 	p.await("/readyz", http.StatusOK, "ok")
-	consumer := stream.EventConsumer(function.Key{Namespace: "default", Name: "fn"}, "events.fn")
+	consumer := stream.EventConsumer(function.Key{Namespace: "default", Name: "fn"})
 	if err := q.js.DeleteConsumer(t.Context(), stream.EventsStream, consumer); err != nil {
 		t.Fatal(err)
 	}

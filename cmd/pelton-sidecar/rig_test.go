@@ -206,7 +206,7 @@ func (q *queue) info() (*jetstream.ConsumerInfo, error) {
 	ctx, cancel := context.WithTimeout(q.t.Context(), 5*time.Second)
 	defer cancel()
 	c, err := q.js.Consumer(ctx, stream.EventsStream,
-		stream.EventConsumer(function.Key{Namespace: "default", Name: "fn"}, "events.fn"))
+		stream.EventConsumer(function.Key{Namespace: "default", Name: "fn"}))
 	if err != nil {
 		return nil, err
 	}

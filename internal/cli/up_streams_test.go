@@ -69,7 +69,7 @@ func TestUpEntersNothingInTheCatalog(t *testing.T) {
 		t.Fatalf("make streams: %v, %v", err, u.problems)
 	}
 	js := srv.JetStream(t)
-	if _, err := js.Consumer(t.Context(), stream.EventsStream, stream.EventConsumer(fn.Key(), "events.hello")); err != nil {
+	if _, err := js.Consumer(t.Context(), stream.EventsStream, stream.EventConsumer(fn.Key())); err != nil {
 		t.Errorf("consumer of the function: %v", err)
 	}
 	if _, err := js.Stream(t.Context(), catalog.StreamName); !errors.Is(err, jetstream.ErrStreamNotFound) {

@@ -30,7 +30,7 @@ func (w *whyFunction) all(ctx context.Context, d *diagnosis) {
 	d.add(w.manifest())
 	d.add(w.handler())
 	for _, c := range stream.ConsumersOf(w.view.Manifest) {
-		if c.Trigger == stream.WorkTrigger {
+		if c.Work() {
 			continue
 		}
 		d.add(w.stream(ctx, c))
@@ -139,13 +139,9 @@ func example(pattern string) string {
 
 // rejects says so if the trigger's filter does not take a message.
 func (w *whyFunction) rejects(c stream.Consumer, m *jetstream.RawStreamMsg) string {
-	expr := w.view.Manifest.Spec.Triggers[c.Trigger].Event.Filter
-	if expr == "" {
-		return ""
-	}
-	f, err := filter.Compile(expr)
+	selector, err := filter.NewSelector(w.view.Manifest, c.Triggers)
 	if err != nil {
-		return "its filter: " + err.Error()
+		return err.Error()
 	}
 	e, err := event.Decode(&event.Message{
 		Subject: m.Subject, Header: m.Header, Data: m.Data, Stream: c.Stream, Sequence: m.Sequence, Time: m.Time,
@@ -153,15 +149,26 @@ func (w *whyFunction) rejects(c stream.Consumer, m *jetstream.RawStreamMsg) stri
 	if err != nil {
 		return "it is not an event: " + err.Error()
 	}
-	match, err := f.Match(e)
-	switch {
+	switch takes, err := selector.Takes(m.Subject, e); {
+	case takes:
+		return ""
 	case err != nil:
 		return "the filter cannot be evaluated for it: " + err.Error()
-	case !match:
-		return "the filter does not take it: " + expr
 	default:
-		return ""
+		return "the filter does not take it: " + strings.Join(w.filtersFor(c, m.Subject), "; ")
 	}
+}
+
+// filtersFor returns the expressions that an event on a subject must meet, any of them.
+func (w *whyFunction) filtersFor(c stream.Consumer, subject string) []string {
+	var exprs []string
+	for _, i := range c.Triggers {
+		t := w.view.Manifest.Spec.Triggers[i].Event
+		if slices.ContainsFunc(t.Subjects, func(p string) bool { return function.MatchSubject(p, subject) }) {
+			exprs = append(exprs, t.Filter)
+		}
+	}
+	return exprs
 }
 
 // filtered says how many of the recent events the filter did not take.

@@ -29,7 +29,7 @@ const (
 // ends when ctx does and can be repeated: a letter of the same event is stored once. It returns how many are left, such as events
 // that were in flight where nobody is any more.
 //
-// An event that the filter of its trigger would have passed over is passed over, if fn is not nil: it was never for the function.
+// An event that no trigger takes is passed over, if fn is not nil: it was never for the function.
 func (q *queues) bury(ctx context.Context, key function.Key, fn *function.Function, owned *stream.Owned) (left int, err error) {
 	if err := stream.RemoveSchedules(ctx, q.js, key); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
 		return 0, err
@@ -37,12 +37,12 @@ func (q *queues) bury(ctx context.Context, key function.Key, fn *function.Functi
 	if err := q.buryParked(ctx, key); err != nil {
 		return 0, err
 	}
-	filters, err := filtersOf(fn)
+	selectors, err := selectorsOf(fn)
 	if err != nil {
 		return 0, err
 	}
 	for _, c := range owned.Consumers {
-		n, err := q.buryDue(ctx, key, c, filters[c.Name])
+		n, err := q.buryDue(ctx, key, c, selectors[c.Stream])
 		if err != nil {
 			return 0, err
 		}
@@ -51,27 +51,27 @@ func (q *queues) bury(ctx context.Context, key function.Key, fn *function.Functi
 	return left, nil
 }
 
-// filtersOf compiles the filters of a function, by the names of the consumers they belong to.
-func filtersOf(fn *function.Function) (map[string]*filter.Filter, error) {
-	filters := map[string]*filter.Filter{}
+// selectorsOf compiles the event triggers of a function, by the streams they name.
+func selectorsOf(fn *function.Function) (map[string]*filter.Selector, error) {
+	selectors := map[string]*filter.Selector{}
 	if fn == nil {
-		return filters, nil
+		return selectors, nil
 	}
 	for _, c := range stream.ConsumersOf(fn) {
-		if c.Trigger == stream.WorkTrigger || fn.Spec.Triggers[c.Trigger].Event.Filter == "" {
+		if c.Work() {
 			continue
 		}
-		compiled, err := filter.Compile(fn.Spec.Triggers[c.Trigger].Event.Filter)
+		s, err := filter.NewSelector(fn, c.Triggers)
 		if err != nil {
-			return nil, fmt.Errorf("compile filter of trigger %d: %w", c.Trigger, err)
+			return nil, err
 		}
-		filters[c.Name] = compiled
+		selectors[c.Stream] = s
 	}
-	return filters, nil
+	return selectors, nil
 }
 
 // buryDue empties one consumer, as far as that is possible now, and returns how much is left.
-func (q *queues) buryDue(ctx context.Context, key function.Key, c *jetstream.ConsumerInfo, f *filter.Filter) (left int, err error) {
+func (q *queues) buryDue(ctx context.Context, key function.Key, c *jetstream.ConsumerInfo, s *filter.Selector) (left int, err error) {
 	consumer, err := q.js.Consumer(ctx, c.Stream, c.Name)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
 		return 0, nil
@@ -87,7 +87,7 @@ func (q *queues) buryDue(ctx context.Context, key function.Key, c *jetstream.Con
 		n := 0
 		for m := range batch.Messages() {
 			n++
-			if err := q.buryMessage(ctx, key, m, f); err != nil {
+			if err := q.buryMessage(ctx, key, m, s); err != nil {
 				return 0, err
 			}
 		}
@@ -102,7 +102,7 @@ func (q *queues) buryDue(ctx context.Context, key function.Key, c *jetstream.Con
 	return int(info.NumPending) + info.NumAckPending, nil
 }
 
-func (q *queues) buryMessage(ctx context.Context, key function.Key, m jetstream.Msg, f *filter.Filter) error {
+func (q *queues) buryMessage(ctx context.Context, key function.Key, m jetstream.Msg, s *filter.Selector) error {
 	meta, err := m.Metadata()
 	if err != nil {
 		return fmt.Errorf("read delivery: %w", err)
@@ -111,7 +111,7 @@ func (q *queues) buryMessage(ctx context.Context, key function.Key, m jetstream.
 		Subject: m.Subject(), Header: m.Headers(), Data: m.Data(),
 		Stream: meta.Stream, Sequence: meta.Sequence.Stream, Time: meta.Timestamp,
 	}
-	if !passesOver(f, &stored) {
+	if !passesOver(s, &stored) {
 		if err := deadletter.Publish(ctx, q.js, letter(key, stored)); err != nil {
 			return err
 		}
@@ -122,17 +122,17 @@ func (q *queues) buryMessage(ctx context.Context, key function.Key, m jetstream.
 	return nil
 }
 
-// passesOver reports whether a sidecar would not have called the function. What is no event has no filter to pass.
-func passesOver(f *filter.Filter, m *event.Message) bool {
-	if f == nil {
+// passesOver reports whether a sidecar would not have called the function. What is no event cannot be chosen.
+func passesOver(s *filter.Selector, m *event.Message) bool {
+	if s == nil {
 		return false
 	}
 	e, err := event.Decode(m)
 	if err != nil {
 		return false
 	}
-	match, err := f.Match(e)
-	return err != nil || !match
+	takes, _ := s.Takes(m.Subject, e)
+	return !takes
 }
 
 // buryParked does the same for retries that wait for their time. One that fires meanwhile is in the queue then.

@@ -165,7 +165,7 @@ func each(ctx context.Context, js jetstream.JetStream, name, subjects string, fn
 // limitDeliveries sets on the function's event consumers what Pelton never sets.
 func limitDeliveries(ctx context.Context, js jetstream.JetStream, fn *function.Function, limit int) error {
 	for _, c := range stream.ConsumersOf(fn) {
-		if c.Trigger == stream.WorkTrigger {
+		if c.Work() {
 			continue
 		}
 		have, err := js.Consumer(ctx, c.Stream, c.Name)

@@ -1,8 +1,9 @@
 // Package filter owns the expressions of event triggers: it compiles them and says whether an event matches.
 //
 // An expression is CEL over two variables. event is a map of the attributes that are set, extensions included, all strings;
-// data is the event's data decoded from JSON, where integers are CEL integers. It knows events and nothing of streams or
-// functions. A Filter only computes; there is nothing to stop.
+// data is the event's data decoded from JSON, where integers are CEL integers. A Selector has those of
+// several triggers, with their subjects. It knows events and manifests and nothing of streams. Both only compute; there is nothing to
+// stop.
 package filter
 
 import (

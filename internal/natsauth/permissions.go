@@ -22,8 +22,8 @@ type Permissions struct {
 // delivered to others.
 func InboxOf(key function.Key) string { return "_INBOX_PELTON." + key.Namespace + "." + key.Name }
 
-// OfFunction is what a sidecar needs that makes no consumers itself: to pull from the consumers of its function and to settle
-// what came from there. It may store parks, dead letters and run records of its own function, and replies where its manifest
+// OfFunction is what a sidecar needs that makes no consumers itself: to pull from the consumers of its function, to settle what came
+// from there, and to look at the one on its own queue. It may store parks, dead letters and run records of its own function, and replies where its manifest
 // says; and it may tell how busy it is.
 //
 // earlier are manifests of the same function that some of its pods still run: they have one file with those of the latest, and must
@@ -53,6 +53,9 @@ func OfFunction(fn *function.Function, earlier ...*function.Function) (Permissio
 		for _, c := range stream.ConsumersOf(manifest) {
 			p.Publish = append(p.Publish, pull(c.Stream, c.Name))
 			p.Publish = append(p.Publish, acks(c.Stream, c.Name)...)
+			if c.Work() { // it says what the newest manifest asks for
+				p.Publish = append(p.Publish, "$JS.API.CONSUMER.INFO."+c.Stream+"."+c.Name)
+			}
 		}
 	}
 	slices.Sort(p.Publish)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/pelton-dev/pelton/internal/function"
 	"github.com/pelton-dev/pelton/internal/invoke"
@@ -138,13 +139,18 @@ func TestMoreRights(t *testing.T) {
 	t.Parallel()
 	r := start(t, "a")
 	before := newFunction("work", nil)
-	after := newFunction("work", func(s *function.Spec) { s.Triggers[0].Event.Subjects = []string{"events.work", "events.more"} })
+	after := newFunction("work", func(s *function.Spec) {
+		s.Triggers = append(s.Triggers, function.Trigger{Event: &function.EventTrigger{Stream: "OWN", Subjects: []string{"own.*"}}})
+	})
+	if _, err := r.admins["a"].CreateStream(t.Context(), jetstream.StreamConfig{Name: "OWN", Subjects: []string{"own.>"}}); err != nil {
+		t.Fatal(err)
+	}
 	r.provision("a", after)
 	issuer, seen := r.issuer("a", 0), &tally{}
 	path := filepath.Join(t.TempDir(), "nats.creds")
 	write(t, issuer, before, path)
 	p := r.run(after, path, seen.invoke)
-	publish(t, r.admins["a"], "events.more", "one")
+	publish(t, r.admins["a"], "own.more", "one")
 	waittest.Eventually(t, func() error {
 		if err := p.nc.LastError(); !errors.Is(err, nats.ErrPermissionViolation) {
 			return fmt.Errorf("the new consumer is not refused to the old credentials: %w", err)

@@ -20,6 +20,7 @@ const (
 	headerSubject = "Pelton-Origin-Subject"  //
 	headerTime    = "Pelton-Origin-Time"     // RFC 3339
 	headerDue     = "Pelton-Due"             // when the retry is due, RFC 3339
+	headerPassed  = "Pelton-Passed-On"       // how many replicas that did not know the event's subject have passed it on
 )
 
 // delivery is one message as it was delivered: what the server says of it, what Pelton says of it, and the event in it.
@@ -34,6 +35,7 @@ type delivery struct {
 	pending    uint64    // messages behind it
 
 	attempt int
+	passed  int // times it was passed on by replicas that did not know its subject: no trigger has taken it yet
 	origin  origin
 	event   event.Event
 }
@@ -55,9 +57,9 @@ func (d *delivery) read(m *nats.Msg, c stream.Consumer) error {
 	if err := d.readAck(m.Reply); err != nil {
 		return err
 	}
-	d.attempt = 1
+	d.attempt, d.passed = 1, 0
 	d.origin = origin{d.stream, d.sequence, m.Subject, d.stored}
-	if c.Trigger == stream.WorkTrigger && m.Header != nil {
+	if c.Work() && m.Header != nil {
 		d.readPelton(m.Header)
 	}
 	return d.decode()
@@ -99,6 +101,9 @@ func (d *delivery) readPelton(h nats.Header) {
 	if n, err := strconv.Atoi(h.Get(headerAttempt)); err == nil && n > 0 {
 		d.attempt = n
 	}
+	if n, err := strconv.Atoi(h.Get(headerPassed)); err == nil && n > 0 {
+		d.passed = n
+	}
 	seq, err := strconv.ParseUint(h.Get(headerSeq), 10, 64)
 	if err != nil {
 		return
@@ -126,7 +131,7 @@ func (d *delivery) decode() error {
 		Subject: d.msg.Subject, Header: d.msg.Header, Data: d.msg.Data,
 		Stream: d.stream, Sequence: d.sequence, Time: d.stored,
 	}
-	if trigger := d.msg.Header.Get(stream.ScheduleHeader); trigger != "" && d.consumer.Trigger == stream.WorkTrigger {
+	if trigger := d.msg.Header.Get(stream.ScheduleHeader); trigger != "" && d.consumer.Work() {
 		return d.decodeSchedule(trigger)
 	}
 	err := event.DecodeInto(&d.event, &m)

@@ -51,6 +51,7 @@ func (s *Sidecar) parkSame(ctx context.Context, d *delivery, delay time.Duration
 	if err != nil {
 		return err
 	}
+	d.keepPassed(m, d.passed)
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
 	_, err = s.js.PublishMsg(ctx, m)

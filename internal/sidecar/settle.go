@@ -19,7 +19,8 @@ const (
 	park                     // store the next attempt as a schedule, then acknowledge
 	bury                     // store a dead letter, then acknowledge
 	handBack                 // nak: the handler did not see it, or was cut by our own shutdown; not an attempt
-	ackNoMatch               // acknowledge: the trigger's filter does not want it
+	passOn                   // store the same attempt for a replica of a newer manifest, then acknowledge
+	ackNoMatch               // acknowledge: no trigger takes it
 )
 
 // settlement is the decision on one message.
@@ -27,7 +28,7 @@ type settlement struct {
 	action action
 	reason string        // code, for records: a dead letter's reason, or what ended the attempt
 	text   string        // what the handler said
-	delay  time.Duration // park, handBack
+	delay  time.Duration // park, passOn, handBack
 	reply  *event.Event  // ackDone
 	asked  bool          // park, bury: the handler named a delay
 	early  bool          // bury: decided before the handler was called at this attempt

@@ -67,10 +67,6 @@ type Sidecar struct {
 	circuit circuit
 }
 
-type eventFilter interface {
-	Match(*event.Event) (bool, error)
-}
-
 // New makes a sidecar. The function's streams and consumers must exist (stream.EnsureFunction). nc must not buffer publishes
 // while it is down (nats.ReconnectBufSize(-1)): a record must fail rather than be stored some time later.
 func New(nc *nats.Conn, inv invoke.Invoker, cfg Config) (*Sidecar, error) {
@@ -101,15 +97,11 @@ func New(nc *nats.Conn, inv invoke.Invoker, cfg Config) (*Sidecar, error) {
 func (s *Sidecar) addSources() error {
 	consumers := stream.ConsumersOf(s.fn)
 	for _, c := range consumers {
-		var f eventFilter
-		if c.Trigger != stream.WorkTrigger && s.fn.Spec.Triggers[c.Trigger].Event.Filter != "" {
-			compiled, err := filter.Compile(s.fn.Spec.Triggers[c.Trigger].Event.Filter)
-			if err != nil {
-				return fmt.Errorf("spec.triggers[%d].event.filter: %w", c.Trigger, err)
-			}
-			f = compiled
+		selector, err := filter.NewSelector(s.fn, c.Triggers)
+		if err != nil {
+			return err
 		}
-		s.sources = append(s.sources, newSource(s.nc, c, f))
+		s.sources = append(s.sources, newSource(s.nc, c, selector))
 	}
 	// Each source can be owed a full window, and as much again by requests that a lost connection made us forget; a message
 	// for which there is no room would be delivered again only after AckWait.
@@ -137,7 +129,10 @@ func (s *Sidecar) Run(ctx context.Context) error {
 			return fmt.Errorf("subscribe for consumer %s: %w", src.consumer.Name, err)
 		}
 	}
-	if err := s.inv.WaitReady(ctx); err != nil {
+	epochs := s.readEpochs(ctx)
+	err := s.inv.WaitReady(ctx)
+	<-epochs
+	if err != nil {
 		s.stopSources()
 		if ctx.Err() != nil {
 			return nil

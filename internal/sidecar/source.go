@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/pelton-dev/pelton/internal/filter"
 	"github.com/pelton-dev/pelton/internal/stream"
 )
 
@@ -26,8 +27,9 @@ const (
 type source struct {
 	nc       *nats.Conn
 	consumer stream.Consumer
-	next     string      // subject of pull requests
-	filter   eventFilter // nil takes everything
+	next     string           // subject of pull requests
+	selector *filter.Selector // of no use for the function's own queue
+	before   []stream.Epoch   // written before the first message is asked for
 
 	now       atomic.Pointer[generation]
 	lastHeard atomic.Int64 // unix nanoseconds
@@ -48,16 +50,16 @@ type generation struct {
 	outstanding atomic.Int64 // asked for and not yet taken
 }
 
-func newSource(nc *nats.Conn, c stream.Consumer, filter eventFilter) *source {
+func newSource(nc *nats.Conn, c stream.Consumer, selector *filter.Selector) *source {
 	return &source{
-		nc: nc, consumer: c, filter: filter,
+		nc: nc, consumer: c, selector: selector,
 		next: "$JS.API.CONSUMER.MSG.NEXT." + c.Stream + "." + c.Name,
 	}
 }
 
 // owns reports whether a message is this source's: by its inbox, or, if that is an old one, by its consumer.
 func (s *source) owns(m *nats.Msg) bool {
-	return m.Sub == s.now.Load().sub || strings.Contains(m.Reply, "."+s.consumer.Name+".")
+	return m.Sub == s.now.Load().sub || strings.Contains(m.Reply, "."+s.consumer.Stream+"."+s.consumer.Name+".")
 }
 
 // start subscribes. Nothing is asked for yet.

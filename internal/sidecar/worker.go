@@ -83,7 +83,7 @@ func (s *Sidecar) deliver(p *phases, sl *slot, src *source, m *nats.Msg, now tim
 	s.metrics.inFlight.Inc()
 	d := &sl.d
 	run := ledger.Run{Started: now}
-	st, decided := s.examine(d, src, m, now)
+	st, decided := s.examine(p, d, src, m, now)
 	if !decided {
 		if plantable && planted(bugAckFirst) {
 			s.acker.ack(m.Reply, now)
@@ -100,8 +100,8 @@ func (s *Sidecar) deliver(p *phases, sl *slot, src *source, m *nats.Msg, now tim
 }
 
 // examine decides without the handler where it can: what is no event, what crashes whoever touches it, what is too old, and
-// what the trigger's filter does not want. Otherwise the handler is asked.
-func (s *Sidecar) examine(d *delivery, src *source, m *nats.Msg, now time.Time) (st settlement, decided bool) {
+// what no trigger takes. Otherwise the handler is asked.
+func (s *Sidecar) examine(p *phases, d *delivery, src *source, m *nats.Msg, now time.Time) (st settlement, decided bool) {
 	if err := d.read(m, src.consumer); err != nil {
 		if errors.Is(err, errNotDelivery) {
 			s.log.Error("message is not a delivery, it is left alone", zap.String("subject", m.Subject), zap.String("reply", m.Reply))
@@ -119,16 +119,7 @@ func (s *Sidecar) examine(d *delivery, src *source, m *nats.Msg, now time.Time) 
 		text := "older than maxAge " + s.fn.Spec.Retry.MaxAge.String()
 		return settlement{action: bury, reason: deadletter.ReasonExpired, text: text, early: true}, true
 	}
-	if src.filter != nil {
-		match, err := src.filter.Match(&d.event)
-		if err != nil {
-			s.metrics.filterErrors.Inc()
-		}
-		if !match {
-			return settlement{action: ackNoMatch}, true
-		}
-	}
-	return settlement{}, false
+	return s.choose(p, d, src)
 }
 
 func (s *Sidecar) invoke(p *phases, sl *slot, now time.Time) settlement {
@@ -171,7 +162,7 @@ func (s *Sidecar) settle(ctx context.Context, d *delivery, st *settlement, run *
 
 // store writes what must be stored before the message may be acknowledged.
 func (s *Sidecar) store(ctx context.Context, d *delivery, st *settlement, run *ledger.Run) error {
-	if st.action == park {
+	if st.action == park || st.action == passOn {
 		return s.storePark(ctx, d, st, run)
 	}
 	switch {
@@ -199,10 +190,13 @@ func (s *Sidecar) storeReply(ctx context.Context, d *delivery, st *settlement, r
 func (s *Sidecar) storePark(ctx context.Context, d *delivery, st *settlement, run *ledger.Run) error {
 	due := time.Now().Add(st.delay)
 	m, err := s.parkMessage(d, d.attempt+1, due)
+	if st.action == passOn {
+		m, err = s.passedMessage(d, due)
+	}
 	if err != nil {
 		return err
 	}
-	if s.parkable(st, m); st.action != park {
+	if s.parkable(st, m); st.action != park && st.action != passOn {
 		return s.store(ctx, d, st, run)
 	}
 	run.Next = due
@@ -253,6 +247,9 @@ func (s *Sidecar) record(d *delivery, st *settlement, run *ledger.Run) {
 	case ackNoMatch:
 		run.Outcome = ledger.OutcomeFiltered
 		s.metrics.filtered.Inc()
+	case passOn:
+		run.Outcome = ledger.OutcomeReturned
+		s.metrics.returned.Inc()
 	case handBack:
 		run.Outcome = ledger.OutcomeReturned
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -16,7 +17,7 @@ import (
 func Check(ctx context.Context, js jetstream.JetStream, fn *function.Function) error {
 	var mismatch Mismatch
 	for _, c := range ConsumersOf(fn) {
-		if c.Trigger == WorkTrigger {
+		if c.Work() {
 			continue
 		}
 		stored, err := storedBy(ctx, js, c.Stream)
@@ -75,4 +76,46 @@ func storedBy(ctx context.Context, js jetstream.JetStream, name string) ([]strin
 		return nil, err
 	}
 	return info.Config.Subjects, nil
+}
+
+// checkReply makes sure that replies can be stored: an outcome whose reply no stream takes would never be acknowledged.
+func checkReply(ctx context.Context, js jetstream.JetStream, fn *function.Function) error {
+	if fn.Spec.Reply == nil {
+		return nil
+	}
+	_, err := js.StreamNameBySubject(ctx, fn.Spec.Reply.Subject)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return noReplyStream(fn.Spec.Reply.Subject)
+	}
+	if err != nil {
+		return fmt.Errorf("look up the stream of reply subject %q: %w", fn.Spec.Reply.Subject, err)
+	}
+	return nil
+}
+
+func noReplyStream(subject string) error {
+	return fmt.Errorf("spec.reply.subject: no stream stores %q (use a subject below events., or create a stream for it)",
+		subject)
+}
+
+// checkCovered refuses a trigger that could never see an event: its stream stores no such subject.
+func checkCovered(fn *function.Function, c Consumer, stored []string) error {
+	for _, t := range c.Triggers {
+		for i, subject := range fn.Spec.Triggers[t].Event.Subjects {
+			if !overlaps(stored, subject) {
+				return fmt.Errorf("spec.triggers[%d].event.subjects[%d]: stream %s stores %v, so no event can match %q (function %s)",
+					t, i, c.Stream, stored, subject, fn.Key())
+			}
+		}
+	}
+	return nil
+}
+
+func overlaps(stored []string, subject string) bool {
+	return slices.ContainsFunc(stored, func(s string) bool { return function.SubjectsOverlap(s, subject) })
+}
+
+func noStream(c Consumer) error {
+	return fmt.Errorf("spec.triggers[%d].event.stream: stream %q does not exist (create it, or use %s)", c.Triggers[0], c.Stream,
+		EventsStream)
 }

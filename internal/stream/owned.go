@@ -54,16 +54,46 @@ func OwnedBy(ctx context.Context, js jetstream.JetStream, key function.Key) (Own
 }
 
 func (o *Owned) addConsumers(ctx context.Context, js jetstream.JetStream, name string, key function.Key) error {
+	cs, err := consumersOn(ctx, js, name, func(consumer string) bool { return isOf(key, consumer) })
+	o.Consumers = append(o.Consumers, cs...)
+	return err
+}
+
+// eventConsumers finds the event consumers of a function on all streams that a trigger may name.
+func eventConsumers(ctx context.Context, js jetstream.JetStream, key function.Key) ([]*jetstream.ConsumerInfo, error) {
+	var all []*jetstream.ConsumerInfo
+	names := js.StreamNames(ctx)
+	for name := range names.Name() {
+		if strings.HasPrefix(name, reservedPrefix) {
+			continue
+		}
+		cs, err := consumersOn(ctx, js, name, func(consumer string) bool { return isOf(key, consumer) })
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, cs...)
+	}
+	if err := names.Err(); err != nil {
+		return nil, fmt.Errorf("list streams: %w", err)
+	}
+	return all, nil
+}
+
+// consumersOn looks up the consumers of a stream that are chosen by their names.
+func consumersOn(ctx context.Context, js jetstream.JetStream, name string,
+	chosen func(consumer string) bool,
+) ([]*jetstream.ConsumerInfo, error) {
 	s, err := js.Stream(ctx, name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return nil // it has just been deleted
+		return nil, nil // it has just been deleted
 	}
 	if err != nil {
-		return fmt.Errorf("look up stream %s: %w", name, err)
+		return nil, fmt.Errorf("look up stream %s: %w", name, err)
 	}
+	var found []*jetstream.ConsumerInfo
 	names := s.ConsumerNames(ctx)
 	for consumer := range names.Name() {
-		if consumer != consumerName(key, workRole) && !strings.HasPrefix(consumer, consumerName(key, eventPrefix)) {
+		if !chosen(consumer) {
 			continue
 		}
 		c, err := s.Consumer(ctx, consumer)
@@ -71,14 +101,14 @@ func (o *Owned) addConsumers(ctx context.Context, js jetstream.JetStream, name s
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("look up consumer %s on stream %s: %w", consumer, name, err)
+			return nil, fmt.Errorf("look up consumer %s on stream %s: %w", consumer, name, err)
 		}
-		o.Consumers = append(o.Consumers, c.CachedInfo())
+		found = append(found, c.CachedInfo())
 	}
 	if err := names.Err(); err != nil {
-		return fmt.Errorf("list consumers of stream %s: %w", name, err)
+		return nil, fmt.Errorf("list consumers of stream %s: %w", name, err)
 	}
-	return nil
+	return found, nil
 }
 
 // addQueue looks at the function's own queue. Schedules are there beside parked retries.

@@ -23,6 +23,9 @@ const (
 
 const eventSubjects = "events.>"
 
+// reservedPrefix begins the names of our own streams, but for EVENTS; no trigger may name one.
+const reservedPrefix = "PELTON_"
+
 // MaxConsumers is the limit set on our streams. A server refuses more than 1,000 on a stream that sets none.
 const MaxConsumers = 20_000
 
