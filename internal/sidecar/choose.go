@@ -13,13 +13,19 @@ import (
 	"github.com/pelton-dev/pelton/internal/stream"
 )
 
-// interestTimeout is how long the server may take to say what the function asks for. It answers at once or cannot be asked.
-const interestTimeout = 2 * time.Second
+// The server may take interestTimeout to say what the function asks for. Before anything is pulled, it is asked again a few times.
+const (
+	interestTimeout = 2 * time.Second
+	interestTries   = 3
+	interestRest    = 100 * time.Millisecond
+)
 
-// An event that is passed on rests for a second, and twice as long each time it meets a replica that does not know it.
+// An event that is passed on rests for a second. While old replicas are half of all, it meets a new one after a few passes; after
+// manyPasses the new ones seem not to come up, and it rests twice as long each time.
 const (
 	minPassRest = time.Second
 	maxPassRest = 30 * time.Second
+	manyPasses  = 4
 )
 
 // choose finds out whether the handler is to be called: events go by the triggers of this replica's manifest, and what comes from
@@ -38,8 +44,7 @@ func (s *Sidecar) choose(p *phases, d *delivery, src *source) (st settlement, de
 		}
 	}
 	o := &d.origin
-	if n := len(src.before); n > 0 && o.Sequence <= src.before[n-1].Sequence &&
-		!stream.WantedThen(src.before, o.Subject, o.Sequence, o.Time) {
+	if before := src.before.Load(); before != nil && !stream.WantedThen(*before, o.Subject, o.Sequence, o.Time) {
 		return settlement{action: ackNoMatch}, true
 	}
 	takes, err := src.selector.Takes(o.Subject, &d.event)
@@ -76,7 +81,7 @@ func (s *Sidecar) stranger(ctx context.Context, d *delivery) settlement {
 	if err != nil {
 		s.log.Debug("not known who wants an event", zap.String("subject", d.origin.Subject), zap.Error(err))
 	}
-	rest := min(minPassRest<<min(d.passed, 8), maxPassRest)
+	rest := min(minPassRest<<min(max(0, d.passed-manyPasses), 8), maxPassRest)
 	return settlement{action: passOn, reason: "newer-manifest", text: "no trigger of this replica asks for " + d.origin.Subject, delay: rest}
 }
 
@@ -97,22 +102,40 @@ func (d *delivery) keepPassed(m *nats.Msg, times int) {
 	}
 }
 
-// readEpochs learns what earlier manifests asked for: events that were stored before a subject was added are not for its trigger.
-// The handler starts meanwhile. What it returns is closed when sources may be asked.
+// readEpochs learns what earlier manifests asked for, while the handler starts: events that were stored before a subject was added
+// are not for its trigger. What it returns is closed when messages may be asked for: once that is known, or the server has had its
+// chance to tell. Without a connection there is nothing to be asked for either.
 func (s *Sidecar) readEpochs(ctx context.Context) <-chan struct{} {
 	known := make(chan struct{})
 	go func() {
 		defer close(known)
-		ctx, cancel := context.WithTimeout(ctx, interestTimeout)
-		defer cancel()
-		interest, err := stream.ReadInterest(ctx, s.js, s.key)
-		if err != nil {
-			s.log.Debug("not known what earlier manifests asked for", zap.Error(err))
-			return
+		err := s.tryEpochs(ctx)
+		for tries := 0; err != nil && tries < interestTries && ctx.Err() == nil; err = s.tryEpochs(ctx) {
+			if s.nc.IsConnected() {
+				tries++
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(interestRest):
+			}
 		}
-		for _, src := range s.sources {
-			src.before = interest.Streams[src.consumer.Stream].Before
+		if err != nil && ctx.Err() == nil {
+			s.log.Warn("not known what earlier manifests asked for, older events of a subject that was added may come", zap.Error(err))
 		}
 	}()
 	return known
+}
+
+func (s *Sidecar) tryEpochs(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, interestTimeout)
+	defer cancel()
+	interest, err := stream.ReadInterest(ctx, s.js, s.key)
+	if err != nil {
+		return err
+	}
+	for _, src := range s.sources {
+		before := interest.Streams[src.consumer.Stream].Before
+		src.before.Store(&before)
+	}
+	return nil
 }

@@ -109,7 +109,7 @@ func (s *Sidecar) addSources() error {
 	return nil
 }
 
-// Ready is closed once the handler accepts calls and pulling has begun.
+// Ready is closed once the handler accepts calls and pulling begins.
 func (s *Sidecar) Ready() <-chan struct{} { return s.ready }
 
 // InFlight is how many events are in the handler or being settled.
@@ -129,10 +129,13 @@ func (s *Sidecar) Run(ctx context.Context) error {
 			return fmt.Errorf("subscribe for consumer %s: %w", src.consumer.Name, err)
 		}
 	}
-	epochs := s.readEpochs(ctx)
-	err := s.inv.WaitReady(ctx)
-	<-epochs
-	if err != nil {
+	reading, read := context.WithCancel(ctx)
+	known := s.readEpochs(reading)
+	defer func() {
+		read()
+		<-known
+	}()
+	if err := s.inv.WaitReady(ctx); err != nil {
 		s.stopSources()
 		if ctx.Err() != nil {
 			return nil
@@ -154,8 +157,7 @@ func (s *Sidecar) Run(ctx context.Context) error {
 	if subject, err := event.BusySubject(s.key.Namespace, s.key.Name, s.cfg.Replica); s.cfg.TellBusy && err == nil {
 		s.helpers.Go(func() { s.tellBusy(p.records, subject) })
 	}
-	s.open.Store(true)
-	s.ask()
+	s.helpers.Go(func() { s.openWhen(p.intake, known) })
 	close(s.ready)
 
 	<-ctx.Done()
@@ -165,6 +167,16 @@ func (s *Sidecar) Run(ctx context.Context) error {
 	s.acker.finish()
 	s.flush()
 	return nil
+}
+
+// openWhen begins to ask for messages.
+func (s *Sidecar) openWhen(ctx context.Context, known <-chan struct{}) {
+	select {
+	case <-ctx.Done():
+	case <-known:
+		s.open.Store(true)
+		s.ask()
+	}
 }
 
 // instantHandler reports whether the handler is done with events before they could be of use elsewhere.

@@ -29,7 +29,7 @@ type source struct {
 	consumer stream.Consumer
 	next     string           // subject of pull requests
 	selector *filter.Selector // of no use for the function's own queue
-	before   []stream.Epoch   // written before the first message is asked for
+	before   atomic.Pointer[[]stream.Epoch]
 
 	now       atomic.Pointer[generation]
 	lastHeard atomic.Int64 // unix nanoseconds

@@ -53,7 +53,7 @@ func (u *user) fetch(name string, n int) []jetstream.Msg {
 	if err != nil {
 		u.t.Fatal(err)
 	}
-	batch, err := c.Fetch(n, jetstream.FetchMaxWait(50*time.Millisecond), jetstream.FetchPriorityGroup(stream.PriorityGroup))
+	batch, err := c.Fetch(n, jetstream.FetchMaxWait(10*time.Millisecond), jetstream.FetchPriorityGroup(stream.PriorityGroup))
 	if err != nil {
 		u.t.Fatal(err)
 	}

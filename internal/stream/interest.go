@@ -96,6 +96,9 @@ func (i *Interest) Wants(stream, subject string, sequence uint64, stored time.Ti
 
 // WantedThen reports whether the epoch of an event asked for it. An event that is newer than all epochs is of none.
 func WantedThen(before []Epoch, subject string, sequence uint64, stored time.Time) bool {
+	if len(before) == 0 || sequence > before[len(before)-1].Sequence {
+		return true
+	}
 	for _, e := range before {
 		if sequence <= e.Sequence && !stored.After(e.Time) {
 			return matchesAny(e.Subjects, subject)
