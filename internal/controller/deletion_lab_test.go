@@ -27,7 +27,7 @@ func TestDeletionSaysWhatItWaitsFor(t *testing.T) {
 	}
 
 	r.sleepFor(15*time.Second, 1)
-	await(t, "a call runs", func() error { return r.inFlight("sleeper", "events.sleep") })
+	await(t, "a call runs", func() error { return r.inFlight("sleeper") })
 	r.awaitLeaving("sleeper", "its pods end first")
 	r.awaitGone("sleeper")
 
@@ -74,15 +74,15 @@ func (r *rig) awaitGone(name string) {
 	})
 }
 
-// consumerOf is that of an event trigger with one subject.
-func (r *rig) consumerOf(name, subject string) (jetstream.Consumer, error) {
+// eventsOf is the consumer of a function's event triggers.
+func (r *rig) eventsOf(name string) (jetstream.Consumer, error) {
 	key := function.Key{Namespace: r.namespace, Name: name}
-	return r.js.Consumer(r.t.Context(), stream.EventsStream, stream.EventConsumer(key, subject))
+	return r.js.Consumer(r.t.Context(), stream.EventsStream, stream.EventConsumer(key))
 }
 
 // inFlight returns an error unless a function has exactly one event in work.
-func (r *rig) inFlight(name, subject string) error {
-	c, err := r.consumerOf(name, subject)
+func (r *rig) inFlight(name string) error {
+	c, err := r.eventsOf(name)
 	if err == nil && c.CachedInfo().NumAckPending != 1 {
 		err = fmt.Errorf("%d events in flight", c.CachedInfo().NumAckPending)
 	}
@@ -95,7 +95,7 @@ func (r *rig) holdOne(name, subject string) jetstream.Msg {
 	if _, err := r.js.Publish(r.t.Context(), subject, []byte(`{"name":"held"}`)); err != nil {
 		r.t.Fatal(err)
 	}
-	c, err := r.consumerOf(name, subject)
+	c, err := r.eventsOf(name)
 	if err != nil {
 		r.t.Fatal(err)
 	}

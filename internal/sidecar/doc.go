@@ -13,8 +13,8 @@
 // redelivered by the server after AckWait. A message is never acknowledged before its reply, its parked retry or its dead
 // letter is stored. After a kill, at most what was in flight is delivered again.
 //
-// Bounds: at most Concurrency calls, at most as many again waiting for each source (a function has one consumer for each
-// event trigger and one on its own queue), and those that wait longer than a second behind busy slots go back to the queue.
+// Bounds: at most Concurrency calls, at most as many again waiting for each source (a function has one consumer on
+// each stream that its event triggers name and one on its own queue), and those that wait longer than a second behind busy slots go back to the queue.
 //
 // Run stops on its context: it stops asking, lets what runs finish for DrainTimeout, cuts what is left, hands everything
 // unfinished back, and returns with no goroutine left.
