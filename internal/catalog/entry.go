@@ -40,7 +40,7 @@ type Consumer struct {
 func EntryOf(fn *function.Function) Entry {
 	e := Entry{
 		Namespace: fn.Metadata.Namespace, Name: fn.Metadata.Name,
-		Concurrency: fn.Spec.Concurrency, Scale: fn.Spec.Scale,
+		Concurrency: fn.Spec.InFlight(), Scale: fn.Spec.Scale,
 	}
 	for _, c := range stream.ConsumersOf(fn) {
 		e.Consumers = append(e.Consumers, Consumer{c.Stream, c.Name})

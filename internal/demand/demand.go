@@ -25,7 +25,7 @@ type Policy struct {
 func PolicyOf(spec *function.Spec) Policy {
 	p := Policy{
 		Min: spec.Scale.MinReplicas, Max: max(spec.Scale.MaxReplicas, spec.Scale.MinReplicas),
-		Concurrency: max(1, spec.Concurrency), Backlog: spec.Scale.Target.Backlog,
+		Concurrency: spec.InFlight(), Backlog: spec.Scale.Target.Backlog,
 		Drain: time.Duration(spec.Scale.Target.Drain), Cooldown: time.Duration(spec.Scale.Cooldown),
 	}
 	if p.Backlog <= 0 {

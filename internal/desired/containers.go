@@ -40,7 +40,7 @@ func (b *blueprint) containers() []corev1.Container {
 		return []corev1.Container{c}
 	}
 	c := b.sidecar(b.s.SidecarImage)
-	c.Resources = b.resources.ofSidecar(b.s.SidecarResources, b.fn.Spec.Concurrency)
+	c.Resources = b.resources.ofSidecar(b.s.SidecarResources, b.fn.Spec.InFlight())
 	return []corev1.Container{b.handler(), c}
 }
 

@@ -340,7 +340,24 @@ func deliveryProblems() []problemTest {
 			"ordering", spec("ordering: {key: event.subject}"),
 			[]string{at + "ordering: order per key is not in this version (delete it"},
 		},
-		{"batch", spec("batch: {maxEvents: 100}"), []string{at + "batch: batches are not in this version (delete it"}},
+		{"batch", spec("batch: {maxEvents: 1000, maxWait: 5m}"), nil},
+		{
+			"no batch", spec("batch: {maxEvents: 0, maxWait: -1s}"),
+			[]string{at + "batch.maxEvents: 0 is less than 1", at + "batch.maxWait: -1s is negative (write 0s"},
+		},
+		{
+			"huge batch", spec("batch: {maxEvents: 1001, maxWait: 301s}"),
+			[]string{at + "batch.maxEvents: 1001 is more than 1000", at + "batch.maxWait: 5m1s is more than 5m"},
+		},
+		{"batch without a number", spec("batch: {maxWait: 1s}"), []string{at + "batch.maxEvents: 0 is less than 1"}},
+		{
+			"many batches", spec("batch: {maxEvents: 1000}", "concurrency: 11"),
+			[]string{at + "batch.maxEvents: 11 batches of 1000 events are 11000 in flight per replica, more than 10000 (write"},
+		},
+		{
+			"batch with one attempt", spec("batch: {maxEvents: 10}", "retry: {maxAttempts: 1}"),
+			[]string{"8: spec.retry.maxAttempts: 1 attempt is too few for batches"},
+		},
 		{
 			"long duration", spec("timeout: 0." + strings.Repeat("0", 98) + "1s"),
 			[]string{at + `timeout: the text "0.000`},

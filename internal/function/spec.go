@@ -57,7 +57,9 @@ type Metadata struct {
 // Spec is what the user asks for.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.ordering)",message="order per key is not in this version",fieldPath=".ordering"
-// +kubebuilder:validation:XValidation:rule="!has(self.batch)",message="batches are not in this version",fieldPath=".batch"
+// +kubebuilder:validation:XValidation:rule="!has(self.batch) || !has(self.handler.protocol) || self.handler.protocol != 'http'",message="protocol http gives the handler one event per request",fieldPath=".batch"
+// +kubebuilder:validation:XValidation:rule="!has(self.batch) || !has(self.batch.maxEvents) || (has(self.concurrency) ? self.concurrency : has(self.handler.protocol) && self.handler.protocol == 'exec' ? 4 : 8) * self.batch.maxEvents <= 10000",message="concurrency times maxEvents is more than 10000",fieldPath=".batch.maxEvents"
+// +kubebuilder:validation:XValidation:rule="!has(self.batch) || !has(self.retry) || !has(self.retry.maxAttempts) || self.retry.maxAttempts > 1",message="1 attempt is too few for batches",fieldPath=".retry.maxAttempts"
 // +kubebuilder:object:generate=true
 type Spec struct {
 	// What makes events for this function.
@@ -80,7 +82,7 @@ type Spec struct {
 	Retry Retry `json:"retry,omitempty"`
 	// Order per key. Not in this version.
 	Ordering *Ordering `json:"ordering,omitempty"`
-	// Many events in one call. Not in this version.
+	// Many events in one call; concurrency is then how many calls run at once. Default: one event per call.
 	Batch *Batch `json:"batch,omitempty"`
 	// Where an event that the handler returns is published. Default: it is dropped.
 	Reply *Reply `json:"reply,omitempty"`
@@ -104,6 +106,15 @@ const (
 	OnDeleteDeadLetter OnDelete = "deadLetter" // each becomes a dead letter, and can be replayed
 	OnDeleteDiscard    OnDelete = "discard"    // the function's own queue is emptied; other streams are their publishers'
 )
+
+// InFlight is how many events one replica may have in its handler at one time.
+func (s *Spec) InFlight() int {
+	n := max(1, s.Concurrency)
+	if s.Batch != nil {
+		n *= max(1, s.Batch.MaxEvents)
+	}
+	return n
+}
 
 // Retry bounds what happens after an outcome that asks for another attempt. The two backoffs are always written: 0s is a
 // choice of its own, not the default.
@@ -135,8 +146,14 @@ type Ordering struct {
 
 // Batch asks for many events in one call.
 type Batch struct {
-	MaxEvents int      `json:"maxEvents"`
-	MaxWait   Duration `json:"maxWait,omitempty"`
+	// At most so many events in one call.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000
+	MaxEvents int `json:"maxEvents"`
+	// How long the first event of a call waits for others, at most 5m. Default: 0s, a call is made with what is there.
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s')",message="it is negative"
+	// +kubebuilder:validation:XValidation:rule="duration(self) <= duration('5m')",message="it is more than 5m"
+	MaxWait Duration `json:"maxWait,omitempty"`
 }
 
 // Reply says where an event that the handler returns is published.

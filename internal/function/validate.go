@@ -89,9 +89,7 @@ func (c *checker) checkDelivery(s *Spec) {
 	if s.Ordering != nil {
 		c.add("spec.ordering", "order per key is not in this version", "delete it; events of one key may run at one time")
 	}
-	if s.Batch != nil {
-		c.add("spec.batch", "batches are not in this version", "delete it; the handler gets one event per call")
-	}
+	c.checkBatch(s)
 	if s.Reply != nil {
 		if err := ValidPublishSubject(s.Reply.Subject); err != nil {
 			c.add("spec.reply.subject", err.Error(), "write one exact subject, such as events.image.thumbnailed")

@@ -27,11 +27,13 @@ func Interrupted(ctx context.Context) *Error {
 
 // Begin says whether a call may start at all. Its error wraps ErrNotReady: an ended context or a deadline in the past is
 // found before anything is sent.
-func Begin(ctx context.Context, call *Call) error {
+func Begin(ctx context.Context, call *Call) error { return begin(ctx, call.Deadline) }
+
+func begin(ctx context.Context, deadline time.Time) error {
 	if err := ctx.Err(); err != nil {
 		return NotReady(err)
 	}
-	if !call.Deadline.IsZero() && !time.Now().Before(call.Deadline) {
+	if !deadline.IsZero() && !time.Now().Before(deadline) {
 		return NotReady(context.DeadlineExceeded)
 	}
 	return nil

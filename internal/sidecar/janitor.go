@@ -62,7 +62,7 @@ type progress struct {
 func (s *Sidecar) tidy(ctx context.Context, told []progress, now time.Time) {
 	busy := s.keepAlive(told, now)
 	s.busy.see(s.countLasting(now))
-	if busy == len(s.slots) && s.allBusyFor(houseTick, now) {
+	if s.allBusyFor(houseTick, busy, now) {
 		s.yield(ctx)
 	}
 	if busy == 0 && len(s.inbox) == 0 {
@@ -95,7 +95,14 @@ func (s *Sidecar) keepAlive(told []progress, now time.Time) (busy int) {
 	return busy
 }
 
-func (s *Sidecar) allBusyFor(d time.Duration, now time.Time) bool {
+// allBusyFor reports whether nobody has been free for so long to take what waits.
+func (s *Sidecar) allBusyFor(d time.Duration, busy int, now time.Time) bool {
+	if s.batches != nil {
+		return s.batches.allCalling(d, now)
+	}
+	if busy < len(s.slots) {
+		return false
+	}
 	for i := range s.slots {
 		if now.Sub(time.Unix(0, s.slots[i].since.Load())) < d {
 			return false
@@ -128,19 +135,24 @@ func (s *Sidecar) withdraw() (some bool) {
 // returnWaiting gives back what waits in the inbox.
 func (s *Sidecar) returnWaiting(ctx context.Context) {
 	var d delivery
+	s.returnCarried(ctx, &d)
 	for {
 		select {
 		case m := <-s.inbox:
-			switch src := s.sourceOf(m); {
-			case src == nil:
-			case m.Reply == "":
-				src.status(m, time.Now())
-			default:
-				src.delivered(m, time.Now())
-				s.handBack(ctx, &d, src, m, 0)
-			}
+			s.returnOne(ctx, &d, m)
 		default:
 			return
 		}
+	}
+}
+
+func (s *Sidecar) returnOne(ctx context.Context, d *delivery, m *nats.Msg) {
+	switch src := s.sourceOf(m); {
+	case src == nil:
+	case m.Reply == "":
+		src.status(m, time.Now())
+	default:
+		src.delivered(m, time.Now())
+		s.handBack(ctx, d, src, m, 0)
 	}
 }

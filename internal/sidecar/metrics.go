@@ -14,6 +14,7 @@ type Metrics struct {
 	duration *prometheus.HistogramVec
 	inFlight *prometheus.GaugeVec
 	circuit  *prometheus.GaugeVec
+	batch    *prometheus.HistogramVec
 }
 
 // buckets are seconds: 1 ms to 65 s, doubling.
@@ -48,8 +49,14 @@ func NewMetrics(r prometheus.Registerer) (*Metrics, error) {
 		circuit: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "pelton_circuit_open", Help: "Replicas whose pulling rests because calls failed one after another.",
 		}, labels),
+		batch: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "pelton_batch_events", Help: "Events in one call of a handler that takes batches.",
+			Buckets: []float64{1, 2, 5, 10, 20, 50, 100, 200, 500, 1000},
+		}, labels),
 	}
-	for _, c := range []prometheus.Collector{m.runs, m.returned, m.failures, m.filters, m.wait, m.duration, m.inFlight, m.circuit} {
+	for _, c := range []prometheus.Collector{
+		m.runs, m.returned, m.failures, m.filters, m.wait, m.duration, m.inFlight, m.circuit, m.batch,
+	} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}
@@ -65,19 +72,24 @@ type functionMetrics struct {
 	filterErrors                prometheus.Counter
 	wait, duration              prometheus.Observer
 	inFlight, circuit           prometheus.Gauge
+	batchEvents                 prometheus.Observer // nil for a function without batches
 }
 
-func (m *Metrics) of(namespace, function string) *functionMetrics {
+func (m *Metrics) of(namespace, function string, batches bool) *functionMetrics {
 	if m == nil {
 		m, _ = NewMetrics(prometheus.NewRegistry())
 	}
 	l := []string{namespace, function}
 	run := func(outcome string) prometheus.Counter { return m.runs.WithLabelValues(namespace, function, outcome) }
-	return &functionMetrics{
+	f := &functionMetrics{
 		done: run("done"), retry: run("retry"), dead: run("dead"), filtered: run("filtered"),
 		returned: m.returned.WithLabelValues(l...), recordFailures: m.failures.WithLabelValues(l...),
 		filterErrors: m.filters.WithLabelValues(l...),
 		wait:         m.wait.WithLabelValues(l...), duration: m.duration.WithLabelValues(l...),
 		inFlight: m.inFlight.WithLabelValues(l...), circuit: m.circuit.WithLabelValues(l...),
 	}
+	if batches {
+		f.batchEvents = m.batch.WithLabelValues(l...)
+	}
+	return f
 }

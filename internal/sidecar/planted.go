@@ -13,6 +13,7 @@ const (
 	bugDrainForgets    = "drain-forgets"
 	bugAttemptsLost    = "attempts-lost"
 	bugIDWithoutSource = "id-without-source"
+	bugBatchAcksAll    = "batch-acks-all"
 )
 
 // Where such a build dies now and then, as by SIGKILL, if PELTON_DIES says so. These moments are too short to be hit from

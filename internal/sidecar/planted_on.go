@@ -55,3 +55,12 @@ func plantedMessage(m *nats.Msg, d *delivery) {
 		m.Header.Set(nats.MsgIdHdr, event.MessageID("", d.event.ID, "reply"))
 	}
 }
+
+// plantedBatch takes every event of a batch for done if the call was.
+func plantedBatch(st settlement) settlement {
+	own := st.action == park && st.reason == "retry" || st.action == bury && st.reason == deadletter.ReasonRejected
+	if own && planted(bugBatchAcksAll) {
+		return settlement{action: ackDone}
+	}
+	return st
+}

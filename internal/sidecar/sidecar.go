@@ -40,12 +40,13 @@ type Sidecar struct {
 	metrics  *functionMetrics
 
 	retrySubject string
-	concurrency  int64
+	concurrency  int64 // events in flight
 	timeout      time.Duration
 
 	sources []*source
 	inbox   chan *nats.Msg // written by the connection, read by workers; never closed
 	slots   []slot
+	batches *batches // nil: the handler gets one event per call
 
 	held     atomic.Int64 // messages taken from the inbox and not settled
 	service  atomic.Int64 // smoothed nanoseconds inside the handler
@@ -84,12 +85,15 @@ func New(nc *nats.Conn, inv invoke.Invoker, cfg Config) (*Sidecar, error) {
 		cfg: cfg, fn: fn, key: fn.Key(), nc: nc, js: js, inv: inv,
 		fullName:     fn.Metadata.Namespace + "/" + fn.Metadata.Name,
 		log:          cfg.Logger.With(zap.String("function", fn.Key().String()), zap.String("replica", cfg.Replica)),
-		metrics:      cfg.Metrics.of(fn.Metadata.Namespace, fn.Metadata.Name),
-		retrySubject: retrySubject, concurrency: int64(max(1, fn.Spec.Concurrency)), timeout: time.Duration(fn.Spec.Timeout),
+		metrics:      cfg.Metrics.of(fn.Metadata.Namespace, fn.Metadata.Name, fn.Spec.Batch != nil),
+		retrySubject: retrySubject, concurrency: int64(fn.Spec.InFlight()), timeout: time.Duration(fn.Spec.Timeout),
 		ready: make(chan struct{}), cut: make(chan struct{}),
 	}
 	s.acker = newAcker(nc, cfg.AckWait, s.log)
 	s.slots = make([]slot, s.concurrency)
+	if s.batches, err = newBatches(fn.Spec.Batch, max(1, fn.Spec.Concurrency), inv); err != nil {
+		return nil, err
+	}
 	s.janitor.kick, s.busy.kick, s.circuit.moved = make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{}, 1)
 	return s, s.addSources()
 }
@@ -146,10 +150,7 @@ func (s *Sidecar) Run(ctx context.Context) error {
 
 	p := newPhases(ctx)
 	defer p.end()
-	for i := range s.slots {
-		s.workers.Add(1)
-		go s.work(p, &s.slots[i])
-	}
+	s.startWorkers(p)
 	s.helpers.Go(func() { s.acker.run(p.records) })
 	connected := s.nc.StatusChanged(nats.CONNECTED) // from before the first request, or its loss could be missed
 	s.helpers.Go(func() { s.watchConnection(p.records, connected) })

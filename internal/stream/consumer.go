@@ -108,7 +108,7 @@ func consumerConfig(fn *function.Function, c Consumer) jetstream.ConsumerConfig 
 // maxAckPending leaves room for everything that all replicas can hold: twice the concurrency, as instant handlers are given
 // as much again ahead. A smaller number would stall the consumer silently.
 func maxAckPending(spec function.Spec) int {
-	return max(1000, 4*max(1, spec.Scale.MaxReplicas)*max(1, spec.Concurrency))
+	return max(1000, 4*max(1, spec.Scale.MaxReplicas)*spec.InFlight())
 }
 
 func sameConsumer(have, want jetstream.ConsumerConfig) bool {

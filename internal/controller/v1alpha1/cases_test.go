@@ -44,6 +44,7 @@ const fullText = `{
     },
     "concurrency": 8, "timeout": "30s",
     "retry": {"maxAttempts": 5, "minBackoff": "1s", "maxBackoff": "10m", "maxAge": "6h"},
+    "batch": {"maxEvents": 100, "maxWait": "1s"},
     "reply": {"subject": "events.image.thumbnailed"},
     "scale": {"minReplicas": 0, "maxReplicas": 20, "target": {"drain": "10s"}, "cooldown": "30s"},
     "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}},
@@ -176,7 +177,7 @@ func required(path string) bool {
 	_, notItem := strconv.Atoi(last)
 	return notItem == nil || slices.Contains([]string{
 		"triggers", "handler", "subjects", "cron", "path", "name", "subject", "event", "schedule", "http",
-		"key", "secretKeyRef", "configMapKeyRef", "secret", "configMap",
+		"key", "secretKeyRef", "configMapKeyRef", "secret", "configMap", "maxEvents",
 	}, last)
 }
 

@@ -36,6 +36,17 @@ func togetherCases(t *testing.T) (cases []manifestCase) {
 			add(fmt.Sprint("backoff from ", least, " to ", most), change{"spec.retry.minBackoff", least}, change{"spec.retry.maxBackoff", most})
 		}
 	}
+	for _, is := range []any{"cloudevents", "http", "exec", "stream", absent{}} {
+		for _, concurrency := range []any{1, 8, 10, 11, absent{}} {
+			add(fmt.Sprint("batches of 1000 for protocol ", is, " with concurrency ", concurrency), change{protocol, is}, change{port, absent{}},
+				change{listen, absent{}}, change{"spec.concurrency", concurrency}, change{"spec.batch.maxEvents", 1000})
+		}
+	}
+	for _, attempts := range []any{1, 2, absent{}} {
+		for _, batch := range []any{map[string]any{"maxEvents": 2}, absent{}} {
+			add(fmt.Sprint("batch ", batch, " with attempts ", attempts), change{"spec.retry.maxAttempts", attempts}, change{"spec.batch", batch})
+		}
+	}
 	for name, triggers := range triggerLists() {
 		add(name, change{"spec.triggers", triggers})
 	}
@@ -116,8 +127,8 @@ func exceptionCases(t *testing.T) (cases []manifestCase) {
 		cases = append(cases, c)
 	}
 	for stored, edit := range map[string][2]string{
-		"a whole number with a fraction of zero is a whole number to an apiserver": {`"concurrency":8`, `"concurrency":8.0`},
-		"a whole number with an exponent is a whole number to an apiserver":        {`"concurrency":8`, `"concurrency":8e0`},
+		"a whole number with a fraction of zero is a whole number to an apiserver": {`"port":8080`, `"port":8080.0`},
+		"a whole number with an exponent is a whole number to an apiserver":        {`"port":8080`, `"port":808e1`},
 		"metadata has more fields for an apiserver":                                {`"metadata":{`, `"metadata":{"finalizers":["example.com/a"],`},
 	} {
 		text := strings.Replace(string(encode(t, full(t))), edit[0], edit[1], 1)

@@ -195,6 +195,13 @@ func deliveryValues() []values {
 		{"spec.resources.limits.memory", amounts},
 		{"spec.onDelete", texts("keep", "deadLetter", "discard", "", "delete", "Keep")},
 		{"spec.ordering", []any{map[string]any{"key": "event.subject"}, map[string]any{}}},
-		{"spec.batch", []any{map[string]any{"maxEvents": 10, "maxWait": "1s"}, map[string]any{}}},
+		{"spec.batch", []any{
+			map[string]any{},
+			map[string]any{"maxEvents": 10, "maxWait": "1s"},
+			map[string]any{"maxEvents": 1000},
+			map[string]any{"maxWait": "1s"},
+		}},
+		{"spec.batch.maxEvents", numbers(-1, 0, 1, 1000, 1001)},
+		{"spec.batch.maxWait", durations("5m", "5m1s", "300s", "301s")},
 	}
 }

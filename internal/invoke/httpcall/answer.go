@@ -11,17 +11,23 @@ import (
 // maxReasonBody is how much of an error answer's body is read to keep its connection. Only the beginning is used.
 const maxReasonBody = 64 << 10
 
+// wants says what of an answer is of use.
+type wants struct {
+	max  int  // bytes of the body; more is an error
+	text bool // keep the body of a success though it is no event
+}
+
 // answer is a read answer.
 type answer struct {
 	head     head
 	kind     invoke.Kind
 	header   http.Header // only of answers that hold an event
-	body     []byte      // of an event: all of it; of an error: the beginning
+	body     []byte      // of an event or where it is wanted: all of it; of an error: the beginning
 	reusable bool        // the connection can take another request
 }
 
 // readAnswer reads one answer from the connection.
-func readAnswer(c *conn, maxResponse int) (answer, error) {
+func readAnswer(c *conn, w wants) (answer, error) {
 	h, err := readHead(&c.in)
 	if err != nil {
 		return answer{}, err
@@ -31,14 +37,16 @@ func readAnswer(c *conn, maxResponse int) (answer, error) {
 	if a.kind, ok = kindOf(h.status); !ok {
 		return answer{}, bad("status %d: want 2xx, 4xx or 5xx", h.status)
 	}
-	s := sink{max: maxResponse}
+	s := sink{max: w.max}
 	switch {
-	case a.kind == invoke.Done && h.length > int64(maxResponse):
-		return answer{}, tooLarge("the answer is larger than %d bytes", maxResponse)
+	case a.kind == invoke.Done && h.length > int64(w.max):
+		return answer{}, tooLarge("the answer is larger than %d bytes", w.max)
 	case a.kind != invoke.Done:
 		s = sink{keep: invoke.MaxReason, max: maxReasonBody}
+	case w.text:
+		s.keep = w.max
 	case h.isEvent:
-		s.keep = maxResponse
+		s.keep = w.max
 		a.header = h.header()
 	}
 	err = readBody(&c.in, &h, &s)

@@ -103,7 +103,7 @@ func (c *conn) probe(fd uintptr) bool {
 
 // exchange sends the request whose head is in c.out and reads the answer. Its error wraps errUnsent if nothing was
 // delivered; else it is an *invoke.Error or an error of the connection.
-func (c *conn) exchange(body []byte, maxResponse int) (answer, error) {
+func (c *conn) exchange(body []byte, w wants) (answer, error) {
 	c.in.reset()
 	if len(body) <= smallBody {
 		return c.exchangeSmall(body, maxResponse)
@@ -112,7 +112,7 @@ func (c *conn) exchange(body []byte, maxResponse int) (answer, error) {
 		return answer{}, fmt.Errorf("%w: %w", errUnsent, errStale)
 	}
 	if len(body) > safeBody {
-		return c.exchangeLarge(body, maxResponse)
+		return c.exchangeLarge(body, w)
 	}
 	n, err := c.send(body)
 	return c.afterWrite(int(n), err, maxResponse)
@@ -127,14 +127,14 @@ func (c *conn) afterWrite(sent int, err error, maxResponse int) (answer, error) 
 		return answer{}, err
 	}
 	// After another write error the handler may have answered before it closed.
-	a, readErr := readAnswer(c, maxResponse)
+	a, readErr := readAnswer(c, w)
 	a.reusable = a.reusable && err == nil
 	return a, readErr
 }
 
 // exchangeLarge sends a body that may not fit into the socket's buffer while it waits for the answer, because a handler
 // may answer without reading.
-func (c *conn) exchangeLarge(body []byte, maxResponse int) (answer, error) {
+func (c *conn) exchangeLarge(body []byte, w wants) (answer, error) {
 	var n int64
 	var err error
 	sent := make(chan struct{})
@@ -142,7 +142,7 @@ func (c *conn) exchangeLarge(body []byte, maxResponse int) (answer, error) {
 		defer close(sent)
 		n, err = c.send(body)
 	}()
-	a, readErr := readAnswer(c, maxResponse)
+	a, readErr := readAnswer(c, w)
 	if readErr != nil {
 		_ = c.nc.Close()
 	} else {

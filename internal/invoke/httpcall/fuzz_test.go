@@ -28,7 +28,7 @@ func FuzzAnswer(f *testing.F) {
 	const maxResponse = 4 << 10
 	f.Fuzz(func(t *testing.T, b []byte) {
 		c := &conn{in: buffer{src: bytes.NewReader(b), b: make([]byte, bufferSize)}}
-		a, err := readAnswer(c, maxResponse)
+		a, err := readAnswer(c, wants{max: maxResponse})
 		if len(a.body) > maxResponse || cap(c.in.b) > maxHead {
 			t.Fatalf("kept %d bytes, buffer of %d", len(a.body), cap(c.in.b))
 		}

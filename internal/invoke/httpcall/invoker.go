@@ -87,35 +87,44 @@ func (i *Invoker) Invoke(ctx context.Context, call *invoke.Call) (invoke.Outcome
 	if err := invoke.Begin(ctx, call); err != nil {
 		return invoke.Outcome{}, err
 	}
+	a, err := i.roundTrip(ctx, request{call: call, body: call.Event.Data, deadline: call.Deadline, max: i.cfg.MaxResponse})
+	if err != nil {
+		return invoke.Outcome{}, err
+	}
+	return a.outcome()
+}
+
+// roundTrip sends a request, and again if certainly nothing of it was delivered.
+func (i *Invoker) roundTrip(ctx context.Context, r request) (answer, error) {
 	for {
-		c, dialed, err := i.pool.get(ctx, call.Deadline)
+		c, dialed, err := i.pool.get(ctx, r.deadline)
 		if err != nil {
-			return invoke.Outcome{}, invoke.NotReady(err)
+			return answer{}, invoke.NotReady(err)
 		}
-		o, err := i.callOn(ctx, c, call)
+		a, err := i.callOn(ctx, c, r)
 		if !errors.Is(err, errUnsent) {
-			return o, err
+			return a, err
 		}
 		if dialed || ctx.Err() != nil {
-			return invoke.Outcome{}, invoke.NotReady(err)
+			return answer{}, invoke.NotReady(err)
 		}
 	}
 }
 
 // callOn makes the call on one connection, which goes back to the pool or is closed.
-func (i *Invoker) callOn(ctx context.Context, c *conn, call *invoke.Call) (invoke.Outcome, error) {
+func (i *Invoker) callOn(ctx context.Context, c *conn, r request) (answer, error) {
 	unwatch := c.watch(ctx)
-	c.out = i.appendRequest(c.out[:0], call)
-	a, err := c.exchange(call.Event.Data, i.cfg.MaxResponse)
+	c.out = i.appendRequest(c.out[:0], r)
+	a, err := c.exchange(r.body, r.wants())
 	if !unwatch() || err != nil || !a.reusable {
 		i.pool.discard(c)
 	} else {
 		i.pool.put(c)
 	}
 	if err != nil {
-		return invoke.Outcome{}, i.failure(ctx, err)
+		return answer{}, i.failure(ctx, err)
 	}
-	return a.outcome()
+	return a, nil
 }
 
 // failure gives an error of an exchange its code.

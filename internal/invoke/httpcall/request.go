@@ -2,10 +2,21 @@ package httpcall
 
 import (
 	"strconv"
+	"time"
 
 	"github.com/pelton-dev/pelton/internal/event"
 	"github.com/pelton-dev/pelton/internal/invoke"
 )
+
+// request is what is posted: one call, or the body of a batch.
+type request struct {
+	call     *invoke.Call // nil: a batch
+	body     []byte
+	deadline time.Time
+	max      int // bytes of the answer's body
+}
+
+func (r request) wants() wants { return wants{max: r.max, text: r.call == nil} }
 
 // requestStart is what every request begins with.
 func requestStart(cfg Config) []byte {
@@ -16,9 +27,21 @@ func requestStart(cfg Config) []byte {
 	return []byte("POST / HTTP/1.1\r\nHost: " + host + "\r\n")
 }
 
-// appendRequest appends the head of the request for a call, with the empty line that ends it.
-func (i *Invoker) appendRequest(b []byte, call *invoke.Call) []byte {
+// appendRequest appends the head of the request, with the empty line that ends it.
+func (i *Invoker) appendRequest(b []byte, r request) []byte {
 	b = append(b, i.start...)
+	if r.call == nil {
+		b = append(b, "Content-Type: "+batchType+"\r\n"...)
+	} else {
+		b = i.appendCall(b, r.call)
+	}
+	b = append(b, "Content-Length: "...)
+	b = strconv.AppendInt(b, int64(len(r.body)), 10)
+	return append(b, "\r\n\r\n"...)
+}
+
+// appendCall appends the fields that say what the one event of a request is.
+func (i *Invoker) appendCall(b []byte, call *invoke.Call) []byte {
 	if i.cfg.Plain {
 		e := call.Event
 		brief := event.Event{ID: e.ID, Source: e.Source, Type: e.Type, DataContentType: e.DataContentType}
@@ -26,11 +49,7 @@ func (i *Invoker) appendRequest(b []byte, call *invoke.Call) []byte {
 	} else {
 		b = event.AppendHTTPAttributes(b, call.Event)
 	}
-	b = appendTrace(b, call.Event)
-	b = appendMetadata(b, call)
-	b = append(b, "Content-Length: "...)
-	b = strconv.AppendInt(b, int64(len(call.Event.Data)), 10)
-	return append(b, "\r\n\r\n"...)
+	return appendMetadata(appendTrace(b, call.Event), call)
 }
 
 // appendMetadata says only what differs from call to call: each header costs a handler more than it costs us, and the
