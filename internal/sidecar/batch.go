@@ -106,19 +106,41 @@ func (s *Sidecar) callEach(p *phases, w *batchWorker, events []*entry) {
 		return
 	}
 	now := time.Now()
-	verdict, err := s.invokeBatch(p, w, events, now)
+	said, err := s.invokeBatch(p, w, events, now)
 	took := time.Since(now)
-	refused := err == nil && verdict.All != nil && verdict.All.Kind == invoke.Reject
+	refused := err == nil && said.All != nil && said.All.Kind == invoke.Reject
 	if refused && len(events) > 1 {
 		s.callEach(p, w, events[:len(events)/2])
 		s.callEach(p, w, events[len(events)/2:])
 		return
 	}
 	plantedDeath(deathAfterHandler)
-	s.settleEach(p.records, events, took, func(i int, facts attemptFacts) settlement {
-		outcome, err := outcomeOf(&verdict, err, i)
-		return decide(outcome, err, facts, s.fn.Spec.Retry, rand.Float64())
-	})
+	settlements := make([]settlement, len(events))
+	for i, e := range events {
+		outcome, err := outcomeOf(&said, err, i)
+		facts := attemptFacts{attempt: e.slot.d.attempt, stored: e.slot.d.origin.Time, now: time.Now(), timeout: s.timeout}
+		settlements[i] = plantedBatch(plantedOutcome(decide(outcome, err, facts, s.fn.Spec.Retry, rand.Float64())))
+		e.run.Duration = took
+	}
+	s.measure(took, settlements[0].action)
+	witness := witnessOf(events, settlements)
+	events[witness].run.Rests = s.judge(p, events[witness].slot, &settlements[witness], true)
+	s.settleEach(p.records, events, settlements)
+}
+
+// witnessOf is the event by which the circuit judges the call: for it, one call is one failure, however many events were in it.
+// An answered one shows that something behind the handler works, and of the failed ones those count that had not failed before.
+func witnessOf(events []*entry, settlements []settlement) int {
+	witness := 0
+	for i, e := range events {
+		if verdictOf(&settlements[i]) == answered {
+			return i
+		}
+		if e.slot.d.attempt == 1 && events[witness].slot.d.attempt > 1 {
+			witness = i
+		}
+	}
+	return witness
 }
 
 // outcomeOf is what a verdict says of one event.
@@ -144,15 +166,15 @@ func (s *Sidecar) invokeBatch(p *phases, w *batchWorker, events []*entry, now ti
 		}
 	}
 	s.metrics.batchEvents.Observe(float64(len(events)))
-	verdict, err := s.batches.inv.InvokeBatch(p.calls, b)
+	said, err := s.batches.inv.InvokeBatch(p.calls, b)
 	if err != nil && errors.Is(err, invoke.ErrNotReady) {
 		s.pause(p)
 	}
-	if err == nil && verdict.All == nil && len(verdict.Each) != len(events) {
-		s.log.Error("invoker has broken its promise", zap.Int("events", len(events)), zap.Int("results", len(verdict.Each)))
+	if err == nil && said.All == nil && len(said.Each) != len(events) {
+		s.log.Error("invoker has broken its promise", zap.Int("events", len(events)), zap.Int("results", len(said.Each)))
 		err = &invoke.Error{Code: invoke.CodeBadResponse, Err: errors.New("there is not one result for each event")}
 	}
-	return verdict, err
+	return said, err
 }
 
 // settlers is how many events of one batch are settled at one time. A record takes a round trip, and one that cannot be
@@ -160,26 +182,19 @@ func (s *Sidecar) invokeBatch(p *phases, w *batchWorker, events []*entry, now ti
 const settlers = 32
 
 // settleEach settles the events of one call, each by itself. It returns when all are.
-func (s *Sidecar) settleEach(ctx context.Context, events []*entry, took time.Duration,
-	of func(i int, facts attemptFacts) settlement,
-) {
+func (s *Sidecar) settleEach(ctx context.Context, events []*entry, settlements []settlement) {
 	var recording sync.WaitGroup
 	defer recording.Wait()
 	room := make(chan struct{}, settlers)
 	for i, e := range events {
-		d := &e.slot.d
-		st := plantedBatch(plantedOutcome(of(i, attemptFacts{
-			attempt: d.attempt, stored: d.origin.Time, now: time.Now(), timeout: s.timeout,
-		})))
-		e.run.Duration = took
-		s.measure(took, st.action)
+		st := &settlements[i]
 		if st.action == ackDone && (st.reply == nil || s.fn.Spec.Reply == nil) {
-			s.settleEntry(ctx, e, &st) // nothing to wait for
+			s.settleEntry(ctx, e, st) // nothing to wait for
 			continue
 		}
 		room <- struct{}{}
 		recording.Go(func() {
-			s.settleEntry(ctx, e, &st)
+			s.settleEntry(ctx, e, st)
 			<-room
 		})
 	}

@@ -27,6 +27,8 @@ type handler struct {
 	ready  atomic.Bool
 	invoke func(ctx context.Context, c *invoke.Call) (invoke.Outcome, error)
 
+	batch batchFunc
+
 	running, most atomic.Int64
 	calls         atomic.Int64
 }
@@ -54,6 +56,17 @@ func (h *handler) Invoke(ctx context.Context, c *invoke.Call) (invoke.Outcome, e
 	for most := h.most.Load(); n > most && !h.most.CompareAndSwap(most, n); most = h.most.Load() {
 	}
 	return h.invoke(ctx, c)
+}
+
+// batchFunc answers a batch.
+type batchFunc func(ctx context.Context, b *invoke.Batch) (invoke.Verdict, error)
+
+func (h *handler) InvokeBatch(ctx context.Context, b *invoke.Batch) (invoke.Verdict, error) {
+	if !h.ready.Load() {
+		return invoke.Verdict{}, fmt.Errorf("%w: connection refused", invoke.ErrNotReady)
+	}
+	h.calls.Add(1)
+	return h.batch(ctx, b)
 }
 
 func (h *handler) Close() error { return nil }

@@ -112,6 +112,7 @@ func (s *Sidecar) gatherOne(p *phases, w *batchWorker, m *nats.Msg) {
 			s.batches.gathering.carry = m
 			return
 		}
+		pass = !s.admits(e.slot)
 	}
 	s.held.Add(1)
 	src.delivered(m, now)
@@ -119,14 +120,16 @@ func (s *Sidecar) gatherOne(p *phases, w *batchWorker, m *nats.Msg) {
 	case pass:
 		s.passBack(p, e, src, m)
 	case decided && st.action == ackNoMatch:
+		s.judge(p, e.slot, &st, false)
 		s.settle(p.records, &e.slot.d, &st, &ledger.Run{Started: now})
 		s.held.Add(-1)
 	default:
 		s.occupy(w, e, m, now)
 		if decided {
+			s.judge(p, e.slot, &st, false)
 			w.early.Go(func() { s.settleEntry(p.records, e, &st) })
 		} else {
-			w.add(e, s.alone(&e.slot.d))
+			w.add(e, e.slot.probe || s.alone(&e.slot.d))
 		}
 	}
 	s.ask()

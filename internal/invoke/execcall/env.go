@@ -17,6 +17,7 @@ const (
 	envAttempt      = "PELTON_ATTEMPT"
 	envRedeliveries = "PELTON_REDELIVERIES"
 	envDeadline     = "PELTON_DEADLINE"
+	envBatch        = "PELTON_BATCH" // how many events there are, in a batch
 )
 
 // withoutCallVariables removes what only a call may set: an event without a subject must not show an inherited one.
@@ -24,7 +25,7 @@ func withoutCallVariables(env []string) []string {
 	return slices.DeleteFunc(slices.Clone(env), func(v string) bool {
 		name, _, _ := strings.Cut(v, "=")
 		switch name {
-		case envAttempt, envRedeliveries, envDeadline:
+		case envAttempt, envRedeliveries, envDeadline, envBatch:
 			return true
 		}
 		return strings.HasPrefix(name, "CE_")
@@ -33,21 +34,24 @@ func withoutCallVariables(env []string) []string {
 
 // callEnv returns base with the variables of a call. It refuses values that an environment cannot hold.
 func callEnv(base []string, call *invoke.Call) ([]string, error) {
-	env := slices.Grow(slices.Clone(base), 16+len(call.Event.Extensions))
+	env := functionEnv(slices.Grow(slices.Clone(base), 16+len(call.Event.Extensions)), call.Function)
 	for name, value := range call.Event.All() {
 		if strings.IndexByte(value, 0) >= 0 {
 			return nil, fmt.Errorf("attribute %s holds a NUL byte, which an environment cannot carry", name)
 		}
 		env = append(env, "CE_"+strings.ToUpper(name)+"="+value)
 	}
-	if ns, name, ok := strings.Cut(call.Function, "/"); ok {
-		env = append(env, envNamespace+"="+ns, envFunction+"="+name)
-	} else {
-		env = append(env, envFunction+"="+call.Function)
-	}
 	env = append(env, envAttempt+"="+strconv.Itoa(call.Attempt), envRedeliveries+"="+strconv.Itoa(call.Redeliveries))
 	if !call.Deadline.IsZero() {
 		env = append(env, envDeadline+"="+call.Deadline.UTC().Format(time.RFC3339Nano))
 	}
 	return env, nil
+}
+
+// functionEnv appends the names of a function.
+func functionEnv(env []string, function string) []string {
+	if ns, name, ok := strings.Cut(function, "/"); ok {
+		return append(env, envNamespace+"="+ns, envFunction+"="+name)
+	}
+	return append(env, envFunction+"="+function)
 }

@@ -102,7 +102,7 @@ func (i *Invoker) Invoke(ctx context.Context, call *invoke.Call) (invoke.Outcome
 	if err != nil {
 		return invoke.Outcome{Kind: invoke.Reject, Reason: invoke.Text(err.Error())}, nil
 	}
-	r, err := i.start(env, call)
+	r, err := i.startProgram(i.cfg, env, call.Event.Data)
 	switch {
 	case errors.Is(err, syscall.E2BIG):
 		return invoke.Outcome{Kind: invoke.Reject, Reason: "the attributes are too large for an environment"}, nil
@@ -115,13 +115,13 @@ func (i *Invoker) Invoke(ctx context.Context, call *invoke.Call) (invoke.Outcome
 	return r.outcome()
 }
 
-// start starts the program with the event on its standard input.
-func (i *Invoker) start(env []string, call *invoke.Call) (*run, error) {
+// startProgram starts the program with something on its standard input.
+func (i *Invoker) startProgram(cfg Config, env []string, stdin []byte) (*run, error) {
 	path, err := i.program()
 	if err != nil {
 		return nil, err
 	}
-	r, err := startRun(i.cfg, path, env, call.Event.Data)
+	r, err := startRun(cfg, path, env, stdin)
 	if err != nil {
 		i.forget()
 	}

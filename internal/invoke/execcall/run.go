@@ -95,19 +95,31 @@ func (r *run) tooLarge() *invoke.Error {
 
 // outcome is what the ended program says.
 func (r *run) outcome() (invoke.Outcome, error) {
+	failure, err := r.failure()
+	switch {
+	case err != nil:
+		return invoke.Outcome{}, err
+	case failure != nil:
+		return *failure, nil
+	}
+	reply, err := parseReply(r.stdout.kept)
+	return invoke.Outcome{Reply: reply}, err
+}
+
+// failure is what the exit status says if it is no success.
+func (r *run) failure() (*invoke.Outcome, error) {
 	exit := r.process.Exit()
 	switch {
 	case r.stdout.over:
-		return invoke.Outcome{}, r.tooLarge()
+		return nil, r.tooLarge()
 	case exit.Signal != "":
-		return invoke.Outcome{}, &invoke.Error{Code: invoke.CodeCrash, Err: errors.New(r.reason("killed by " + exit.Signal))}
+		return nil, &invoke.Error{Code: invoke.CodeCrash, Err: errors.New(r.reason("killed by " + exit.Signal))}
 	case exit.Code == 0:
-		reply, err := parseReply(r.stdout.kept)
-		return invoke.Outcome{Reply: reply}, err
+		return nil, nil
 	case exit.Code == exitReject:
-		return invoke.Outcome{Kind: invoke.Reject, Reason: r.reason(describe(exit.Code))}, nil
+		return &invoke.Outcome{Kind: invoke.Reject, Reason: r.reason(describe(exit.Code))}, nil
 	default:
-		return invoke.Outcome{Kind: invoke.Retry, Reason: r.reason(describe(exit.Code))}, nil
+		return &invoke.Outcome{Kind: invoke.Retry, Reason: r.reason(describe(exit.Code))}, nil
 	}
 }
 
