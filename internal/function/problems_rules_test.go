@@ -349,6 +349,10 @@ func deliveryProblems() []problemTest {
 			"huge batch", spec("batch: {maxEvents: 1001, maxWait: 301s}"),
 			[]string{at + "batch.maxEvents: 1001 is more than 1000", at + "batch.maxWait: 5m1s is more than 5m"},
 		},
+		{
+			"batch for protocol http", strings.Replace(spec("batch: {maxEvents: 10}"), "command:", "protocol: http, command:", 1),
+			[]string{at + "batch: protocol http gives the handler one event per request"},
+		},
 		{"batch without a number", spec("batch: {maxWait: 1s}"), []string{at + "batch.maxEvents: 0 is less than 1"}},
 		{
 			"many batches", spec("batch: {maxEvents: 1000}", "concurrency: 11"),
