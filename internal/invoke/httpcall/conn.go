@@ -106,7 +106,7 @@ func (c *conn) probe(fd uintptr) bool {
 func (c *conn) exchange(body []byte, w wants) (answer, error) {
 	c.in.reset()
 	if len(body) <= smallBody {
-		return c.exchangeSmall(body, maxResponse)
+		return c.exchangeSmall(body, w)
 	}
 	if c.used && !c.alive() {
 		return answer{}, fmt.Errorf("%w: %w", errUnsent, errStale)
@@ -115,11 +115,11 @@ func (c *conn) exchange(body []byte, w wants) (answer, error) {
 		return c.exchangeLarge(body, w)
 	}
 	n, err := c.send(body)
-	return c.afterWrite(int(n), err, maxResponse)
+	return c.afterWrite(int(n), err, w)
 }
 
 // afterWrite reads the answer to a request of which sent bytes were written before err.
-func (c *conn) afterWrite(sent int, err error, maxResponse int) (answer, error) {
+func (c *conn) afterWrite(sent int, err error, w wants) (answer, error) {
 	if err != nil && sent == 0 {
 		return answer{}, fmt.Errorf("%w: %w", errUnsent, withoutAddress(err))
 	}

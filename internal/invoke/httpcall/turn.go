@@ -22,7 +22,7 @@ type turn struct {
 }
 
 // exchangeSmall is exchange for a request that is copied together.
-func (c *conn) exchangeSmall(body []byte, maxResponse int) (answer, error) {
+func (c *conn) exchangeSmall(body []byte, w wants) (answer, error) {
 	c.out = append(c.out, body...)
 	t := &c.turn
 	t.begun, t.sent, t.err = false, 0, nil
@@ -34,18 +34,18 @@ func (c *conn) exchangeSmall(body []byte, maxResponse int) (answer, error) {
 		return answer{}, fmt.Errorf("%w: %w", errUnsent, withoutAddress(err))
 	}
 	if t.sent < len(c.out) {
-		return c.exchangeRest(t.sent, maxResponse)
+		return c.exchangeRest(t.sent, w)
 	}
 	if err != nil {
 		return answer{}, err
 	}
-	return readAnswer(c, maxResponse)
+	return readAnswer(c, w)
 }
 
 // exchangeRest goes on after a write that stopped half way: the socket's buffer is full, or the handler has closed.
-func (c *conn) exchangeRest(sent, maxResponse int) (answer, error) {
+func (c *conn) exchangeRest(sent int, w wants) (answer, error) {
 	n, err := c.nc.Write(c.out[sent:])
-	return c.afterWrite(sent+n, err, maxResponse)
+	return c.afterWrite(sent+n, err, w)
 }
 
 // takeTurn is called when the exchange begins, and again when something can be read. It returns false to wait for that. The
