@@ -108,7 +108,7 @@ func (s *Sidecar) gatherOne(p *phases, w *batchWorker, m *nats.Msg) {
 	var st settlement
 	decided := false
 	if !pass {
-		if st, decided = s.examine(&e.slot.d, src, m, now); !decided && !s.fits(w, &e.slot.d) {
+		if st, decided = s.examine(p, &e.slot.d, src, m, now); !decided && !s.fits(w, &e.slot.d) {
 			s.batches.gathering.carry = m
 			return
 		}
