@@ -51,7 +51,7 @@ func (v textView) eventText(e supervisor.Event) string {
 	case supervisor.EventBuilt:
 		return v.paint.dim("built in " + short(e.Took))
 	case supervisor.EventExited, supervisor.EventStartFailed, supervisor.EventSetupFailed,
-		supervisor.EventReloadError, supervisor.EventWatchError, eventNATSLost:
+		supervisor.EventReloadError, supervisor.EventWatchError, eventNATSLost, eventStoreRefuses:
 		return withText(v.paint.red(string(e.Kind)), text)
 	default:
 		return withText(v.paint.yellow(string(e.Kind)), text)

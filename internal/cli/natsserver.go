@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,6 +16,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
+
+	"github.com/pelton-dev/pelton/internal/supervisor"
 )
 
 const (
@@ -29,11 +32,22 @@ const (
 	natsReady = 20 * time.Second
 )
 
-// natsServer is the NATS server inside `pelton up`.
+// natsServer is the NATS server inside `pelton up`. When its store has to be opened again it is another server, on the same
+// port: its clients come back to it as they do after any restart.
 type natsServer struct {
-	srv   *server.Server
-	fatal chan error // written once by the server's logger
+	dir      string
+	maxStore int64
+	logger   *zap.Logger
+	tell     func(supervisor.Event) // what the user shall know of the store; set before run
+	fatal    chan error             // written once by the servers' logger
+	log      *natsLogger
+
+	mu   sync.Mutex // guards what follows
+	port int
+	srv  *server.Server
 }
+
+var _ nats.InProcessConnProvider = (*natsServer)(nil)
 
 // startNATS starts the server on the loopback interface with its store of at most maxStore bytes in dir, and waits until it
 // takes connections. Port 0 takes any free one.
@@ -41,26 +55,63 @@ func startNATS(port int, dir string, maxStore int64, logger *zap.Logger) (*natsS
 	if port == 0 {
 		port = server.RANDOM_PORT
 	}
-	srv, err := server.NewServer(&server.Options{
-		ServerName: "pelton", Host: loopback, Port: port, NoSigs: true, NoLog: true, MaxPayload: maxPayload,
-		JetStream: true, StoreDir: dir, JetStreamMaxStore: maxStore, SyncAlways: !planted(bugSyncOff),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("start NATS: %w", err)
+	n := &natsServer{
+		dir: dir, maxStore: maxStore, logger: logger.Named("nats"), tell: func(supervisor.Event) {}, fatal: make(chan error, 1),
+		port: port,
 	}
-	n := &natsServer{srv: srv, fatal: make(chan error, 1)}
-	srv.SetLogger(&natsLogger{logger: logger.Named("nats"), fatal: n.fatal}, false, false)
-	go srv.Start() // returns once it listens, or stays if it cannot; Shutdown ends it
-	if err := n.awaitReady(); err != nil {
-		n.stop()
+	n.log = &natsLogger{logger: n.logger, fatal: n.fatal}
+	if err := n.start(); err != nil {
 		return nil, err
 	}
 	return n, nil
 }
 
-func (n *natsServer) awaitReady() error {
+// start starts a server; there must be none.
+func (n *natsServer) start() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	srv, err := server.NewServer(&server.Options{
+		ServerName: "pelton", Host: loopback, Port: n.port, NoSigs: true, NoLog: true, MaxPayload: maxPayload,
+		JetStream: true, StoreDir: n.dir, JetStreamMaxStore: n.maxStore, SyncAlways: !planted(bugSyncOff),
+	})
+	if err != nil {
+		return fmt.Errorf("start NATS: %w", err)
+	}
+	srv.SetLogger(n.log, false, false)
+	go srv.Start() // returns once it listens, or stays if it cannot; Shutdown ends it
+	if err := n.awaitReady(srv); err != nil {
+		end(srv)
+		return err
+	}
+	if address, ok := srv.Addr().(*net.TCPAddr); ok {
+		n.port = address.Port
+	}
+	n.srv = srv
+	return nil
+}
+
+// restart ends the server and starts it again.
+func (n *natsServer) restart() error {
+	n.stop()
+	if err := n.start(); err != nil {
+		return fmt.Errorf("start NATS again, for a store that refuses: %w", err)
+	}
+	return nil
+}
+
+// current is the server of this moment.
+func (n *natsServer) current() *server.Server {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.srv
+}
+
+// InProcessConn connects to the server of this moment.
+func (n *natsServer) InProcessConn() (net.Conn, error) { return n.current().InProcessConn() }
+
+func (n *natsServer) awaitReady(srv *server.Server) error {
 	ready := make(chan bool, 1)
-	go func() { ready <- n.srv.ReadyForConnections(natsReady) }()
+	go func() { ready <- srv.ReadyForConnections(natsReady) }()
 	select {
 	case err := <-n.fatal:
 		return err
@@ -72,33 +123,44 @@ func (n *natsServer) awaitReady() error {
 	}
 }
 
-func (n *natsServer) url() string { return n.srv.ClientURL() }
+func (n *natsServer) url() string { return n.current().ClientURL() }
 
 // inProcessTimeout is how long the server inside may take to greet us: it is only slow if the machine is.
 const inProcessTimeout = 30 * time.Second
 
 // dial connects inside the process, past the network.
 func (n *natsServer) dial(name string) (*nats.Conn, error) {
-	nc, err := nats.Connect("", append(connOptions(name), nats.InProcessServer(n.srv), nats.Timeout(inProcessTimeout))...)
+	nc, err := nats.Connect("", append(connOptions(name), nats.InProcessServer(n), nats.Timeout(inProcessTimeout))...)
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS: %w", err)
 	}
 	return nc, nil
 }
 
-// run waits for ctx; it returns earlier only if the server fails.
+// run watches the store until ctx ends; it returns earlier only if the server fails.
 func (n *natsServer) run(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
-		return nil
-	case err := <-n.fatal:
-		return err
+	health := storeHealth{server: n}
+	tick := time.NewTicker(healthEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-n.fatal:
+			return err
+		case <-tick.C:
+			if err := health.check(ctx); err != nil {
+				return err
+			}
+		}
 	}
 }
 
-func (n *natsServer) stop() {
-	n.srv.Shutdown()
-	n.srv.WaitForShutdown()
+func (n *natsServer) stop() { end(n.current()) }
+
+func end(srv *server.Server) {
+	srv.Shutdown()
+	srv.WaitForShutdown()
 }
 
 // storeLimit is how large a store in dir may be: what is already there, and most of what is free.
@@ -143,12 +205,18 @@ func (l *natsLogger) Tracef(string, ...any)           {}
 // blocks again, and nobody has to do anything.
 func (l *natsLogger) Warnf(format string, v ...any) {
 	text := strings.TrimSpace(fmt.Sprintf(format, v...))
+	if strings.HasPrefix(text, healthWarning) {
+		return // it is we who have asked, and the console tells
+	}
 	if slices.ContainsFunc(afterKill[:], func(part string) bool { return strings.Contains(text, part) }) {
 		l.logger.Info(text)
 		return
 	}
 	l.logger.Warn(text)
 }
+
+// healthWarning begins what the server says each time that it is asked for its health and has none.
+const healthWarning = "Healthcheck failed"
 
 // afterKill is what the server says of each stream that it finds as a kill has left it.
 var afterKill = [...]string{

@@ -17,6 +17,9 @@ import (
 func (u *upRun) build(ctx context.Context) error {
 	u.console = newConsole(u.view())
 	u.warnings.news(u.functions) // the start screen tells them
+	if u.nats != nil {
+		u.nats.tell = u.console.event
+	}
 	core, err := u.dial("core", u.tellOfServer()...)
 	if err != nil {
 		return err

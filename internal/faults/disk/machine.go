@@ -202,6 +202,12 @@ func (m *machine) awaitGone(ctx context.Context) error {
 	})
 }
 
+// wrote counts the lines of one type that `pelton up` wrote.
+func (m *machine) wrote(kind string) int {
+	data, _ := os.ReadFile(m.output())
+	return bytes.Count(data, []byte(`"type":"`+kind+`"`))
+}
+
 // tail is the last of what `pelton up` wrote.
 func (m *machine) tail() string {
 	data, _ := os.ReadFile(m.output())

@@ -1,8 +1,10 @@
-// Command disk runs `pelton up` on a file system of its own, takes away its power, and judges what became of the events.
+// Command disk runs `pelton up` on a file system of its own, takes away its power or its space, and judges what
+// became of the events.
 //
 //	go run ./internal/faults/cmd/disk power              # five power cuts, a seed of its own
 //	go run ./internal/faults/cmd/disk power -cuts 100
 //	go run ./internal/faults/cmd/disk power -planted sync-off   # must print FAILED
+//	go run ./internal/faults/cmd/disk full               # the disk is full three times
 //
 // It exits with 1 if a promise was broken, and with 77 where it cannot run: it needs Linux, root and mkfs.ext4.
 package main
@@ -48,7 +50,7 @@ func main() {
 	}
 }
 
-var errUsage = errors.New("want a fault: power")
+var errUsage = errors.New("want one of power, full")
 
 func run(ctx context.Context, args []string) error {
 	if len(args) == 0 {
@@ -57,6 +59,8 @@ func run(ctx context.Context, args []string) error {
 	switch args[0] {
 	case "power":
 		return power(ctx, args[1:])
+	case "full":
+		return full(ctx, args[1:])
 	default:
 		return fmt.Errorf("fault %q: %w", args[0], errUsage)
 	}
@@ -110,6 +114,26 @@ func power(ctx context.Context, args []string) error {
 	}
 	fmt.Printf("%d power cuts, %d events acknowledged: %d lost, %d hands needed\n",
 		len(v.Cuts), v.Acked(), v.Lost(), v.Troubles())
+	return conclude(v, v.Passed(), *verdict)
+}
+
+func full(ctx context.Context, args []string) error {
+	cfg := disk.FullConfig{Out: os.Stderr}
+	flags := flag.NewFlagSet("full", flag.ExitOnError)
+	flags.IntVar(&cfg.Rounds, "rounds", 3, "how often to fill the disk and free it")
+	verdict := flags.String("verdict", "", "write the verdict to this file, too")
+	_ = flags.Parse(args) // it exits
+	p, undo, err := newPlace(ctx, "")
+	if err != nil {
+		return err
+	}
+	defer undo()
+	cfg.Dir, cfg.Self, cfg.Pelton = p.dir, p.self, p.pelton
+	v, err := disk.FillDisk(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%d times full, %d events acknowledged: %d lost\n", len(v.Rounds), v.Accepted(), v.Lost())
 	return conclude(v, v.Passed(), *verdict)
 }
 
