@@ -35,7 +35,7 @@ func readSettings(getenv func(string) string) (settings, error) {
 		},
 		controller: controller.Config{
 			Namespaces: list(getenv("PELTON_NAMESPACES")), LeaseNamespace: getenv("PELTON_LEASE_NAMESPACE"),
-			StreamReplicas: int(env.Count("PELTON_STREAM_REPLICAS", 1)), Workers: int(env.Count("PELTON_WORKERS", controller.DefaultWorkers)),
+			StreamReplicas: int(env.Count("PELTON_STREAM_REPLICAS", 0)), Workers: int(env.Count("PELTON_WORKERS", controller.DefaultWorkers)),
 			Resync:      env.Duration("PELTON_RESYNC", controller.DefaultResync),
 			Patience:    env.Duration("PELTON_DELETE_TIMEOUT", controller.DefaultPatience),
 			NoFirstJump: !env.Bool("PELTON_FIRST_JUMP", true),

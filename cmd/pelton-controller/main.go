@@ -9,7 +9,7 @@
 //	NATS_URL                 nats://127.0.0.1:4222: the server, or several separated by commas
 //	NATS_CREDS, NATS_CA      paths of a NATS credentials file, and of a PEM file: who may have signed the server's certificate
 //	NATS_CERT, NATS_KEY      paths of PEM files: the certificate to show to NATS
-//	PELTON_STREAM_REPLICAS   1: copies of each stream that is made, on as many servers
+//	PELTON_STREAM_REPLICAS   copies of each stream, on as many servers; not set, it is 1 for streams that are made
 //	PELTON_WORKERS           16: Functions that are worked on at one time
 //	PELTON_RESYNC            10m: how often each Function is looked at although nothing has changed
 //	PELTON_DELETE_TIMEOUT    2m: how long a deletion waits for pods and NATS

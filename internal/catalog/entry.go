@@ -51,11 +51,11 @@ func EntryOf(fn *function.Function) Entry {
 // Key is the function's.
 func (e *Entry) Key() function.Key { return function.Key{Namespace: e.Namespace, Name: e.Name} }
 
-// Ensure creates the stream if it is missing.
+// Ensure creates the stream if it is missing, and brings the number of its replicas to what is wanted; 0 is no opinion on that.
 func Ensure(ctx context.Context, js jetstream.JetStream, replicas int) error {
-	_, err := js.Stream(ctx, StreamName)
+	s, err := js.Stream(ctx, StreamName)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		_, err = js.CreateStream(ctx, jetstream.StreamConfig{
+		s, err = js.CreateStream(ctx, jetstream.StreamConfig{
 			Name: StreamName, Subjects: []string{subjects}, Description: "Pelton: the functions that scalers may be asked for",
 			Storage: jetstream.FileStorage, Replicas: max(1, replicas), MaxMsgsPerSubject: 1, Discard: jetstream.DiscardOld,
 			AllowDirect: true, Duplicates: time.Second,
@@ -64,7 +64,7 @@ func Ensure(ctx context.Context, js jetstream.JetStream, replicas int) error {
 	if err != nil {
 		return fmt.Errorf("provision stream %s: %w", StreamName, err)
 	}
-	return nil
+	return stream.BringReplicas(ctx, js, s.CachedInfo().Config, replicas)
 }
 
 // Put enters a function, or what has changed of it. It writes nothing if the entry is as it should be.

@@ -9,7 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pelton-dev/pelton/internal/function"
 	"github.com/pelton-dev/pelton/internal/lab"
+	"github.com/pelton-dev/pelton/internal/stream"
 	"github.com/pelton-dev/pelton/internal/waittest"
 )
 
@@ -103,6 +105,12 @@ func (r *labRig) paused(in func(...string) []string, file string) {
 
 	said, end := r.background(in("logs", "-f", "hello")...)
 	r.want(ExitOK, []string{"function cli-lab/hello resumed"}, "", in("functions", "resume", "hello")...)
+	r.want(ExitOK, []string{"hello is idle"}, "", in("functions", "wait", "hello", "--for", "idle", labWaitTimeout)...)
+	if o, err := stream.OwnedBy(r.t.Context(), r.js, function.Key{Namespace: labNamespace, Name: "hello"}); err != nil {
+		r.t.Fatal(err)
+	} else if due, inFlight, _ := o.Waiting(); due+inFlight > 0 {
+		r.t.Errorf("it is idle, and %d events are due and %d in flight", due, inFlight)
+	}
 	waittest.Eventually(r.t, func() error {
 		for i := range 3 {
 			if want := fmt.Sprintf("/handler: hello, nr %d\n", i); strings.Count(said.String(), want) != 1 {
@@ -114,13 +122,16 @@ func (r *labRig) paused(in func(...string) []string, file string) {
 	if code := end(); code != ExitInterrupted {
 		r.t.Errorf("logs -f ends with %d", code)
 	}
-	r.want(ExitOK, []string{"hello is idle"}, "", in("functions", "wait", "hello", "--for", "idle", labWaitTimeout)...)
 }
 
 // held sees a function have replicas that nothing asks for.
 func (r *labRig) held(in func(...string) []string) {
 	r.want(ExitUsage, []string{"4 replicas are more than the 3"}, "", in("functions", "scale", "hello", "4")...)
 	r.want(ExitOK, []string{"function cli-lab/hello held at 2 replicas"}, "", in("functions", "scale", "hello", "2")...)
+	r.want(ExitOK, []string{"hello is ready"}, "", in("functions", "wait", "hello", labWaitTimeout)...)
+	if n := r.kubectl("", "-n", labNamespace, "get", "deployment", "hello-pfn", "-o", "jsonpath={.spec.replicas}"); n != "2" {
+		r.t.Errorf("it is ready as it is held, and %s replicas are wanted", n)
+	}
 	r.await([]string{"2 ready of 2 wanted", "it has 2 replicas because somebody holds it there"}, in("why", "hello")...)
 	logs := r.want(ExitOK, nil, "", in("logs", "hello", "-c", "sidecar", "--tail", "2", "-o", "json")...)
 	pods := map[string]int{}

@@ -29,13 +29,15 @@ func (a *app) provisionCommand() *cobra.Command {
 			"  pelton provision functions/ -o json | jq '.functions[].changes[] | select(.state != \"unchanged\")'",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if replicas < 1 || replicas > 5 {
+			if !cmd.Flags().Changed("replicas") {
+				replicas = 0
+			} else if replicas < 1 || replicas > 5 {
 				return usage("--replicas 1 to 5", "--replicas %d is not possible", replicas)
 			}
 			return a.provision(cmd.Context(), args, replicas)
 		},
 	}
-	cmd.Flags().IntVar(&replicas, "replicas", 1, "copies of each stream that is made, on as many servers")
+	cmd.Flags().IntVar(&replicas, "replicas", 1, "copies of each stream, on as many servers; not given, streams that exist are left as they are")
 	a.namesServer(cmd)
 	return cmd
 }

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/pelton-dev/pelton/internal/controller/v1alpha1"
+	"github.com/pelton-dev/pelton/internal/desired"
 	"github.com/pelton-dev/pelton/internal/function"
 	"github.com/pelton-dev/pelton/internal/kube"
 )
@@ -103,7 +104,8 @@ func (a *app) waitFor(ctx context.Context, c *kube.Cluster, key function.Key, wh
 
 // clusterStatus is what the controller says of a Function.
 type clusterStatus struct {
-	current    bool // of the manifest that is there now
+	generation int64
+	current    bool // of the manifest that is there now, and of how many replicas it is to be held at
 	deleted    bool
 	replicas   int64
 	conditions []metav1.Condition
@@ -112,9 +114,20 @@ type clusterStatus struct {
 // readiness reads the status of a Function.
 func readiness(o *unstructured.Unstructured) clusterStatus {
 	seen, _, _ := unstructured.NestedInt64(o.Object, "status", "observedGeneration")
-	s := clusterStatus{current: seen == o.GetGeneration(), deleted: o.GetDeletionTimestamp() != nil, conditions: v1alpha1.ConditionsOf(o)}
+	s := clusterStatus{
+		generation: o.GetGeneration(), deleted: o.GetDeletionTimestamp() != nil, conditions: v1alpha1.ConditionsOf(o),
+		current: seen == o.GetGeneration() && seenHold(o),
+	}
 	s.replicas, _, _ = unstructured.NestedInt64(o.Object, "status", "replicas")
 	return s
+}
+
+// seenHold reports whether the controller has seen at how many replicas a function is to be held, or that it is not any more: that
+// is no part of the generation. It never sees a number that it refuses.
+func seenHold(o *unstructured.Unstructured) bool {
+	seen, told, _ := unstructured.NestedInt64(o.Object, "status", "heldReplicas")
+	n, held, err := desired.Held(o.GetAnnotations())
+	return err != nil || told == held && seen == int64(n)
 }
 
 // condition returns the zero value if there is none of that type.
@@ -132,11 +145,14 @@ func (s *clusterStatus) is(what string) bool {
 	if !s.current {
 		return false
 	}
-	switch what {
-	case forActive:
-		return s.condition(v1alpha1.Active).Status == metav1.ConditionTrue
-	case forIdle:
-		return s.condition(v1alpha1.Active).Status == metav1.ConditionFalse && s.replicas == 0
+	active := s.condition(v1alpha1.Active)
+	switch {
+	case what != forReady && active.ObservedGeneration != s.generation:
+		return false
+	case what == forActive:
+		return active.Status == metav1.ConditionTrue
+	case what == forIdle:
+		return active.Status == metav1.ConditionFalse && s.replicas == 0
 	default:
 		return s.condition(v1alpha1.Ready).Status == metav1.ConditionTrue
 	}
@@ -168,7 +184,7 @@ func (s *clusterStatus) text() string {
 	case ready.Type == "":
 		return "pelton-controller has not looked at it yet"
 	case !s.current:
-		return "pelton-controller has not looked at its new manifest yet"
+		return "pelton-controller has not looked at its newest version yet"
 	default:
 		return fmt.Sprintf("%s: %s (%d replicas, active %s)", ready.Reason, ready.Message, s.replicas, s.condition(v1alpha1.Active).Status)
 	}

@@ -125,11 +125,16 @@ func TestAnswersOfACluster(t *testing.T) {
 		"streams": {func(w *whyCluster) {
 			w.live.function = functionIn(t, "2", "Accepted True Valid", "StreamReady False Mismatch no stream ORDERS")
 		}, "NATS streams: Mismatch: no stream ORDERS"},
+		"paused, and not seen": {func(w *whyCluster) {
+			w.live.function.SetAnnotations(map[string]string{"pelton.dev/held-replicas": "0"})
+		}, "manifest: pelton-controller has not looked at its newest"},
 		"paused": {func(w *whyCluster) {
 			w.live.function.SetAnnotations(map[string]string{"pelton.dev/held-replicas": "0"})
+			set(w.live.function, int64(0), "status", "heldReplicas")
 		}, "held: somebody has paused it"},
 		"held": {func(w *whyCluster) {
 			w.live.function.SetAnnotations(map[string]string{"pelton.dev/held-replicas": "2"})
+			set(w.live.function, int64(2), "status", "heldReplicas")
 		}, "it has 2 replicas because somebody holds it there"},
 		"no ScaledObject": {func(w *whyCluster) { w.live.scaledObject = nil }, "KEDA: there is no ScaledObject hello-pfn"},
 		"paused by hand": {func(w *whyCluster) {

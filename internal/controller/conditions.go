@@ -79,32 +79,3 @@ func isRolledOut(deployment *unstructured.Unstructured) bool {
 	n := numbersOf(deployment)
 	return n.observed >= deployment.GetGeneration() && n.updated == n.replicas
 }
-
-// scaler says whether KEDA watches the function, and whether it has seen work for it.
-func scaler(scaledObject *unstructured.Unstructured) (ready, active metav1.Condition) {
-	ready = condition(v1alpha1.ScalerReady, metav1.ConditionUnknown, v1alpha1.ReasonWaiting, "KEDA has not looked at the ScaledObject yet")
-	active = condition(v1alpha1.Active, metav1.ConditionUnknown, v1alpha1.ReasonWaiting, "KEDA has not asked the scaler yet")
-	if scaledObject == nil {
-		return ready, active
-	}
-	switch c := v1alpha1.ConditionOf(scaledObject, "Ready"); {
-	case v1alpha1.ConditionOf(scaledObject, "Paused").Status == metav1.ConditionTrue:
-		ready = condition(v1alpha1.ScalerReady, metav1.ConditionTrue, v1alpha1.ReasonHeld,
-			"the number of replicas is held, whatever waits (pelton functions resume)")
-		// KEDA asks nobody meanwhile, and what it says of work is from before.
-		active = condition(v1alpha1.Active, metav1.ConditionUnknown, v1alpha1.ReasonHeld,
-			"nobody asks whether work waits while the number of replicas is held")
-		return ready, active
-	case c.Status == metav1.ConditionTrue:
-		ready = condition(v1alpha1.ScalerReady, metav1.ConditionTrue, v1alpha1.ReasonWatched, "KEDA watches the function")
-	case c.Status == metav1.ConditionFalse:
-		ready = condition(v1alpha1.ScalerReady, metav1.ConditionFalse, v1alpha1.ReasonNotWatched, "KEDA: "+c.Message)
-	}
-	switch v1alpha1.ConditionOf(scaledObject, "Active").Status {
-	case metav1.ConditionTrue:
-		active = condition(v1alpha1.Active, metav1.ConditionTrue, v1alpha1.ReasonWorking, "events wait or are handled")
-	case metav1.ConditionFalse:
-		active = condition(v1alpha1.Active, metav1.ConditionFalse, v1alpha1.ReasonIdle, "nothing waits")
-	}
-	return ready, active
-}

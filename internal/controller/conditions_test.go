@@ -64,21 +64,36 @@ func TestScaler(t *testing.T) {
 	object := func(ready, active string) *unstructured.Unstructured {
 		return made(0, 0, 0, 0, 0, stands("Ready", ready, 0), stands("Active", active, 0))
 	}
+	paused := func(ready string) *unstructured.Unstructured {
+		return made(0, 0, 0, 0, 0, stands("Ready", ready, 0), stands("Active", "False", 0), stands("Paused", "True", 0))
+	}
 	for name, c := range map[string]struct {
 		object        *unstructured.Unstructured
 		ready, active string
+		held          string // what the ScaledObject asks for
+		wanted        int64  // replicas of the Deployment
 	}{
-		"none":    {nil, "Unknown Waiting", "Unknown Waiting"},
-		"unknown": {object("Unknown", "Unknown"), "Unknown Waiting", "Unknown Waiting"},
-		"idle":    {object("True", "False"), "True Watched", "False Idle"},
-		"working": {object("True", "True"), "True Watched", "True Working"},
-		"broken":  {object("False", "False"), "False NotWatched", "False Idle"},
-		"held": {
-			made(0, 0, 0, 0, 0, stands("Ready", "True", 0), stands("Active", "False", 0), stands("Paused", "True", 0)),
-			"True Held", "Unknown Held",
-		},
+		"none":                 {object: nil, ready: "Unknown Waiting", active: "Unknown Waiting"},
+		"unknown":              {object: object("Unknown", "Unknown"), ready: "Unknown Waiting", active: "Unknown Waiting"},
+		"idle":                 {object: object("True", "False"), ready: "True Watched", active: "False Idle"},
+		"working":              {object: object("True", "True"), ready: "True Watched", active: "True Working"},
+		"broken":               {object: object("False", "False"), ready: "False NotWatched", active: "False Idle"},
+		"held":                 {object: paused("True"), held: "0", ready: "True Held", active: "Unknown Held"},
+		"held, and not yet":    {object: object("True", "False"), held: "0", ready: "False Waiting", active: "False Idle"},
+		"held, not at that":    {object: paused("True"), held: "3", wanted: 2, ready: "False Waiting", active: "Unknown Held"},
+		"held at that":         {object: paused("True"), held: "3", wanted: 3, ready: "True Held", active: "Unknown Held"},
+		"let go, and not yet":  {object: paused("True"), ready: "False Waiting", active: "Unknown Held"},
+		"paused by hand":       {object: paused("True"), held: "by hand", ready: "True Held", active: "Unknown Held"},
+		"held, and KEDA fails": {object: paused("False"), held: "3", wanted: 2, ready: "False NotWatched", active: "Unknown Held"},
 	} {
-		ready, active := scaler(c.object)
+		switch c.held {
+		case "":
+		case "by hand":
+			c.object.SetAnnotations(map[string]string{"autoscaling.keda.sh/paused": "true"})
+		default:
+			c.object.SetAnnotations(map[string]string{"autoscaling.keda.sh/paused-replicas": c.held})
+		}
+		ready, active := scaler(c.object, made(2, c.wanted, 0, 0, 0))
 		if got := string(ready.Status) + " " + ready.Reason; got != c.ready {
 			t.Errorf("%s: ready %s, want %s", name, got, c.ready)
 		}
@@ -116,6 +131,11 @@ func TestStatusOfOneGeneration(t *testing.T) {
 	s = next(s, 1, held)
 	if c := apimeta.FindStatusCondition(s.Conditions, v1alpha1.Active); c.Status != metav1.ConditionUnknown || c.Reason != v1alpha1.ReasonHeld {
 		t.Errorf("held: %+v", c)
+	}
+	paused := unknown
+	paused.held = new(int32(0))
+	if s := next(s, 1, paused); apimeta.IsStatusConditionTrue(s.Conditions, v1alpha1.Ready) || s.HeldReplicas == nil {
+		t.Errorf("what was known before somebody held it still counts: %+v", s)
 	}
 	s = next(s, 2, unknown)
 	if c := apimeta.FindStatusCondition(s.Conditions, v1alpha1.Ready); c.Status != metav1.ConditionFalse || c.Reason != v1alpha1.ReasonWaiting ||

@@ -57,7 +57,7 @@ type Config struct {
 	NATS           *nats.Conn
 	Issuer         *natsauth.Issuer // of each function's own NATS credentials; nil: Settings say what all are given
 	NATSCA         []byte           // certificates (PEM) that functions are given beside their own credentials; nil is none
-	StreamReplicas int              // of streams that are made; 0 is 1
+	StreamReplicas int              // of streams; 0 is 1 for those that are made, and leaves those that exist
 	Namespaces     []string         // whose Functions are looked at; none is all
 	LeaseNamespace string           // where the lease is for which several controllers compete; "" is no competition
 	Workers        int              // Functions at one time; 0 is DefaultWorkers

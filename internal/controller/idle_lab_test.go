@@ -54,6 +54,9 @@ func TestManyIdle(t *testing.T) {
 	if cpu > mostIdleCPU || memory > mostIdleMemory {
 		t.Errorf("want at most %.0f %% of a core and %d MiB", 100*mostIdleCPU, mostIdleMemory)
 	}
+	began = time.Now() // here, as what ends a test does not take as long
+	r.kubectl("", "-n", r.namespace, "delete", "pfn", "--all", "--wait=true", "--timeout=30m")
+	t.Logf("%d Functions deleted within %v", count, time.Since(began).Round(time.Second))
 }
 
 // startProgram runs cmd/pelton-controller until the test ends, in which a controller of the rig takes over for the deletions.

@@ -15,10 +15,17 @@ import (
 	"github.com/pelton-dev/pelton/internal/stream"
 )
 
-// natsTimeout bounds what is done on NATS in one reconciliation.
-const natsTimeout = 20 * time.Second
+// natsTimeout bounds what is done on NATS in one reconciliation, and waitForStreams how long one waits until another has looked at
+// the streams: longer than that takes, and short enough to leave workers for Functions that need nothing of NATS.
+const (
+	natsTimeout    = 20 * time.Second
+	waitForStreams = 2 * time.Second
+)
 
-var errNotConnected = errors.New("NATS is not connected")
+var (
+	errNotConnected = errors.New("NATS is not connected")
+	errSlow         = errors.New("NATS is slow: the streams of Pelton are still being looked at")
+)
 
 // queues provisions functions on NATS. What was done is not looked at again until recheck is over: a Deployment whose replicas
 // come and go is reconciled each time, and its consumers are no different then.
@@ -28,9 +35,17 @@ type queues struct {
 	replicas int
 	recheck  time.Duration
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards what follows, and is not held while NATS is asked
 	streams time.Time  // when they were last looked at
+	refused error      // what the server did not do to them then
+	looking *look      // whoever looks at them now, nil if nobody does
 	done    map[function.Key]provisioned
+}
+
+// look is one look at the streams. err is written before done is closed, and not after.
+type look struct {
+	done chan struct{}
+	err  error
 }
 
 // provisioned is a function as it was when its consumers were made.
@@ -48,21 +63,23 @@ func newQueues(nc *nats.Conn, replicas int, recheck time.Duration) (*queues, err
 	return &queues{nc: nc, js: js, replicas: replicas, recheck: recheck, done: map[function.Key]provisioned{}}, nil
 }
 
-// provision brings streams, consumers, schedules and the catalog to what the function asks for.
+// provision brings streams, consumers, schedules and the catalog to what the function asks for. If the error is a
+// *stream.ReplicasRefused, everything else is there.
 func (q *queues) provision(ctx context.Context, fn *function.Function, uid string, generation int64) error {
 	q.mu.Lock()
-	done := q.done[fn.Key()]
+	done, refused := q.done[fn.Key()], q.refused
 	q.mu.Unlock()
 	if done.uid == uid && done.generation == generation && time.Since(done.at) < q.recheck {
-		return nil
+		return refused
 	}
 	if !q.nc.IsConnected() {
 		return errNotConnected
 	}
 	ctx, cancel := context.WithTimeout(ctx, natsTimeout)
 	defer cancel()
-	if err := q.ensureStreams(ctx); err != nil {
-		return err
+	refused = q.ensureStreams(ctx)
+	if refused != nil && !isRefused(refused) {
+		return refused
 	}
 	if err := stream.Check(ctx, q.js, fn); err != nil {
 		return err
@@ -76,25 +93,62 @@ func (q *queues) provision(ctx context.Context, fn *function.Function, uid strin
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.done[fn.Key()] = provisioned{uid, generation, time.Now()}
-	return nil
+	return refused
 }
 
-// ensureStreams makes our own streams, for all functions. Whoever comes while another does waits for it.
+func isRefused(err error) bool {
+	_, ok := errors.AsType[*stream.ReplicasRefused](err)
+	return ok
+}
+
+// ensureStreams makes our own streams, for all functions. Whoever comes while another does waits for it, but not for long.
 func (q *queues) ensureStreams(ctx context.Context) error {
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	if time.Since(q.streams) < q.recheck {
-		return nil
+		defer q.mu.Unlock()
+		return q.refused
 	}
+	other := q.looking
+	if other == nil {
+		q.looking = &look{done: make(chan struct{})}
+	}
+	mine := q.looking
+	q.mu.Unlock()
+	if other == nil {
+		return q.lookAtStreams(ctx, mine)
+	}
+	ctx, cancel := context.WithTimeout(ctx, waitForStreams)
+	defer cancel()
+	select {
+	case <-other.done:
+		return other.err
+	case <-ctx.Done():
+		return errSlow
+	}
+}
+
+// lookAtStreams is the look that others wait for.
+func (q *queues) lookAtStreams(ctx context.Context, l *look) error {
+	began := time.Now()
 	cfg := stream.Config{MaxPayload: q.nc.MaxPayload(), Replicas: q.replicas}
-	if _, err := stream.Ensure(ctx, q.js, cfg); err != nil {
-		return err
+	_, l.err = stream.Ensure(ctx, q.js, cfg)
+	if l.err == nil || isRefused(l.err) {
+		if err := catalog.Ensure(ctx, q.js, q.replicas); isRefused(err) {
+			l.err = errors.Join(l.err, err)
+		} else if err != nil {
+			l.err = err
+		}
 	}
-	if err := catalog.Ensure(ctx, q.js, q.replicas); err != nil {
-		return err
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.looking == l { // nothing was forgotten meanwhile
+		q.looking = nil
+		if l.err == nil || isRefused(l.err) {
+			q.streams, q.refused = began, l.err
+		}
 	}
-	q.streams = time.Now()
-	return nil
+	close(l.done)
+	return l.err
 }
 
 // forget has the next provision look at everything.
@@ -102,7 +156,7 @@ func (q *queues) forget(key function.Key) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	delete(q.done, key)
-	q.streams = time.Time{}
+	q.streams, q.looking = time.Time{}, nil
 }
 
 // remove takes a function off NATS. The catalog comes first, so that no scaler starts replicas for what goes away. left counts

@@ -66,7 +66,7 @@ func (r *reconciler) bring(ctx context.Context, o *unstructured.Unstructured, re
 	if err != nil {
 		return 0, err
 	}
-	rep.replicas = old.Replicas
+	rep.replicas, rep.held = old.Replicas, old.HeldReplicas
 	running, err := r.running(ctx, o)
 	if err != nil {
 		return 0, err
@@ -85,12 +85,16 @@ func (r *reconciler) bring(ctx context.Context, o *unstructured.Unstructured, re
 	if err := r.hold(ctx, o); err != nil {
 		return 0, err
 	}
-	if err := r.queues.provision(ctx, fn, string(o.GetUID()), o.GetGeneration()); err != nil {
+	switch err := r.queues.provision(ctx, fn, string(o.GetUID()), o.GetGeneration()); {
+	case err == nil:
+		rep.set(condition(v1alpha1.StreamReady, metav1.ConditionTrue, v1alpha1.ReasonProvisioned, "streams and consumers are there"))
+	case isRefused(err): // the function works, and the server is asked again at the next look without a reason
+		rep.set(condition(v1alpha1.StreamReady, metav1.ConditionFalse, v1alpha1.ReasonReplicasRefused, conditionMessage(err)))
+	default:
 		rep.set(condition(v1alpha1.StreamReady, metav1.ConditionFalse, streamReason(err), conditionMessage(err)))
 		_, renewErr := r.credentials.apply(ctx, o, running...) // the same: pods may go on for long
 		return 0, errors.Join(err, renewErr)
 	}
-	rep.set(condition(v1alpha1.StreamReady, metav1.ConditionTrue, v1alpha1.ReasonProvisioned, "streams and consumers are there"))
 	if isStalled(old) { // pods may wait for a secret that somebody has deleted
 		r.credentials.forget(fn.Key())
 	}
@@ -103,6 +107,9 @@ func (r *reconciler) bring(ctx context.Context, o *unstructured.Unstructured, re
 		return 0, err
 	}
 	again, err := r.observe(ctx, o, objects, fn.Spec.Scale.MinReplicas, rep)
+	if r.doubts(ctx, fn, old, o.GetGeneration(), rep) {
+		again = min(again, doubtWait)
+	}
 	if renew > 0 {
 		again = min(again, renew)
 	}
@@ -190,7 +197,8 @@ func (r *reconciler) observe(ctx context.Context, o *unstructured.Unstructured, 
 	}
 	c, again := workload(deployment, least, time.Now())
 	rep.set(c)
-	ready, active := scaler(scaledObject)
+	ready, active := scaler(scaledObject, deployment)
+	rep.held = heldOf(o)
 	rep.set(ready)
 	rep.set(active)
 	if deployment != nil {

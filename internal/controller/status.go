@@ -17,10 +17,21 @@ import (
 // report is what one reconciliation finds out. Conditions that it does not come to stay as they were.
 type report struct {
 	replicas   int32
+	held       *int32
 	conditions []metav1.Condition
 }
 
 func (r *report) set(c metav1.Condition) { r.conditions = append(r.conditions, c) }
+
+// of returns a condition that was set, nil if it was not.
+func (r *report) of(kind string) *metav1.Condition {
+	for i := range r.conditions {
+		if r.conditions[i].Type == kind {
+			return &r.conditions[i]
+		}
+	}
+	return nil
+}
 
 // statusOf reads the status of a Function.
 func statusOf(o *unstructured.Unstructured) (v1alpha1.Status, error) {
@@ -38,10 +49,10 @@ func statusOf(o *unstructured.Unstructured) (v1alpha1.Status, error) {
 // next is the status after a report.
 func next(old v1alpha1.Status, generation int64, r report) v1alpha1.Status {
 	s := *old.DeepCopy()
-	s.ObservedGeneration, s.Replicas = generation, r.replicas
+	s.ObservedGeneration, s.Replicas, s.HeldReplicas = generation, r.replicas, r.held
 	for _, c := range r.conditions {
 		c.ObservedGeneration = generation
-		if known := apimeta.FindStatusCondition(s.Conditions, c.Type); known != nil && known.ObservedGeneration == generation &&
+		if known := apimeta.FindStatusCondition(s.Conditions, c.Type); isAbout(known, old, generation, r.held) &&
 			c.Status == metav1.ConditionUnknown && c.Reason == v1alpha1.ReasonWaiting {
 			continue // between a change of replicas and the next look at them nothing is known for a moment, and nothing is wrong
 		}
@@ -60,6 +71,11 @@ func next(old v1alpha1.Status, generation int64, r report) v1alpha1.Status {
 	ready.ObservedGeneration = generation
 	apimeta.SetStatusCondition(&s.Conditions, ready)
 	return s
+}
+
+// isAbout reports whether a condition of an earlier status is about what is wanted now: the manifest, and who holds the replicas.
+func isAbout(c *metav1.Condition, old v1alpha1.Status, generation int64, held *int32) bool {
+	return c != nil && c.ObservedGeneration == generation && equality.Semantic.DeepEqual(old.HeldReplicas, held)
 }
 
 // leaving is the status of a Function that is being deleted. All but Ready stays as it was seen last.

@@ -12,8 +12,12 @@ import (
 // functions may hold them; and it is no field of the manifest because a manifest that is applied again must not end a pause.
 const HeldAnnotation = "pelton.dev/held-replicas"
 
-// kedaHeld is what KEDA reads on a ScaledObject: it brings the target to that number, and leaves it there.
-const kedaHeld = "autoscaling.keda.sh/paused-replicas"
+// kedaHeld is what KEDA reads on a ScaledObject: it brings the target to that number, and leaves it there. kedaPaused has it leave
+// the number as it is; only people write that.
+const (
+	kedaHeld   = "autoscaling.keda.sh/paused-replicas"
+	kedaPaused = "autoscaling.keda.sh/paused"
+)
 
 // Held returns the number of replicas that a function is held at, and whether it is.
 func Held(annotations map[string]string) (replicas int, held bool, err error) {
@@ -47,3 +51,12 @@ func (b *blueprint) held() map[string]string {
 	}
 	return map[string]string{kedaHeld: strconv.Itoa(n)}
 }
+
+// HeldByKEDA returns the number that a ScaledObject asks KEDA to hold, and whether it does.
+func HeldByKEDA(annotations map[string]string) (replicas string, held bool) {
+	replicas, held = annotations[kedaHeld]
+	return replicas, held
+}
+
+// PausedByHand reports whether somebody has told KEDA to leave a ScaledObject alone.
+func PausedByHand(annotations map[string]string) bool { return annotations[kedaPaused] != "" }

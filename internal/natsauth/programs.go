@@ -42,7 +42,7 @@ func OfController() Permissions {
 			"$JS.API.STREAM.NAMES", "$JS.API.STREAM.INFO.*",
 			"$JS.API.CONSUMER.NAMES.*", "$JS.API.CONSUMER.INFO.*.*", "$JS.API.CONSUMER.CREATE.>", "$JS.API.CONSUMER.DELETE.*.*",
 			"$JS.API.CONSUMER.MSG.NEXT.*.*", "$JS.ACK.>",
-			"$JS.API.STREAM.CREATE." + stream.EventsStream,
+			"$JS.API.STREAM.CREATE." + stream.EventsStream, "$JS.API.STREAM.UPDATE." + stream.EventsStream, // the replicas of it
 			"$JS.API.STREAM.PURGE." + stream.WorkStream, "$JS.API.STREAM.MSG.DELETE." + stream.WorkStream,
 			"$JS.API.DIRECT.GET." + stream.WorkStream, "$JS.API.DIRECT.GET." + stream.WorkStream + ".>",
 			"$JS.API.DIRECT.GET." + catalog.StreamName + ".>",

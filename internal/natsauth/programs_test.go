@@ -122,6 +122,13 @@ func TestController(t *testing.T) {
 	}{
 		{"make streams", func() error { return second(stream.Ensure(ctx, js, stream.Config{})) }},
 		{"make them again", func() error { return second(stream.Ensure(ctx, js, stream.Config{MaxBytes: 1 << 30})) }},
+		{"have more replicas of them", func() error {
+			_, err := stream.Ensure(ctx, js, stream.Config{Replicas: 3})
+			if _, ok := errors.AsType[*jetstream.APIError](err); ok {
+				return nil // the server takes it from us, and cannot do it alone
+			}
+			return fmt.Errorf("three replicas on one server: %w", err)
+		}},
 		{"make the catalog", func() error { return catalog.Ensure(ctx, js, 1) }},
 		{"check a function", func() error { return stream.Check(ctx, js, fn) }},
 		{"provision it", func() error { return second(stream.EnsureFunction(ctx, js, fn)) }},
@@ -162,7 +169,7 @@ func TestProgramsAreBound(t *testing.T) {
 	both := []string{
 		"events.orders", "pelton.work.default.b.retry", "pelton.park.default.b.EVENTS.1", "pelton.run.default.b",
 		"$JS.API.STREAM.PURGE.EVENTS", "$JS.API.STREAM.MSG.DELETE.EVENTS", "$JS.API.STREAM.SNAPSHOT.EVENTS",
-		"$JS.API.STREAM.UPDATE.EVENTS", "$JS.API.DIRECT.GET.EVENTS", "$JS.API.STREAM.MSG.GET.EVENTS", "$KV.settings.color",
+		"$JS.API.STREAM.UPDATE.ORDERS", "$JS.API.DIRECT.GET.EVENTS", "$JS.API.STREAM.MSG.GET.EVENTS", "$KV.settings.color",
 		"$SYS.REQ.SERVER.PING", "_INBOX_PELTON.default.b.one.two",
 	}
 	for name, c := range map[string]struct {
@@ -172,7 +179,7 @@ func TestProgramsAreBound(t *testing.T) {
 	}{
 		"scaler": {natsauth.OfScaler(), natsauth.ScalerInbox, []string{
 			"$JS.ACK.EVENTS.x.1.1.1.1.0", "pelton.dead.default.b", "pelton.function.default.b", "$JS.API.CONSUMER.DELETE.EVENTS.x",
-			"$JS.API.STREAM.PURGE.PELTON_WORK",
+			"$JS.API.STREAM.PURGE.PELTON_WORK", "$JS.API.STREAM.UPDATE.EVENTS",
 		}},
 		"controller": {natsauth.OfController(), natsauth.ControllerInbox, []string{
 			"$JS.API.STREAM.DELETE.EVENTS", "$JS.API.STREAM.DELETE.PELTON_WORK", "$JS.API.STREAM.PURGE.PELTON_DEAD",

@@ -36,7 +36,7 @@ type Config struct {
 	MaxBytes int64
 
 	MaxPayload int64 // what the server accepts in one message; 0 is its default
-	Replicas   int   // default 1
+	Replicas   int   // 0 is 1 for new streams, and no opinion on those that exist
 }
 
 // Drift is a stream that already existed with a setting that Pelton would have chosen otherwise. It works, with the effect
@@ -44,9 +44,11 @@ type Config struct {
 type Drift struct{ Stream, Detail string }
 
 // Ensure creates the streams that are missing. The streams named PELTON_* are brought to the wanted configuration; EVENTS
-// belongs to the user once it exists, so differences there are reported and left.
+// belongs to the user once it exists, so differences there are reported and left, but for the number of replicas. If the server
+// refuses to change that, everything else is done and the error is a *ReplicasRefused.
 func Ensure(ctx context.Context, js jetstream.JetStream, cfg Config) ([]Drift, error) {
 	var drifts []Drift
+	var refused error
 	for _, want := range wanted(cfg) {
 		info, err := current(ctx, js, want.Name)
 		if err == nil && cfg.MaxBytes == 0 && info.Config.MaxBytes > 0 {
@@ -57,6 +59,7 @@ func Ensure(ctx context.Context, js jetstream.JetStream, cfg Config) ([]Drift, e
 			if _, err := js.CreateStream(ctx, want); err != nil {
 				return nil, fmt.Errorf("create stream %s: %w", want.Name, explain(err))
 			}
+			continue
 		case err != nil:
 			return nil, fmt.Errorf("look up stream %s: %w", want.Name, err)
 		case want.Name == EventsStream:
@@ -66,8 +69,14 @@ func Ensure(ctx context.Context, js jetstream.JetStream, cfg Config) ([]Drift, e
 				return nil, err
 			}
 		}
+		err = BringReplicas(ctx, js, info.Config, cfg.Replicas)
+		if no, ok := errors.AsType[*ReplicasRefused](err); ok {
+			refused = errors.Join(refused, no)
+		} else if err != nil {
+			return nil, err
+		}
 	}
-	return drifts, nil
+	return drifts, refused
 }
 
 func current(ctx context.Context, js jetstream.JetStream, name string) (*jetstream.StreamInfo, error) {

@@ -29,6 +29,8 @@ const (
 	ReasonMismatch        = "Mismatch"        // StreamReady: a stream is missing, or does not store a subject of the manifest
 	ReasonNATSUnreachable = "NATSUnreachable" // StreamReady: NATS does not answer, or refuses
 
+	ReasonReplicasRefused = "ReplicasRefused" // StreamReady: NATS does not keep a stream as often as it is to; all else is there
+
 	ReasonIdle       = "Idle"       // WorkloadReady: no replica, and none is wanted. Active: nothing waits
 	ReasonAvailable  = "Available"  // WorkloadReady: at least one replica is ready, the message says how many are wanted
 	ReasonStarting   = "Starting"   // WorkloadReady: the first replica is being started, within the usual time

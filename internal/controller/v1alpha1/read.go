@@ -17,10 +17,11 @@ func ConditionsOf(o *unstructured.Unstructured) (conditions []metav1.Condition) 
 			s, _ := fields[name].(string)
 			return s
 		}
+		generation, _ := fields["observedGeneration"].(int64)
 		at, _ := time.Parse(time.RFC3339, text("lastTransitionTime"))
 		conditions = append(conditions, metav1.Condition{
 			Type: text("type"), Status: metav1.ConditionStatus(text("status")), Reason: text("reason"), Message: text("message"),
-			LastTransitionTime: metav1.NewTime(at),
+			LastTransitionTime: metav1.NewTime(at), ObservedGeneration: generation,
 		})
 	}
 	return conditions

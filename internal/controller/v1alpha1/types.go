@@ -60,6 +60,9 @@ type Status struct {
 	// Pods that there are.
 	// +optional
 	Replicas int32 `json:"replicas"`
+	// How many replicas it is held at, if it is. All else here is about that as well.
+	// +optional
+	HeldReplicas *int32 `json:"heldReplicas,omitempty"`
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
