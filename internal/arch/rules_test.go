@@ -17,7 +17,7 @@ var layers = []layer{
 		"internal/filter", "internal/invoke/...", "internal/stream",
 	}},
 	{"records", "they live in streams, so they build on stream", []string{
-		"internal/deadletter", "internal/ledger", "internal/catalog",
+		"internal/deadletter", "internal/ledger", "internal/catalog", "internal/replay",
 	}},
 	{"delivery and scaling", "the loop does not know who scales it, nor the arithmetic who obeys it", []string{
 		"internal/sidecar", "internal/wake", "internal/demand", "internal/natsauth",

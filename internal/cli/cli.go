@@ -91,6 +91,7 @@ func (a *app) root() *cobra.Command {
 		return usage(cmd.CommandPath()+" --help", "%s", err)
 	})
 	root.AddCommand(a.upCommand(), a.newCommand(), a.sendCommand(), a.invokeCommand(), a.functionsCommand(), a.dlqCommand(),
+		a.replayCommand(),
 		a.whyCommand(), a.logsCommand(), a.validateCommand(), a.buildCommand(), a.renderCommand(), a.applyCommand(), a.diffCommand(),
 		a.deleteCommand(), a.provisionCommand(), a.deprovisionCommand(), a.natsKeysCommand(), a.versionCommand(),
 		a.completionCommand(root))

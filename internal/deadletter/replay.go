@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
+	"maps"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -47,50 +47,10 @@ func replayMessage(l Letter) (*nats.Msg, error) {
 			header[k] = vs
 		}
 	}
-	for k, vs := range identity(l) {
-		if !hasFold(l.Header, k) {
-			header[k] = vs
-		}
-	}
-	header.Set(nats.MsgIdHdr, fmt.Sprintf("replay:%s.%s:%d:%d", l.Namespace, l.Function, l.ID, l.Died.UnixNano()))
-	return &nats.Msg{Subject: subject, Header: header, Data: l.Data}, nil
-}
-
-// identity returns the headers that keep a raw message the event it was. Its id, source, time and the rest come from where
-// it was stored, and it is stored elsewhere now; an event with attributes of its own needs nothing.
-func identity(l Letter) map[string][]string {
-	m := &event.Message{
+	stored := &event.Message{
 		Subject: l.Subject, Header: l.Header, Data: l.Data, Stream: l.Stream, Sequence: l.Sequence, Time: l.Stored,
 	}
-	if !isRaw(m) {
-		return nil
-	}
-	e, err := event.Decode(m)
-	if err != nil {
-		return nil // a broken event stays the broken event it was
-	}
-	header, _ := event.Encode(e)
-	return header
-}
-
-// isRaw says that a message is no CloudEvent by itself: neither binary mode (ce- headers) nor structured mode.
-func isRaw(m *event.Message) bool {
-	for k, vs := range m.Header {
-		if hasPrefixFold(k, "ce-") {
-			return false
-		}
-		if strings.EqualFold(k, "content-type") && len(vs) > 0 && hasPrefixFold(vs[0], "application/cloudevents") {
-			return false
-		}
-	}
-	return true
-}
-
-func hasFold(h map[string][]string, key string) bool {
-	for k := range h {
-		if strings.EqualFold(k, key) {
-			return true
-		}
-	}
-	return false
+	maps.Copy(header, event.Identity(stored))
+	header.Set(nats.MsgIdHdr, fmt.Sprintf("replay:%s.%s:%d:%d", l.Namespace, l.Function, l.ID, l.Died.UnixNano()))
+	return &nats.Msg{Subject: subject, Header: header, Data: l.Data}, nil
 }
