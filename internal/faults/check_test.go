@@ -51,6 +51,22 @@ func TestCheckPasses(t *testing.T) {
 	}{
 		"done":     {good(), func(*evidence) {}, Counts{Sent: 1, Accepted: 1, OK: 1, Calls: 1}},
 		"rejected": {dead(), func(*evidence) {}, Counts{Sent: 1, Accepted: 1, OK: 1, Calls: 1, Dead: 1}},
+		"replayed": {dead(), func(e *evidence) {
+			e.replayed, e.healed = true, called(recordBegun, recordDone)
+		}, Counts{Sent: 1, Accepted: 1, OK: 1, Calls: 1, Dead: 1, Replayed: 1}},
+		"over HTTP, after a try that failed at once": {good(), func(e *evidence) {
+			e.published = sent(recordSent, recordUnsent, recordSent, recordAcked)
+			for i := range e.published {
+				e.published[i].HTTP = true
+			}
+		}, Counts{Sent: 1, Accepted: 1, HTTP: 1, OK: 1, Calls: 1}},
+		"one call after the other": {good(), func(e *evidence) {
+			e.room, e.faults = 1, 1
+			e.handled = called(recordBegun, recordCut, recordBegun, recordDone)
+			for i, second := range []int64{0, 10, 10, 20} {
+				e.handled[i].At = time.Unix(second, 0)
+			}
+		}, Counts{Sent: 1, Accepted: 1, OK: 1, Calls: 2}},
 		"not acknowledged": {good(), func(e *evidence) { e.published = sent(recordSent) }, Counts{
 			Sent: 1, Recovered: 1, Calls: 1,
 		}},
@@ -131,6 +147,32 @@ func TestCheckFinds(t *testing.T) {
 			e.letters[one][0].reason = deadletter.ReasonAttempts
 		}},
 		"no reply": {ClassUnanswered, good(), func(e *evidence) { e.replies = nil }},
+		"stored twice": {ClassTwice, good(), func(e *evidence) {
+			e.stored[one] = []storedEvent{{1, sum, time.Unix(100, 0)}, {2, sum, time.Unix(101, 0)}}
+			e.ackFloor = 2
+		}},
+		"stored, and never sent": {ClassPhantom, good(), func(e *evidence) {
+			e.published = sent(recordSent, recordUnsent)
+		}},
+		"too many calls at one time": {ClassCrowded, good(), func(e *evidence) {
+			e.room, e.handled[1].At = 1, e.handled[0].At.Add(time.Minute)
+			other := called(recordBegun, recordDone)
+			other[0].Process, other[1].Process, other[1].At = 1, 1, e.handled[1].At
+			e.handled, e.faults = append(e.handled, other...), 1
+		}},
+		"replayed and not done": {ClassUnreplayed, dead(), func(e *evidence) {
+			e.replayed, e.healed = true, called(recordBegun)
+		}},
+		"replayed with other bytes": {ClassCorrupt, dead(), func(e *evidence) {
+			e.replayed, e.healed = true, called(recordDone)
+			e.healed[0].Sum = "x"
+		}},
+		"done twice of one replay": {ClassDuplicate, dead(), func(e *evidence) {
+			e.replayed, e.healed = true, called(recordDone, recordDone)
+		}},
+		"replayed, and was not dead": {ClassPhantom, good(), func(e *evidence) {
+			e.replayed, e.healed = true, called(recordDone)
+		}},
 		"two replies": {ClassTwice, good(), func(e *evidence) {
 			e.replies[one] = append(e.replies[one], time.Unix(101, 0))
 		}},

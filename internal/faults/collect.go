@@ -28,14 +28,19 @@ type evidence struct {
 	waits     waits
 	faults    int // that were done
 	limit     int // of attempts
+	room      int // for calls at one time, in all replicas
 	deaths    int // of sidecars, by a build that dies of itself
 	crashes   []string
 	unsettled error
+
+	replayed bool     // every dead letter was given again
+	healed   []record // of the handlers that took them
 }
 
 type storedEvent struct {
 	sequence uint64
 	sum      string
+	at       time.Time
 }
 
 type letter struct {
@@ -80,7 +85,7 @@ func (w *world) readEvents(ctx context.Context, e *evidence) error {
 	e.stored = map[key][]storedEvent{}
 	return each(ctx, w.js, stream.EventsStream, eventSubject+">", func(m *jetstream.RawStreamMsg) error {
 		k := keyOf(m.Header.Get("ce-source"), m.Header.Get("ce-id"))
-		e.stored[k] = append(e.stored[k], storedEvent{m.Sequence, checksum(m.Data)})
+		e.stored[k] = append(e.stored[k], storedEvent{m.Sequence, checksum(m.Data), m.Time})
 		return nil
 	})
 }

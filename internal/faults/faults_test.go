@@ -35,7 +35,7 @@ func newRun(t *testing.T, seed uint64) faults.Config {
 		}
 		_ = os.RemoveAll(dir)
 	})
-	return faults.Config{Seed: seed, Self: self, Sidecar: sidecar, Dir: dir, Out: t.Output()}
+	return faults.Config{Seed: seed, Self: self, Programs: programs, Dir: dir, Out: t.Output()}
 }
 
 func run(t *testing.T, cfg faults.Config) *faults.Verdict {
@@ -83,7 +83,7 @@ func TestBugs(t *testing.T) {
 		t.Run(bug.Name, func(t *testing.T) {
 			t.Parallel()
 			cfg := newRun(t, 1)
-			cfg.Sidecar = plantedSidecar
+			cfg.Programs = plantedPrograms
 			if v := run(t, bug.Apply(cfg)); v.Passed() || !v.Has(bug.Finds) {
 				t.Errorf("the bug was not found as %s", bug.Finds)
 			}
@@ -118,7 +118,7 @@ func TestMoments(t *testing.T) {
 		t.Run(moment, func(t *testing.T) {
 			t.Parallel()
 			cfg := newRun(t, 1)
-			cfg.Sidecar, cfg.Dies = plantedSidecar, moment
+			cfg.Programs, cfg.Dies = plantedPrograms, moment
 			cfg.Duration, cfg.Load = 6*time.Second, faults.DefaultLoad(40, 6*time.Second)
 			if v := run(t, cfg); !v.Passed() || v.Died == 0 {
 				t.Errorf("a promise was broken, or nothing died: %d", v.Died)
@@ -131,9 +131,12 @@ func TestMoments(t *testing.T) {
 func TestBuildsWithBugsAreApart(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
-		t.Skip("builds sidecars")
+		t.Skip("builds programs")
 	}
-	for path, want := range map[string]bool{sidecar: false, plantedSidecar: true} {
+	for path, want := range map[string]bool{
+		programs.Sidecar: false, programs.Bridge: false, programs.Pelton: false,
+		plantedPrograms.Sidecar: true, plantedPrograms.Bridge: true, plantedPrograms.Pelton: true,
+	} {
 		program, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)

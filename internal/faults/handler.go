@@ -21,15 +21,24 @@ const hangsOn = 2 * time.Second
 var errAsked = errors.New("the event asks for it")
 
 // handler is the process that handles events on the SDK and notes each call.
-type handler struct{ ledger *ledger }
+type handler struct {
+	ledger  *ledger
+	replica string
+	takes   takes
+}
 
 // handle is the role.
 func handle(_ context.Context, getenv func(string) string) error {
-	l, err := openLedger(getenv(ledgerVariable), handlerLedger)
-	if err != nil {
+	h := &handler{replica: getenv(replicaVariable), takes: takes(getenv(takesVariable))}
+	name := handlerLedger
+	if h.takes == takesAll {
+		name = healedLedger
+	}
+	var err error
+	if h.ledger, err = openLedger(getenv(ledgerVariable), name); err != nil {
 		return err
 	}
-	return functions.Serve((&handler{l}).call)
+	return functions.Serve(h.call)
 }
 
 // call is one call. What it is about to answer it notes first: a kill in between makes a duplicate, which is counted, and
@@ -43,6 +52,9 @@ func (h *handler) call(ctx context.Context, e sdk.Event) (*sdk.Event, error) {
 	}
 	h.note(note, recordBegun)
 	switch {
+	case h.takes == takesAll:
+		h.note(note, recordDone)
+		return reply(note.key())
 	case b.Kind == KindReject:
 		h.note(note, recordRejected)
 		return nil, functions.Reject(errAsked.Error())
@@ -68,7 +80,7 @@ func (h *handler) call(ctx context.Context, e sdk.Event) (*sdk.Event, error) {
 
 // note writes a record, or ends the process.
 func (h *handler) note(r record, kind recordKind) {
-	r.Kind = kind
+	r.Kind, r.Replica = kind, h.replica
 	if err := h.ledger.write(r); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(exitBroken)

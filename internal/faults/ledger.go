@@ -15,7 +15,8 @@ type recordKind string
 
 const (
 	recordSent     recordKind = "sent"     // publisher: about to publish, attempt by attempt
-	recordAcked    recordKind = "acked"    // publisher: the stream has it
+	recordAcked    recordKind = "acked"    // publisher: the stream has it, or the bridge has said so
+	recordUnsent   recordKind = "unsent"   // publisher: this try failed before anything left
 	recordBegun    recordKind = "begun"    // handler: a call has come
 	recordDone     recordKind = "done"     // handler: about to answer with success
 	recordFailed   recordKind = "failed"   // handler: about to answer that it failed
@@ -41,6 +42,8 @@ type record struct {
 	Again    int        `json:"redeliveries,omitempty"`
 	Do       Kind       `json:"do,omitempty"` // publisher: what its handler is to do
 	Process  int        `json:"pid"`
+	HTTP     bool       `json:"http,omitempty"`    // publisher: it goes to the bridge
+	Replica  string     `json:"replica,omitempty"` // handler: which
 }
 
 func (r *record) key() key { return key{r.Source, r.ID} }

@@ -24,22 +24,26 @@ const (
 
 // Share is how much of a load is of a kind.
 type Share struct {
-	Kind   Kind
-	Weight int
-	Work   time.Duration // at most so long in the handler: a random part of it, or Exact
-	Exact  bool
+	Kind   Kind          `json:"kind"`
+	Weight int           `json:"weight"`
+	Work   time.Duration `json:"work,omitempty"` // at most so long in the handler: a random part of it, or Exact
+	Exact  bool          `json:"exact,omitempty"`
 }
 
 // Load is what is published. The same seed makes the same events.
 type Load struct {
-	Rate   float64 // events a second
-	Events int
-	Shares []Share
+	Rate   float64 `json:"rate"` // events a second
+	Events int     `json:"events"`
+	HTTP   int     `json:"http"` // one event of so many goes in by HTTP; 0 is none
+	Shares []Share `json:"shares"`
 }
+
+// httpEach shares no divisor with the numbers of sources, keys and publishers that give up: all of them use both ways.
+const httpEach = 3
 
 // DefaultLoad is something of everything that can become of an event.
 func DefaultLoad(rate float64, duration time.Duration) Load {
-	return Load{Rate: rate, Events: int(rate * duration.Seconds()), Shares: []Share{
+	return Load{Rate: rate, Events: int(rate * duration.Seconds()), HTTP: httpEach, Shares: []Share{
 		{Kind: KindWork, Weight: 850, Work: 20 * time.Millisecond},
 		{Kind: KindWork, Weight: 30, Work: 1500 * time.Millisecond},
 		{Kind: KindFailOnce, Weight: 70, Work: 10 * time.Millisecond},
@@ -56,6 +60,7 @@ type message struct {
 	order    string
 	data     []byte
 	do       Kind
+	http     bool // it goes in by HTTP
 }
 
 // body is the data of an event. Handlers act on it.
@@ -82,7 +87,7 @@ func (l Load) make(seed uint64, number int) (message, error) {
 		work = time.Duration(random.Int64N(int64(work)))
 	}
 	m := message{
-		do: share.Kind, sequence: number, order: "key-" + strconv.Itoa(number%orderKeys),
+		do: share.Kind, sequence: number, http: l.HTTP > 0 && number%l.HTTP == 0, order: "key-" + strconv.Itoa(number%orderKeys),
 		key: key{Source: "/faults/" + strconv.Itoa(number%sources), ID: fmt.Sprintf("event-%06d", number/sources)},
 	}
 	var err error

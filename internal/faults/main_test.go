@@ -5,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -14,8 +13,8 @@ import (
 	"github.com/pelton-dev/pelton/internal/faults"
 )
 
-// The built sidecars; TestMain writes them before any test runs, unless none needs them.
-var sidecar, plantedSidecar string
+// What worlds are made of, without bugs and with; TestMain writes them before any test runs, unless none needs them.
+var programs, plantedPrograms faults.Programs
 
 // atOnce is how many worlds run side by side: they wait much more than they compute.
 const atOnce = 6
@@ -41,11 +40,13 @@ func buildAndRun(m *testing.M) int {
 		return 1
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	sidecar, plantedSidecar = filepath.Join(dir, "sidecar"), filepath.Join(dir, "planted")
-	for path, tags := range map[string]string{sidecar: "", plantedSidecar: faults.PlantedTag} {
-		build := exec.CommandContext(context.Background(), "go", "build", "-tags", tags, "-o", path, faults.SidecarPackage)
-		if out, err := build.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "build the sidecar: %v\n%s", err, out)
+	for _, build := range []struct {
+		into    *faults.Programs
+		planted bool
+	}{{&programs, false}, {&plantedPrograms, true}} {
+		folder := filepath.Join(dir, strconv.FormatBool(build.planted))
+		if *build.into, err = faults.Build(context.Background(), folder, build.planted); err != nil {
+			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
 	}

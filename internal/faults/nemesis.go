@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -28,6 +29,7 @@ func (n *nemesis) run(ctx context.Context, plan []Action) {
 			break
 		}
 		running.Go(func() {
+			a.Began, a.Result = time.Now(), ""
 			if err := n.act(ctx, a); err != nil {
 				a.Result = err.Error()
 			}
@@ -46,6 +48,10 @@ func (n *nemesis) note(a Action) {
 
 // act returns when the fault is over; one that was only sent is over when the process may come back.
 func (n *nemesis) act(ctx context.Context, a Action) error {
+	if link, ok := n.world.links[a.Target]; ok && slices.Contains(ofLinks, a.Fault) {
+		disturb(ctx, link, a.Fault, a.Pause)
+		return nil
+	}
 	p := n.world.processes[a.Target]
 	switch a.Fault {
 	case FaultRefuse:

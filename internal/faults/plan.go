@@ -17,6 +17,19 @@ const (
 	FaultTerm   Fault = "term"   // SIGTERM, and it stays away for a while
 	FaultFreeze Fault = "freeze" // SIGSTOP, and SIGCONT after a while
 	FaultRefuse Fault = "refuse" // of the server only: the stream of dead letters takes none for a while
+
+	// Of the connection to the server, for a while.
+	FaultSlow Fault = "slow" // both ways take their time
+	FaultCut  Fault = "cut"  // it is broken, and none is let in
+	FaultHole Fault = "hole" // nothing passes, nobody is told, and then it goes on as if nothing had been
+	FaultDeaf Fault = "deaf" // nothing comes from the server, and then it is broken: what the server said is lost
+	FaultMute Fault = "mute" // nothing goes to the server, and then it is broken: what was said to it is lost
+)
+
+// ofProcesses and ofLinks are the faults by what they hurt.
+var (
+	ofProcesses = []Fault{FaultKill, FaultTerm, FaultFreeze}
+	ofLinks     = []Fault{FaultSlow, FaultCut, FaultHole, FaultDeaf, FaultMute}
 )
 
 // Action is one fault: when, to whom, and for how long.
@@ -25,6 +38,7 @@ type Action struct {
 	Target string        `json:"target"`
 	Fault  Fault         `json:"fault"`
 	Pause  time.Duration `json:"pause"`
+	Began  time.Time     `json:"began,omitzero"`   // when it was done
 	Result string        `json:"result,omitempty"` // "" if it was done, or why not
 }
 
@@ -33,28 +47,69 @@ func (a Action) String() string {
 	return fmt.Sprintf("%8.2fs %-7s %-10s %6.2fs %s", a.At.Seconds(), a.Fault, a.Target, a.Pause.Seconds(), a.Result)
 }
 
-// validate refuses what the nemesis could not do.
-func (a Action) validate() error {
-	targets := []string{serverName}
-	for n := range replicas {
-		targets = append(targets, sidecarName(n), handlerName(n))
-	}
-	faults := []Fault{FaultKill, FaultTerm, FaultFreeze, FaultRefuse}
+// validate refuses what the nemesis could not do in such a world.
+func (a Action) validate(w worldKind) error {
+	processes, links := w.processes(), w.links()
+	all := slices.Concat(processes, links)
+	slices.Sort(all)
+	allowed := slices.Concat(ofProcesses, ofLinks, []Fault{FaultRefuse})
 	switch {
-	case !slices.Contains(targets, a.Target):
-		return fmt.Errorf("target: there is no %q: want one of %v", a.Target, targets)
-	case !slices.Contains(faults, a.Fault):
-		return fmt.Errorf("fault: there is no %q: want one of %v", a.Fault, faults)
+	case !slices.Contains(all, a.Target):
+		return fmt.Errorf("target: there is no %q: want one of %v", a.Target, slices.Compact(all))
+	case !slices.Contains(allowed, a.Fault):
+		return fmt.Errorf("fault: there is no %q: want one of %v", a.Fault, allowed)
 	case a.Fault == FaultRefuse && a.Target != serverName:
 		return fmt.Errorf("target: %s cannot refuse: want %s", a.Target, serverName)
+	case slices.Contains(ofLinks, a.Fault) && !slices.Contains(links, a.Target):
+		return fmt.Errorf("target: %s has no connection to %s: want one of %v", a.Target, a.Fault, links)
+	case slices.Contains(ofProcesses, a.Fault) && !slices.Contains(processes, a.Target):
+		return fmt.Errorf("target: %s is nothing to %s: want one of %v", a.Target, a.Fault, processes)
 	}
 	return nil
+}
+
+// worldKind is what there is in a world.
+type worldKind struct{ host, bridge bool }
+
+// processes are those that signals are sent to. The handlers of a host are its own business.
+func (w worldKind) processes() []string {
+	names := []string{serverName}
+	if w.bridge {
+		names = append(names, bridgeName)
+	}
+	if w.host {
+		return append(names, hostName)
+	}
+	for n := range replicas {
+		names = append(names, sidecarName(n), handlerName(n))
+	}
+	return names
+}
+
+// links are those who have a connection to the server that can be hurt.
+func (w worldKind) links() []string {
+	names := []string{publisherName}
+	if w.bridge {
+		names = append(names, bridgeName)
+	}
+	if w.host {
+		return append(names, hostName)
+	}
+	for n := range replicas {
+		names = append(names, sidecarName(n))
+	}
+	return names
 }
 
 const replicas = 2
 
 // The targets.
-const serverName = "server"
+const (
+	serverName    = "server"
+	publisherName = "publisher"
+	bridgeName    = "bridge"
+	hostName      = "host"
+)
 
 func sidecarName(n int) string { return fmt.Sprintf("sidecar-%d", n) }
 
@@ -67,9 +122,13 @@ const quietStart = time.Second
 // comes back to events that are another's by then.
 const longFreeze = 40 * time.Second
 
-// NewPlan decides on everything that will be done for so long, one fault about every so often. Two faults of one target do
-// not overlap; those of different targets may. The same seed makes the same plan.
+// NewPlan decides on everything that will be done for so long, one fault about every so often, in a world of sidecars with a
+// bridge. Two faults of one target do not overlap; those of different targets may. The same seed makes the same plan.
 func NewPlan(seed uint64, duration, every time.Duration) []Action {
+	return newPlan(worldKind{bridge: true}, seed, duration, every)
+}
+
+func newPlan(w worldKind, seed uint64, duration, every time.Duration) []Action {
 	var plan []Action
 	if every <= 0 {
 		return nil
@@ -77,12 +136,14 @@ func NewPlan(seed uint64, duration, every time.Duration) []Action {
 	random := rand.New(rand.NewPCG(seed, 0))
 	free := map[string]time.Duration{}
 	for at := quietStart; at < duration; at += between(random, every/2, every*3/2) {
-		a := Action{At: at, Target: pickTarget(random), Fault: pickFault(random)}
+		target := w.pickTarget(random)
+		a := Action{At: at, Target: target, Fault: w.pickFault(random, target)}
 		a.Pause = pickPause(random, a.Fault)
 		if a.Fault == FaultRefuse {
 			a.Target = serverName
 		}
-		if a.Fault == FaultFreeze && a.Target == sidecarName(0) && duration-at > 2*longFreeze && random.IntN(4) == 0 {
+		long := (a.Fault == FaultFreeze || a.Fault == FaultHole) && a.Target == sidecarName(0)
+		if long && duration-at > 2*longFreeze && random.IntN(4) == 0 {
 			a.Pause = longFreeze
 		}
 		if free[a.Target] > at {
@@ -99,24 +160,36 @@ func between(random *rand.Rand, low, high time.Duration) time.Duration {
 	return low + time.Duration(random.Int64N(max(1, int64(high-low))))
 }
 
-func pickTarget(random *rand.Rand) string {
-	switch n := random.IntN(10); {
-	case n < 2:
+// pickTarget takes one that handles events most of the time.
+func (w worldKind) pickTarget(random *rand.Rand) string {
+	n := random.IntN(20)
+	switch {
+	case n < 4:
 		return serverName
-	case n < 6:
+	case n == 4:
+		return publisherName
+	case n < 7 && w.bridge:
+		return bridgeName
+	case w.host:
+		return hostName
+	case n < 14:
 		return sidecarName(random.IntN(replicas))
 	default:
 		return handlerName(random.IntN(replicas))
 	}
 }
 
-func pickFault(random *rand.Rand) Fault {
+// pickFault hurts the connection in one of three cases where there is one, and always where there is nothing else.
+func (w worldKind) pickFault(random *rand.Rand, target string) Fault {
+	if slices.Contains(w.links(), target) && (target == publisherName || random.IntN(3) == 0) {
+		return ofLinks[random.IntN(len(ofLinks))]
+	}
 	switch n := random.IntN(20); {
-	case n < 11:
+	case n < 13:
 		return FaultKill
-	case n < 15:
+	case n < 16:
 		return FaultFreeze
-	case n < 18:
+	case n < 19:
 		return FaultTerm
 	default:
 		return FaultRefuse
@@ -125,7 +198,7 @@ func pickFault(random *rand.Rand) Fault {
 
 // pickPause is short most of the time: what comes back at once meets what it left.
 func pickPause(random *rand.Rand, f Fault) time.Duration {
-	if f == FaultFreeze || f == FaultRefuse {
+	if f != FaultKill && f != FaultTerm {
 		return between(random, 300*time.Millisecond, 4*time.Second)
 	}
 	if random.IntN(3) == 0 {

@@ -31,7 +31,8 @@ func TestPlanIsOfItsSeed(t *testing.T) {
 		}
 		free[a.Target] = a.At + a.Pause
 	}
-	if len(seen) != 3*(1+2*replicas)+1 {
+	kind := worldKind{bridge: true}
+	if len(seen) != len(ofProcesses)*len(kind.processes())+len(ofLinks)*len(kind.links())+1 {
 		t.Errorf("%d of all faults of all targets: %v", len(seen), seen)
 	}
 }
@@ -81,6 +82,8 @@ func TestRunThatCannotBeIsRefused(t *testing.T) {
 		"target":      {func(c *Config) { c.Plan = []Action{{Target: "bridge", Fault: FaultKill}} }, `plan[0]: target: there is no "bridge"`},
 		"fault":       {func(c *Config) { c.Plan = []Action{{Target: "server", Fault: "burn"}} }, `plan[0]: fault: there is no "burn"`},
 		"refusal":     {func(c *Config) { c.Plan = []Action{{Target: "sidecar-0", Fault: FaultRefuse}} }, "sidecar-0 cannot refuse"},
+		"no link":     {func(c *Config) { c.Plan = []Action{{Target: "handler-0", Fault: FaultCut}} }, "handler-0 has no connection to cut"},
+		"no process":  {func(c *Config) { c.Plan = []Action{{Target: "publisher", Fault: FaultKill}} }, "publisher is nothing to kill"},
 		"every":       {func(c *Config) { c.Every = -1 }, "duration, every"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -7,12 +7,6 @@ import (
 	"time"
 )
 
-// The build of a sidecar with bugs in it. They are in internal/sidecar/planted_on.go, and switched on by PELTON_PLANTED.
-const (
-	PlantedTag     = "planted"
-	SidecarPackage = "github.com/pelton-dev/pelton/cmd/pelton-sidecar"
-)
-
 // The moments in which such a sidecar dies now and then, if PELTON_DIES says so. No promise may break of it.
 const (
 	DiesAfterHandler = "after-handler" // it has answered, and nothing is recorded
@@ -28,7 +22,8 @@ type Bug struct {
 	Plan       []Action // nil: it shows without any fault
 	Timeout    time.Duration
 	Patience   time.Duration
-	MaxDeliver int // planted in the server's consumer, not in the sidecar
+	MaxDeliver int  // planted in the server's consumer, not in the sidecar
+	Host       bool // it is in the host, not in the sidecar
 }
 
 // Bugs returns all of them.
@@ -55,6 +50,14 @@ func Bugs() []Bug {
 		{Name: "parked-retry-dropped", Finds: ClassLost, Load: alike(KindFailOnce, 20)},
 		{Name: "parked-retry-corrupted", Finds: ClassCorrupt, Load: alike(KindFailOnce, 20)},
 		{Name: "attempts-lost", Finds: ClassOverattempted, Load: few(alike(KindPoison, 0)), Patience: 20 * time.Second},
+		{
+			Name: "202-before-stored", Finds: ClassLost, Load: posted(40),
+			Plan: []Action{{At: bugBegins, Target: serverName, Fault: FaultKill, Pause: 4 * time.Second}},
+		},
+		{
+			Name: "double-start", Finds: ClassCrowded, Host: true, Load: more(long(3 * time.Second)), Timeout: never,
+			Plan: []Action{{At: bugBegins, Target: hostName, Fault: FaultKill, Pause: restartPause}},
+		},
 		{Name: "id-without-source", Finds: ClassUnanswered, Load: alike(KindWork, 20)},
 	}
 }
@@ -78,7 +81,7 @@ func (b Bug) Apply(cfg Config) Config {
 	if cfg.Plan == nil {
 		cfg.Plan = []Action{}
 	}
-	cfg.Timeout, cfg.Patience, cfg.MaxDeliver = b.Timeout, b.Patience, b.MaxDeliver
+	cfg.Timeout, cfg.Patience, cfg.MaxDeliver, cfg.Host = b.Timeout, b.Patience, b.MaxDeliver, b.Host
 	return cfg
 }
 
@@ -100,6 +103,19 @@ func long(work time.Duration) Load {
 // alike is a load of one kind.
 func alike(kind Kind, events int) Load {
 	return Load{Rate: 20, Events: events, Shares: []Share{{Kind: kind, Weight: 1}}}
+}
+
+// posted is a load of events that all go in over HTTP.
+func posted(events int) Load {
+	l := alike(KindWork, events)
+	l.HTTP = 1
+	return l
+}
+
+// more is twice as much of a load.
+func more(l Load) Load {
+	l.Events, l.Rate = 2*l.Events, 2*l.Rate
+	return l
 }
 
 // few takes as many events of a load as both replicas can have at one time.

@@ -23,6 +23,7 @@ var errAway = errors.New("it does not run")
 type process struct {
 	name string
 	path string
+	args []string
 	env  []string
 	log  *os.File
 
@@ -69,7 +70,7 @@ func (p *process) start() (*exec.Cmd, error) {
 // command is the program with an environment of its own, in a group of its own so that a terminal's signals reach only us,
 // and with our death as its own.
 func (p *process) command() *exec.Cmd {
-	cmd := exec.Command(p.path)
+	cmd := exec.Command(p.path, p.args...)
 	for _, name := range []string{"PATH", "HOME", "TMPDIR"} {
 		cmd.Env = append(cmd.Env, name+"="+os.Getenv(name))
 	}

@@ -5,14 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"strconv"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-
-	"github.com/pelton-dev/pelton/internal/event"
 )
 
 const (
@@ -31,12 +30,14 @@ type publisher struct {
 	load   Load
 	seed   uint64
 	js     jetstream.JetStream
+	http   string // where the bridge is
+	client *http.Client
 	ledger *ledger
 }
 
 // publish is the role.
 func publish(ctx context.Context, getenv func(string) string) error {
-	p := &publisher{}
+	p := &publisher{http: getenv(httpVariable), client: &http.Client{Timeout: httpWait}}
 	if err := json.Unmarshal([]byte(getenv(loadVariable)), &p.load); err != nil {
 		return fmt.Errorf("read %s: %w", loadVariable, err)
 	}
@@ -116,15 +117,20 @@ func (p *publisher) send(ctx context.Context, number int) error {
 	if err != nil {
 		return err
 	}
-	note := record{ID: m.key.ID, Source: m.key.Source, Key: m.order, Sequence: number, Sum: checksum(m.data), Do: m.do}
+	note := record{ID: m.key.ID, Source: m.key.Source, Key: m.order, Sequence: number, Sum: checksum(m.data), Do: m.do, HTTP: m.http}
 	for note.Attempt = 1; note.Attempt <= publishTries; note.Attempt++ {
 		note.Kind = recordSent
 		if err := p.ledger.write(note); err != nil {
 			return err
 		}
-		if p.try(ctx, &m) {
-			note.Kind = recordAcked
-			return p.ledger.write(note)
+		switch said, err := p.try(ctx, &m); {
+		case err != nil:
+			return err
+		case said != "":
+			note.Kind = said
+			if err := p.ledger.write(note); err != nil || said == recordAcked {
+				return err
+			}
 		}
 		if number%giveUpEach == 0 {
 			return nil
@@ -136,15 +142,4 @@ func (p *publisher) send(ctx context.Context, number int) error {
 		}
 	}
 	return nil
-}
-
-// try reports whether the event was acknowledged.
-func (p *publisher) try(ctx context.Context, m *message) bool {
-	ctx, cancel := context.WithTimeout(ctx, publishWait)
-	defer cancel()
-	_, err := p.js.PublishMsg(ctx, &nats.Msg{Subject: eventSubject + m.order, Data: m.data, Header: nats.Header{
-		"ce-specversion": {event.SpecVersion}, "ce-id": {m.key.ID}, "ce-source": {m.key.Source}, "ce-type": {eventType},
-		nats.MsgIdHdr: {event.MessageID(m.key.Source, m.key.ID)},
-	}})
-	return err == nil
 }

@@ -13,18 +13,23 @@ import (
 
 // The environment that makes a program one of the processes of a world.
 const (
-	roleVariable   = "PELTON_FAULTS_ROLE"
-	ledgerVariable = "PELTON_FAULTS_LEDGERS"
-	loadVariable   = "PELTON_FAULTS_LOAD"
-	seedVariable   = "PELTON_FAULTS_SEED"
-	storeVariable  = "PELTON_FAULTS_STORE"
-	portVariable   = "PELTON_FAULTS_PORT"
-	natsVariable   = "NATS_URL"
+	roleVariable    = "FAULTS_ROLE"
+	ledgerVariable  = "FAULTS_LEDGERS"
+	replicaVariable = "FAULTS_REPLICA"
+	takesVariable   = "FAULTS_TAKES"
+	loadVariable    = "FAULTS_LOAD"
+	seedVariable    = "FAULTS_SEED"
+	storeVariable   = "FAULTS_STORE"
+	portVariable    = "FAULTS_PORT"
+	httpVariable    = "FAULTS_HTTP"
+	natsVariable    = "NATS_URL"
+
+	plantedVariable = "PELTON_PLANTED" // of our programs, built with the tag
 )
 
 const (
-	roleServer    = "server"
-	rolePublisher = "publisher"
+	roleServer    = serverName
+	rolePublisher = publisherName
 	roleHandler   = "handler"
 )
 
@@ -32,6 +37,7 @@ const (
 const (
 	publisherLedger = "publisher"
 	handlerLedger   = "handler"
+	healedLedger    = "healed" // of handlers that take everything
 )
 
 // exitBroken is the exit code of a role that could not do its part: the run then proves nothing.

@@ -16,7 +16,7 @@ import (
 	"github.com/pelton-dev/pelton/internal/function"
 )
 
-// Config says what to run. Self, Sidecar and Dir are needed.
+// Config says what to run. Self, Programs and Dir are needed.
 type Config struct {
 	Seed     uint64
 	Duration time.Duration // how long there are faults; 0 is a minute
@@ -25,9 +25,10 @@ type Config struct {
 	Plan     []Action      // nil is NewPlan
 
 	Self        string // this program, whose main calls RunRole
-	Sidecar     string // the built pelton-sidecar
+	Programs    Programs
+	Host        bool   // `pelton up` keeps the replicas, in place of two sidecars with handlers of their own
 	Dir         string // an empty folder; its path must be short, as it holds sockets
-	Planted     string // the bug to switch on, in a sidecar built with -tags planted
+	Planted     string // the bug to switch on, in programs built with -tags planted
 	Dies        string // where the sidecar dies now and then; the same build
 	MaxDeliver  int    // of the event consumer; 0 leaves it alone. A planted bug of the server's configuration
 	Concurrency int    // of each replica; 0 is 8
@@ -42,8 +43,11 @@ func (c Config) withDefaults() Config {
 	if c.Load.Events == 0 {
 		c.Load = DefaultLoad(100, c.Duration)
 	}
+	if c.Programs.Bridge == "" {
+		c.Load.HTTP = 0
+	}
 	if c.Plan == nil {
-		c.Plan = NewPlan(c.Seed, c.Duration, c.Every)
+		c.Plan = newPlan(c.kind(), c.Seed, c.Duration, c.Every)
 	}
 	c.Concurrency = cmp.Or(c.Concurrency, function.DefaultConcurrency)
 	c.Timeout, c.Patience = cmp.Or(c.Timeout, 2*time.Second), cmp.Or(c.Patience, 4*time.Minute)
@@ -52,6 +56,9 @@ func (c Config) withDefaults() Config {
 	}
 	return c
 }
+
+// kind is what there is in such a world.
+func (c Config) kind() worldKind { return worldKind{host: c.Host, bridge: c.Programs.Bridge != ""} }
 
 // maxDir is how long the path of a folder may be that holds sockets: the system takes about 100 bytes.
 const maxDir = 90
@@ -71,7 +78,7 @@ func (c Config) validate() error {
 		problems = append(problems, fmt.Errorf("duration, every: %v, %v: want none below 0", c.Duration, c.Every))
 	}
 	for i, a := range c.Plan {
-		if err := a.validate(); err != nil {
+		if err := a.validate(c.kind()); err != nil {
 			problems = append(problems, fmt.Errorf("plan[%d]: %w", i, err))
 		}
 	}
@@ -115,7 +122,10 @@ func Run(ctx context.Context, cfg Config) (*Verdict, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.faults, e.limit = countFaults(done)+e.deaths, maxAttempts
+	e.faults, e.limit, e.room = countFaults(done)+e.deaths, maxAttempts, replicas*cfg.Concurrency
+	if err := w.replayLetters(ctx, e); err != nil {
+		return nil, err
+	}
 	v := check(e)
 	v.Seed, v.Faults, v.Planted = cfg.Seed, done, cfg.Planted
 	v.Died, v.InFlight = e.deaths, inFlight(done, cfg)+e.deaths*cfg.Concurrency
@@ -172,8 +182,8 @@ func (w *world) publish(ctx context.Context) error {
 	}
 	defer func() { _ = log.Close() }()
 	p := &process{name: rolePublisher, path: w.cfg.Self, log: log, env: []string{
-		roleVariable + "=" + rolePublisher, ledgerVariable + "=" + w.ledgers(), natsVariable + "=" + w.url(),
-		seedVariable + "=" + strconv.FormatUint(w.cfg.Seed, 10), loadVariable + "=" + string(load),
+		roleVariable + "=" + rolePublisher, ledgerVariable + "=" + w.ledgers(), natsVariable + "=" + w.url(publisherName),
+		httpVariable + "=http://" + w.httpAddress(), seedVariable + "=" + strconv.FormatUint(w.cfg.Seed, 10), loadVariable + "=" + string(load),
 	}}
 	cmd, err := p.start()
 	if err != nil {

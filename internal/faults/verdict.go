@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -67,11 +68,12 @@ func (v *Verdict) Print(out io.Writer) error {
 		{"faults", countFaults(v.Faults), v.faultsByKind()},
 		{"died", v.Died, "sidecars, in the moments that -dies names"},
 		{"events sent", n.Sent, ""},
-		{"accepted", n.Accepted, "acknowledged to the publisher"},
+		{"accepted", n.Accepted, fmt.Sprintf("acknowledged to the publisher; %d of them with 202, over HTTP", n.HTTP)},
 		{"refused", n.Refused, "not acknowledged and not stored"},
 		{"ok", n.OK, "accepted, and done or dead as they should be"},
 		{"recovered", n.Recovered, "not acknowledged, but stored and handled"},
-		{"dead letters", n.Dead, ""},
+		{"dead letters", n.Dead, "events that have one"},
+		{"replayed", n.Replayed, "of them: replayed at the end, to a handler that takes them, and done"},
 		{"calls", n.Calls, "of handlers"},
 		{"duplicates", n.Duplicates, fmt.Sprintf("done again; at most %d were in flight at the faults", v.InFlight)},
 		{"both", n.Both, "done and dead; allowed with faults"},
@@ -82,7 +84,9 @@ func (v *Verdict) Print(out io.Writer) error {
 		{"overattempted", n.Overattempted, ""},
 		{"misjudged", n.Misjudged, "dead for a reason that is not theirs"},
 		{"unanswered", n.Unanswered, "done, and no reply"},
-		{"twice", n.Twice, "replies or dead letters"},
+		{"twice", n.Twice, "stored events, replies or dead letters"},
+		{"crowded", n.Crowded, "more calls at one time than there is room for"},
+		{"unreplayed", n.Unreplayed, "dead, replayed, and not done"},
 		{"crashed", n.Crashed, "panics of our programs"},
 	} {
 		_, _ = fmt.Fprintf(t, "%s\t%d\t%s\n", row.what, row.count, row.note) // Flush has the error
@@ -118,8 +122,13 @@ func (v *Verdict) faultsByKind() string {
 			count[a.Fault]++
 		}
 	}
-	return fmt.Sprintf("kill %d, term %d, freeze %d, refuse %d",
-		count[FaultKill], count[FaultTerm], count[FaultFreeze], count[FaultRefuse])
+	var kinds []string
+	for _, f := range slices.Concat(ofProcesses, []Fault{FaultRefuse}, ofLinks) {
+		if count[f] > 0 {
+			kinds = append(kinds, fmt.Sprintf("%s %d", f, count[f]))
+		}
+	}
+	return strings.Join(kinds, ", ")
 }
 
 // versions says what was judged, as far as this program was built of the same.

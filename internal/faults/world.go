@@ -2,7 +2,6 @@ package faults
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -16,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/pelton-dev/pelton/internal/faults/proxy"
 	"github.com/pelton-dev/pelton/internal/function"
 	"github.com/pelton-dev/pelton/internal/stream"
 )
@@ -35,9 +35,11 @@ const (
 type world struct {
 	cfg       Config
 	fn        *function.Function
-	port      int
+	port      int // of the server
+	httpPort  int // of the bridge
 	processes map[string]*process
-	nc        *nats.Conn
+	links     map[string]*proxy.Proxy // to the server, by who has them
+	nc        *nats.Conn              // not through a link: what we want to know must not be hurt
 	js        jetstream.JetStream
 
 	replicas []func() // what ends them; run before cleanup
@@ -46,9 +48,11 @@ type world struct {
 
 // newWorld starts the server, provisions the function, and starts its replicas. Whatever it returns must be closed.
 func newWorld(ctx context.Context, cfg Config) (w *world, err error) {
-	w = &world{cfg: cfg, fn: newFunction(cfg), processes: map[string]*process{}}
-	if err := w.holdPort(); err != nil {
-		return w, err
+	w = &world{cfg: cfg, fn: newFunction(cfg), processes: map[string]*process{}, links: map[string]*proxy.Proxy{}}
+	for _, port := range []*int{&w.port, &w.httpPort} {
+		if *port, err = w.holdPort(); err != nil {
+			return w, err
+		}
 	}
 	for _, dir := range []string{w.ledgers(), w.path("logs"), w.path("store")} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -62,12 +66,15 @@ func newWorld(ctx context.Context, cfg Config) (w *world, err error) {
 	if err := w.provision(ctx); err != nil {
 		return w, err
 	}
-	for n := range replicas {
-		if err := w.startReplica(ctx, n); err != nil {
+	for _, name := range cfg.kind().links() {
+		if err := w.link(name); err != nil {
 			return w, err
 		}
 	}
-	return w, nil
+	if err := w.startReplicas(ctx, takesAsAsked); err != nil {
+		return w, err
+	}
+	return w, w.startBridge(ctx)
 }
 
 // newFunction has every way an event can go: retries, dead letters, timeouts and replies.
@@ -99,37 +106,39 @@ func (w *world) path(elem ...string) string {
 
 func (w *world) ledgers() string { return w.path("ledgers") }
 
-func (w *world) url() string { return "nats://" + net.JoinHostPort(loopback, strconv.Itoa(w.port)) }
+func (w *world) serverAddress() string { return net.JoinHostPort(loopback, strconv.Itoa(w.port)) }
 
-// holdPort takes a port for the server that is given to nobody else while the server is away: a socket is bound to it and
-// never listens.
-func (w *world) holdPort() error {
+// holdPort takes a port that is given to nobody else while its server is away: a socket is bound to it and never listens.
+func (w *world) holdPort() (int, error) {
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return fmt.Errorf("hold a port: %w", err)
+		return 0, fmt.Errorf("hold a port: %w", err)
 	}
 	w.cleanup = append(w.cleanup, func() { _ = syscall.Close(fd) })
 	address := &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}
 	if err := errors.Join(
 		syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1), syscall.Bind(fd, address),
 	); err != nil {
-		return fmt.Errorf("hold a port: %w", err)
+		return 0, fmt.Errorf("hold a port: %w", err)
 	}
 	name, err := syscall.Getsockname(fd)
 	if err != nil {
-		return fmt.Errorf("hold a port: %w", err)
+		return 0, fmt.Errorf("hold a port: %w", err)
 	}
-	w.port = name.(*syscall.SockaddrInet4).Port
-	return nil
+	return name.(*syscall.SockaddrInet4).Port, nil
 }
 
 // start begins to keep a process running.
 func (w *world) start(ctx context.Context, name, path string, env ...string) error {
+	return w.startArgs(ctx, name, path, nil, env...)
+}
+
+func (w *world) startArgs(ctx context.Context, name, path string, args []string, env ...string) error {
 	log, err := os.OpenFile(w.path("logs", name+".log"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("open log: %w", err)
 	}
-	p := &process{name: name, path: path, env: env, log: log}
+	p := &process{name: name, path: path, args: args, env: env, log: log}
 	w.processes[name] = p
 	ctx, cancel := context.WithCancel(ctx)
 	var keeper sync.WaitGroup
@@ -143,7 +152,7 @@ func (w *world) start(ctx context.Context, name, path string, env ...string) err
 		keeper.Wait()
 		_ = log.Close()
 	}
-	if name == serverName {
+	if name == serverName || name == bridgeName {
 		w.cleanup = append(w.cleanup, end)
 	} else {
 		w.replicas = append(w.replicas, end)
@@ -151,29 +160,9 @@ func (w *world) start(ctx context.Context, name, path string, env ...string) err
 	return nil
 }
 
-// startReplica starts a sidecar, which listens on its socket, and a handler, which dials it.
-func (w *world) startReplica(ctx context.Context, n int) error {
-	manifest, err := json.Marshal(w.fn)
-	if err != nil {
-		return fmt.Errorf("encode manifest: %w", err)
-	}
-	socket := w.path(fmt.Sprintf("%d.sock", n))
-	if err := w.start(ctx, sidecarName(n), w.cfg.Sidecar, "NATS_URL="+w.url(), "PELTON_MANIFEST="+string(manifest),
-		"PELTON_SOCKET="+socket, "PELTON_REPLICA="+sidecarName(n), "PELTON_HEALTH_ADDRESS=off",
-		"PELTON_DRAIN_TIMEOUT="+drainTimeout.String(), "PELTON_PLANTED="+w.cfg.Planted, "PELTON_DIES="+w.cfg.Dies,
-		"PELTON_PROVISION="+strconv.FormatBool(w.cfg.MaxDeliver == 0)); err != nil {
-		return err
-	}
-	return w.start(ctx, handlerName(n), w.cfg.Self, roleVariable+"="+roleHandler, ledgerVariable+"="+w.ledgers(),
-		"PELTON_SOCKET="+socket)
-}
-
-// drainTimeout is less than some calls take, so that a drain also has something to cut.
-const drainTimeout = 700 * time.Millisecond
-
 // provision waits for the server, and makes streams and consumers before the first event is published.
 func (w *world) provision(ctx context.Context) error {
-	nc, err := connect(w.url(), "faults")
+	nc, err := connect("nats://"+w.serverAddress(), "faults")
 	if err != nil {
 		return err
 	}
@@ -237,14 +226,6 @@ func poll(ctx context.Context, patience time.Duration, what string, try func(con
 			return fmt.Errorf("%s: not within %v: %w", what, patience, err)
 		}
 	}
-}
-
-// stopReplicas ends sidecars and handlers.
-func (w *world) stopReplicas() {
-	for _, end := range w.replicas {
-		end()
-	}
-	w.replicas = nil
 }
 
 // close ends everything.

@@ -31,6 +31,9 @@ func (u *unit) pass(now time.Time) time.Duration {
 	u.decide(now)
 	deaf := u.giveUpDeaf(now)
 	s := u.situation(now)
+	if plantable {
+		s = plantedSituation(s)
+	}
 	start, drain := s.plan()
 	for range start {
 		u.begin(now)

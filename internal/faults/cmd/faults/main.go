@@ -12,7 +12,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"time"
 
@@ -47,7 +46,7 @@ func readFlags() options {
 	flag.DurationVar(&o.cfg.Duration, "duration", time.Minute, "how long there are events and faults")
 	flag.DurationVar(&o.cfg.Every, "every", 1500*time.Millisecond, "between two faults, on average; 0 is none")
 	flag.Float64Var(&o.rate, "rate", 100, "events a second")
-	flag.StringVar(&o.planted, "planted", "", "build the sidecar with this bug in it, and run what shows it")
+	flag.StringVar(&o.planted, "planted", "", "build the programs with this bug in them, and run what shows it")
 	flag.StringVar(&o.cfg.Dies, "dies", "", "build a sidecar that dies of itself now and then: "+faults.DiesAfterHandler+" or "+
 		faults.DiesAfterRecord)
 	flag.StringVar(&o.verdict, "verdict", "", "write the verdict to this file, too")
@@ -94,7 +93,8 @@ func run(ctx context.Context) (err error) {
 	if o.cfg.Self, err = os.Executable(); err != nil {
 		return fmt.Errorf("find this program: %w", err)
 	}
-	if o.cfg.Sidecar, err = build(ctx, o.cfg.Dir, o.planted != "" || o.cfg.Dies != ""); err != nil {
+	bin := filepath.Join(o.cfg.Dir, "bin")
+	if o.cfg.Programs, err = faults.Build(ctx, bin, o.planted != "" || o.cfg.Dies != ""); err != nil {
 		return err
 	}
 	v, err := faults.Run(ctx, o.cfg)
@@ -102,20 +102,6 @@ func run(ctx context.Context) (err error) {
 		return err
 	}
 	return report(v, o.verdict)
-}
-
-// build compiles the sidecar, with the bugs in it if one is wanted.
-func build(ctx context.Context, dir string, planted bool) (string, error) {
-	path := filepath.Join(dir, "pelton-sidecar")
-	args := []string{"build", "-o", path}
-	if planted {
-		args = append(args, "-tags", faults.PlantedTag)
-	}
-	cmd := exec.CommandContext(ctx, "go", append(args, faults.SidecarPackage)...)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build the sidecar: %w: %s", err, out)
-	}
-	return path, nil
 }
 
 func report(v *faults.Verdict, path string) error {
