@@ -94,6 +94,7 @@ func check(e *evidence) *Verdict {
 		c.judge(stories[k])
 	}
 	c.findPhantoms(stories)
+	c.judgeBound()
 	c.judgeCrowds()
 	c.judgeReplays(stories)
 	for _, crash := range e.crashes {
@@ -102,6 +103,7 @@ func check(e *evidence) *Verdict {
 	if e.unsettled != nil {
 		c.v.Unsettled = e.unsettled.Error()
 	}
+	c.v.Passed = len(c.v.Violations) == 0 && c.v.Unsettled == ""
 	return c.v
 }
 

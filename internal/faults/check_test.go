@@ -74,7 +74,7 @@ func TestCheckPasses(t *testing.T) {
 			*e = evidence{published: sent(recordSent), limit: 5}
 		}, Counts{Sent: 1, Refused: 1}},
 		"done twice in faults": {good(), func(e *evidence) {
-			e.faults, e.handled = 1, called(recordBegun, recordDone, recordBegun, recordDone)
+			e.faults, e.held, e.handled = 1, 1, called(recordBegun, recordDone, recordBegun, recordDone)
 		}, Counts{Sent: 1, Accepted: 1, OK: 1, Calls: 2, Duplicates: 1}},
 		"done and dead in faults": {good(), func(e *evidence) {
 			e.faults, e.letters = 1, map[key][]letter{one: {{reason: deadletter.ReasonAttempts, attempts: 5, sum: sum}}}
@@ -86,7 +86,7 @@ func TestCheckPasses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c.change(c.evidence)
-			if v := check(c.evidence); !v.Passed() || v.Counts != c.want {
+			if v := check(c.evidence); !v.Passed || v.Counts != c.want {
 				t.Errorf("%+v, %v; want %+v", v.Counts, v.Violations, c.want)
 			}
 		})
@@ -124,6 +124,9 @@ func TestCheckFinds(t *testing.T) {
 		"done twice": {ClassDuplicate, good(), func(e *evidence) {
 			e.handled = called(recordBegun, recordDone, recordDone)
 		}},
+		"done again by no fault that explains it": {ClassDuplicate, good(), func(e *evidence) {
+			e.faults, e.held, e.handled = 1, 1, called(recordBegun, recordDone, recordBegun, recordDone, recordBegun, recordDone)
+		}},
 		"begun twice": {ClassDuplicate, good(), func(e *evidence) {
 			e.handled = called(recordBegun, recordBegun, recordDone)
 		}},
@@ -158,7 +161,7 @@ func TestCheckFinds(t *testing.T) {
 			e.room, e.handled[1].At = 1, e.handled[0].At.Add(time.Minute)
 			other := called(recordBegun, recordDone)
 			other[0].Process, other[1].Process, other[1].At = 1, 1, e.handled[1].At
-			e.handled, e.faults = append(e.handled, other...), 1
+			e.handled, e.faults, e.held = append(e.handled, other...), 1, 1
 		}},
 		"replayed and not done": {ClassUnreplayed, dead(), func(e *evidence) {
 			e.replayed, e.healed = true, called(recordBegun)
@@ -190,7 +193,7 @@ func TestCheckFinds(t *testing.T) {
 			t.Parallel()
 			c.spoil(c.evidence)
 			v := check(c.evidence)
-			if v.Passed() || len(v.Violations) != 1 || !v.Has(c.class) {
+			if v.Passed || len(v.Violations) != 1 || !v.Has(c.class) {
 				t.Errorf("%v; want one, %s", v.Violations, c.class)
 			}
 		})
@@ -201,7 +204,37 @@ func TestUnsettledIsNoPass(t *testing.T) {
 	t.Parallel()
 	e := good()
 	e.unsettled = errors.New("events wait")
-	if v := check(e); v.Passed() {
+	if v := check(e); v.Passed {
 		t.Error("passed")
+	}
+}
+
+// TestInFlight: a kill holds what was in work there, and the server's also what was acknowledged just before.
+func TestInFlight(t *testing.T) {
+	t.Parallel()
+	cfg := Config{Concurrency: 8}
+	handled := []record{
+		said(recordDone, "", "old", 9.5), said(recordDone, "", "forgotten", 9.95), said(recordDone, "", "later", 10.1),
+		said(recordBegun, "", "in work", 9.99),
+	}
+	for name, c := range map[string]struct {
+		action Action
+		want   int
+	}{
+		"server":    {killed(serverName, 10), 17},
+		"sidecar":   {killed("sidecar-0", 10), 8},
+		"handler":   {killed("handler-0", 10), 8},
+		"host":      {killed(hostName, 10), 16},
+		"bridge":    {killed(bridgeName, 10), 0},
+		"link":      {Action{Target: "sidecar-0", Fault: FaultMute}, 16},
+		"slow link": {Action{Target: "sidecar-0", Fault: FaultSlow}, 0},
+		"not done":  {Action{Target: "sidecar-0", Fault: FaultKill, Result: "it does not run"}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := inFlight([]Action{c.action}, cfg, handled); got != c.want {
+				t.Errorf("%d, want %d", got, c.want)
+			}
+		})
 	}
 }

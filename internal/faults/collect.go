@@ -28,6 +28,7 @@ type evidence struct {
 	waits     waits
 	faults    int // that were done
 	limit     int // of attempts
+	held      int // events in flight at the faults, together
 	room      int // for calls at one time, in all replicas
 	deaths    int // of sidecars, by a build that dies of itself
 	crashes   []string

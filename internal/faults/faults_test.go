@@ -58,7 +58,7 @@ func TestFaults(t *testing.T) {
 	cfg := newRun(t, 1)
 	cfg.Duration, cfg.Every, cfg.Load = 20*time.Second, 2*time.Second, faults.DefaultLoad(50, 20*time.Second)
 	v := run(t, cfg)
-	if !v.Passed() {
+	if !v.Passed {
 		t.Error("a promise was broken")
 	}
 	if len(v.Faults) < 5 || v.Counts.Accepted < 500 {
@@ -71,7 +71,7 @@ func TestQuiet(t *testing.T) {
 	t.Parallel()
 	cfg := newRun(t, 1)
 	cfg.Duration, cfg.Load, cfg.Timeout = 10*time.Second, faults.DefaultLoad(50, 10*time.Second), 20*time.Second
-	if v := run(t, cfg); !v.Passed() || v.Counts.OK != cfg.Load.Events || v.Counts.Duplicates != 0 {
+	if v := run(t, cfg); !v.Passed || v.Counts.OK != cfg.Load.Events || v.Counts.Duplicates != 0 {
 		t.Errorf("%+v", v.Counts)
 	}
 }
@@ -84,14 +84,14 @@ func TestBugs(t *testing.T) {
 			t.Parallel()
 			cfg := newRun(t, 1)
 			cfg.Programs = plantedPrograms
-			if v := run(t, bug.Apply(cfg)); v.Passed() || !v.Has(bug.Finds) {
+			if v := run(t, bug.Apply(cfg)); v.Passed || !v.Has(bug.Finds) {
 				t.Errorf("the bug was not found as %s", bug.Finds)
 			}
 		})
 		t.Run(bug.Name+" mended", func(t *testing.T) {
 			t.Parallel()
 			cfg := newRun(t, 1)
-			if v := run(t, bug.Without(cfg)); !v.Passed() {
+			if v := run(t, bug.Without(cfg)); !v.Passed {
 				t.Error("a promise was broken")
 			}
 		})
@@ -106,7 +106,7 @@ func TestFrozenBeyondItsTime(t *testing.T) {
 	cfg.Load.Shares = []faults.Share{{Kind: faults.KindWork, Weight: 1, Work: 2 * time.Second}}
 	cfg.Plan = []faults.Action{{At: time.Second, Target: "sidecar-0", Fault: faults.FaultFreeze, Pause: 36 * time.Second}}
 	v := run(t, cfg)
-	if !v.Passed() || v.Counts.Duplicates > v.InFlight {
+	if !v.Passed || v.Counts.Duplicates > v.InFlight {
 		t.Errorf("a promise was broken, or %d duplicates, of %d that it held", v.Counts.Duplicates, v.InFlight)
 	}
 }
@@ -120,7 +120,7 @@ func TestMoments(t *testing.T) {
 			cfg := newRun(t, 1)
 			cfg.Programs, cfg.Dies = plantedPrograms, moment
 			cfg.Duration, cfg.Load = 6*time.Second, faults.DefaultLoad(40, 6*time.Second)
-			if v := run(t, cfg); !v.Passed() || v.Died == 0 {
+			if v := run(t, cfg); !v.Passed || v.Died == 0 {
 				t.Errorf("a promise was broken, or nothing died: %d", v.Died)
 			}
 		})

@@ -123,14 +123,14 @@ func Run(ctx context.Context, cfg Config) (*Verdict, error) {
 		return nil, err
 	}
 	e.faults, e.limit, e.room = countFaults(done)+e.deaths, maxAttempts, replicas*cfg.Concurrency
+	e.held = inFlight(done, cfg, e.handled) + e.deaths*cfg.Concurrency
 	if err := w.replayLetters(ctx, e); err != nil {
 		return nil, err
 	}
 	v := check(e)
-	v.Seed, v.Faults, v.Planted = cfg.Seed, done, cfg.Planted
-	v.Died, v.InFlight = e.deaths, inFlight(done, cfg)+e.deaths*cfg.Concurrency
+	v.remember(cfg)
+	v.Faults, v.Died, v.InFlight, v.Recovery = done, e.deaths, e.held, recoveries(done, e)
 	v.Took, v.Settled = time.Since(begun), settled
-	v.Versions = versions()
 	return v, nil
 }
 
@@ -194,23 +194,6 @@ func (w *world) publish(ctx context.Context) error {
 		return fmt.Errorf("publish (see %s): %w", log.Name(), err)
 	}
 	return nil
-}
-
-// ackLoss is how much of its time a server forgets when it is killed: it writes acknowledgements down so often.
-const ackLoss = 100 * time.Millisecond
-
-// inFlight is how many events can have been given to handlers and not settled at the faults that were done, together.
-func inFlight(actions []Action, cfg Config) (n int) {
-	for _, a := range actions {
-		switch {
-		case a.Result != "" || a.Fault == FaultRefuse:
-		case a.Target == serverName:
-			n += replicas*cfg.Concurrency + int(cfg.Load.Rate*ackLoss.Seconds())
-		default:
-			n += cfg.Concurrency
-		}
-	}
-	return n
 }
 
 // countFaults counts what was done.

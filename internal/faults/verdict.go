@@ -1,6 +1,8 @@
 package faults
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -13,23 +15,63 @@ import (
 	"time"
 )
 
-// Verdict is what a run came to.
+// Verdict is what a run came to, and what it takes to have the same run again.
 type Verdict struct {
-	Seed       uint64            `json:"seed"`
-	Planted    string            `json:"planted,omitempty"`
+	Seed        uint64        `json:"seed"`
+	Load        Load          `json:"load"`
+	Timeout     time.Duration `json:"timeout"`
+	Concurrency int           `json:"concurrency"`
+	MaxDeliver  int           `json:"maxDeliver,omitempty"`
+	Host        bool          `json:"host,omitempty"`
+	Planted     string        `json:"planted,omitempty"`
+	Dies        string        `json:"dies,omitempty"`
+	Faults      []Action      `json:"faults"`
+
+	Passed     bool              `json:"passed"`
 	Took       time.Duration     `json:"took"`
 	Settled    time.Duration     `json:"settled"` // how long after the last fault nothing waited any more
 	Unsettled  string            `json:"unsettled,omitempty"`
-	Faults     []Action          `json:"faults"`
 	Died       int               `json:"died,omitempty"` // sidecars that died of themselves: a build does so if asked to
 	InFlight   int               `json:"inFlight"`       // at all faults together, at most: so many duplicates can be
 	Versions   map[string]string `json:"versions"`
 	Counts     Counts            `json:"counts"`
+	Recovery   []Recovery        `json:"recovery"`
 	Violations []Finding         `json:"violations"`
 }
 
-// Passed reports whether every promise was kept.
-func (v *Verdict) Passed() bool { return len(v.Violations) == 0 && v.Unsettled == "" }
+// remember notes what was run.
+func (v *Verdict) remember(cfg Config) {
+	v.Seed, v.Load, v.Timeout, v.Concurrency = cfg.Seed, cfg.Load, cfg.Timeout, cfg.Concurrency
+	v.MaxDeliver, v.Host, v.Planted, v.Dies = cfg.MaxDeliver, cfg.Host, cfg.Planted, cfg.Dies
+	v.Versions = versions()
+}
+
+// ReadVerdict reads the file of a verdict.
+func ReadVerdict(path string) (*Verdict, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read verdict: %w", err)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	v := &Verdict{}
+	if err := decoder.Decode(v); err != nil {
+		return nil, fmt.Errorf("read verdict %s: %w", path, err)
+	}
+	return v, nil
+}
+
+// Again makes a run that does the same: the same events, and the same faults at the same times.
+func (v *Verdict) Again(cfg Config) Config {
+	cfg.Seed, cfg.Load, cfg.Timeout, cfg.Concurrency = v.Seed, v.Load, v.Timeout, v.Concurrency
+	cfg.MaxDeliver, cfg.Host, cfg.Planted, cfg.Dies = v.MaxDeliver, v.Host, v.Planted, v.Dies
+	cfg.Plan = make([]Action, len(v.Faults))
+	for i, a := range v.Faults {
+		cfg.Plan[i] = Action{At: a.At, Target: a.Target, Fault: a.Fault, Pause: a.Pause}
+	}
+	slices.SortStableFunc(cfg.Plan, func(a, b Action) int { return cmp.Compare(a.At, b.At) })
+	return cfg
+}
 
 // Has reports whether there is a violation of a class.
 func (v *Verdict) Has(class Class) bool {
@@ -92,6 +134,9 @@ func (v *Verdict) Print(out io.Writer) error {
 		_, _ = fmt.Fprintf(t, "%s\t%d\t%s\n", row.what, row.count, row.note) // Flush has the error
 	}
 	_, _ = fmt.Fprintf(t, "settled after\t%s\t\n", v.Settled.Round(100*time.Millisecond))
+	for _, r := range v.Recovery {
+		_, _ = fmt.Fprintf(t, "recovery\t%d\t%s: %s\n", r.Kills, r.Of, r)
+	}
 	if err := t.Flush(); err != nil {
 		return fmt.Errorf("print verdict: %w", err)
 	}
@@ -108,7 +153,7 @@ func (v *Verdict) printViolations(out io.Writer) error {
 		fmt.Fprintf(&b, "%s %s: %s\n", f.Class, f.Event, f.Detail)
 	}
 	result := "PASSED"
-	if !v.Passed() {
+	if !v.Passed {
 		result = "FAILED"
 	}
 	_, err := fmt.Fprintf(out, "%s%s seed %d\n", b.String(), result, v.Seed)

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pelton-dev/pelton/internal/faults"
+)
+
+// options are the flags, and the run that they make.
+type options struct {
+	cfg     faults.Config
+	profile string
+	events  int
+	rate    float64
+	quiet   bool
+	planted string
+	replay  string
+	verdict string
+	keep    bool
+}
+
+// profiles are sizes of a run. Flags that are given beside one count more.
+var profiles = map[string]struct {
+	duration, every time.Duration
+	events          int
+	rate            float64
+}{
+	"short": {duration: time.Minute, every: 1500 * time.Millisecond, rate: 100},
+	"ci":    {events: 50_000, every: 1500 * time.Millisecond, rate: 150},
+	"night": {duration: time.Hour, every: 1500 * time.Millisecond, rate: 150},
+	"hand":  {events: 1_000_000, every: 1300 * time.Millisecond, rate: 250},
+}
+
+func profileNames() string { return strings.Join(slices.Sorted(maps.Keys(profiles)), ", ") }
+
+// quietTimeout is more than any call takes on a machine that is busy with other things.
+const quietTimeout = 20 * time.Second
+
+// readOptions reads the flags. What cannot be is an error.
+func readOptions(args []string, out io.Writer) (*options, error) {
+	o := &options{}
+	flags := flag.NewFlagSet("faults", flag.ContinueOnError)
+	flags.SetOutput(out)
+	o.register(flags)
+	if err := flags.Parse(args); err != nil {
+		return nil, err
+	}
+	if flags.NArg() > 0 {
+		return nil, fmt.Errorf("argument %q: want flags only", flags.Arg(0))
+	}
+	given := map[string]bool{}
+	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	if err := o.check(given); err != nil {
+		return nil, err
+	}
+	o.size(given)
+	return o, o.special()
+}
+
+func (o *options) register(flags *flag.FlagSet) {
+	flags.Uint64Var(&o.cfg.Seed, "seed", uint64(time.Now().UnixNano())%1_000_000, "decides on every fault and every event")
+	flags.StringVar(&o.profile, "profile", "short", "size of the run: "+profileNames())
+	flags.DurationVar(&o.cfg.Duration, "duration", 0, "how long there are events and faults")
+	flags.IntVar(&o.events, "events", 0, "how many events, in place of a duration")
+	flags.Float64Var(&o.rate, "rate", 0, "events a second")
+	flags.DurationVar(&o.cfg.Every, "every", 0, "between two faults, on average")
+	flags.BoolVar(&o.quiet, "quiet", false, "hurt nothing: then nothing may happen twice")
+	flags.BoolVar(&o.cfg.Host, "host", false, "let `pelton up` keep the replicas, and hurt it, in place of sidecars and handlers")
+	flags.StringVar(&o.planted, "planted", "", "build the programs with this bug in them, and run what shows it")
+	flags.StringVar(&o.cfg.Dies, "dies", "", "build a sidecar that dies of itself now and then: "+faults.DiesAfterHandler+" or "+
+		faults.DiesAfterRecord)
+	flags.StringVar(&o.replay, "replay", "", "the run of this verdict file again: the same events, and the same faults at the same times")
+	flags.StringVar(&o.verdict, "verdict", "", "write the verdict to this file, too")
+	flags.BoolVar(&o.keep, "keep", false, "keep the folder of logs, ledgers and store")
+}
+
+// check refuses what cannot be.
+func (o *options) check(given map[string]bool) error {
+	if o.cfg.Dies != "" && o.cfg.Dies != faults.DiesAfterHandler && o.cfg.Dies != faults.DiesAfterRecord {
+		return fmt.Errorf("-dies %q: want %s or %s", o.cfg.Dies, faults.DiesAfterHandler, faults.DiesAfterRecord)
+	}
+	if _, ok := profiles[o.profile]; !ok {
+		return fmt.Errorf("-profile %q: want one of %s", o.profile, profileNames())
+	}
+	var problems []error
+	for name, ok := range map[string]bool{
+		"rate": o.rate > 0, "events": o.events > 0, "duration": o.cfg.Duration > 0, "every": o.cfg.Every > 0,
+	} {
+		if given[name] && !ok {
+			problems = append(problems, fmt.Errorf("-%s: want more than 0", name))
+		}
+	}
+	for name, others := range map[string][]string{
+		"events": {"duration"}, "quiet": {"every", "planted"},
+		"replay":  {"seed", "profile", "duration", "events", "rate", "every", "quiet", "host", "planted", "dies"},
+		"planted": {"profile", "duration", "events", "rate", "every", "host", "dies"},
+	} {
+		for _, other := range others {
+			if given[name] && given[other] {
+				problems = append(problems, fmt.Errorf("-%s, -%s: want one of them: the first decides on the other", name, other))
+			}
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// size makes the load and how often there are faults of the profile, and of what was given beside it.
+func (o *options) size(given map[string]bool) {
+	p := profiles[o.profile]
+	o.rate, o.cfg.Every = cmp.Or(o.rate, p.rate), cmp.Or(o.cfg.Every, p.every)
+	if !given["duration"] {
+		o.events = cmp.Or(o.events, p.events)
+	}
+	if o.events > 0 {
+		o.cfg.Duration = time.Duration(float64(o.events) / o.rate * float64(time.Second))
+	}
+	o.cfg.Duration = cmp.Or(o.cfg.Duration, p.duration)
+	o.cfg.Load = faults.DefaultLoad(o.rate, o.cfg.Duration)
+	if o.events > 0 {
+		o.cfg.Load.Events = o.events // not one less for a rate that is no whole number
+	}
+	if o.quiet {
+		o.cfg.Every, o.cfg.Timeout = 0, quietTimeout
+	}
+}
+
+// special makes the run the one that shows a bug, or the one of a verdict.
+func (o *options) special() error {
+	if o.replay != "" {
+		v, err := faults.ReadVerdict(o.replay)
+		if err != nil {
+			return fmt.Errorf("-replay: %w", err)
+		}
+		o.cfg = v.Again(o.cfg)
+	}
+	if o.planted == "" {
+		return nil
+	}
+	bug, err := faults.FindBug(o.planted)
+	if err != nil {
+		return fmt.Errorf("-planted: %w", err)
+	}
+	o.cfg = bug.Apply(o.cfg)
+	return nil
+}
