@@ -40,6 +40,7 @@ type Finding struct {
 type Counts struct {
 	Sent      int `json:"sent"`
 	Accepted  int `json:"accepted"`  // acknowledged to the publisher
+	Unsent    int `json:"unsent"`    // tries to send that failed before anything had left
 	Refused   int `json:"refused"`   // not acknowledged and not stored
 	OK        int `json:"ok"`        // accepted, and done or, where its outcome is that, dead
 	Recovered int `json:"recovered"` // not acknowledged, but stored, and then as ok
@@ -164,6 +165,7 @@ func (c *checker) judge(s *story) {
 		return // a phantom
 	}
 	n.Sent++
+	n.Unsent += s.unsent
 	stored, letters := c.stored[s.key], c.letters[s.key]
 	switch finished := s.done > 0 || len(letters) > 0; {
 	case !s.acked && len(stored) == 0 && !finished:

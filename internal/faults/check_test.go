@@ -59,7 +59,7 @@ func TestCheckPasses(t *testing.T) {
 			for i := range e.published {
 				e.published[i].HTTP = true
 			}
-		}, Counts{Sent: 1, Accepted: 1, HTTP: 1, OK: 1, Calls: 1}},
+		}, Counts{Sent: 1, Unsent: 1, Accepted: 1, HTTP: 1, OK: 1, Calls: 1}},
 		"one call after the other": {good(), func(e *evidence) {
 			e.room, e.faults = 1, 1
 			e.handled = called(recordBegun, recordCut, recordBegun, recordDone)

@@ -61,8 +61,9 @@ func TestFaults(t *testing.T) {
 	if !v.Passed {
 		t.Error("a promise was broken")
 	}
-	if len(v.Faults) < 5 || v.Counts.Accepted < 500 {
-		t.Errorf("%d faults, %d events accepted: that proves little", len(v.Faults), v.Counts.Accepted)
+	if n := v.Counts; len(v.Faults) < 5 || n.Accepted < 500 || n.HTTP < 100 || n.Replayed == 0 {
+		t.Errorf("%d faults, %d events accepted, %d of them over HTTP, %d dead letters replayed: that proves little",
+			len(v.Faults), n.Accepted, n.HTTP, n.Replayed)
 	}
 }
 
@@ -73,6 +74,38 @@ func TestQuiet(t *testing.T) {
 	cfg.Duration, cfg.Load, cfg.Timeout = 10*time.Second, faults.DefaultLoad(50, 10*time.Second), 20*time.Second
 	if v := run(t, cfg); !v.Passed || v.Counts.OK != cfg.Load.Events || v.Counts.Duplicates != 0 {
 		t.Errorf("%+v", v.Counts)
+	}
+}
+
+// TestConnections hurts every connection in every way, one after another: acknowledgements are lost on their way to publisher
+// and bridge, and on their way from a sidecar, and what cannot be sent is not stored later.
+func TestConnections(t *testing.T) {
+	t.Parallel()
+	cfg := newRun(t, 1)
+	for _, target := range []string{"publisher", "bridge", "sidecar-0"} {
+		for _, fault := range []faults.Fault{
+			faults.FaultSlow, faults.FaultCut, faults.FaultHole, faults.FaultDeaf, faults.FaultMute,
+		} {
+			at := time.Duration(len(cfg.Plan)+1) * 1500 * time.Millisecond
+			cfg.Plan = append(cfg.Plan, faults.Action{At: at, Target: target, Fault: fault, Pause: time.Second})
+		}
+	}
+	cfg.Duration = 26 * time.Second
+	cfg.Load = faults.DefaultLoad(40, cfg.Duration)
+	v := run(t, cfg)
+	if !v.Passed || len(v.Faults) != len(cfg.Plan) || v.Counts.Unsent == 0 {
+		t.Errorf("a promise was broken, or %d of %d faults were done, or there was always a connection", len(v.Faults), len(cfg.Plan))
+	}
+}
+
+// TestHost hurts `pelton up`, which keeps the replicas, and the server below it.
+func TestHost(t *testing.T) {
+	t.Parallel()
+	cfg := newRun(t, 1)
+	cfg.Host, cfg.Duration, cfg.Every = true, 15*time.Second, 2*time.Second
+	cfg.Load = faults.DefaultLoad(40, cfg.Duration)
+	if v := run(t, cfg); !v.Passed || len(v.Faults) < 4 {
+		t.Errorf("a promise was broken, or %d faults prove little", len(v.Faults))
 	}
 }
 

@@ -111,6 +111,7 @@ func (v *Verdict) Print(out io.Writer) error {
 		{"died", v.Died, "sidecars, in the moments that -dies names"},
 		{"events sent", n.Sent, ""},
 		{"accepted", n.Accepted, fmt.Sprintf("acknowledged to the publisher; %d of them with 202, over HTTP", n.HTTP)},
+		{"tries unsent", n.Unsent, "for want of a connection, and said so at once"},
 		{"refused", n.Refused, "not acknowledged and not stored"},
 		{"ok", n.OK, "accepted, and done or dead as they should be"},
 		{"recovered", n.Recovered, "not acknowledged, but stored and handled"},
