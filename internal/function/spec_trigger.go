@@ -25,7 +25,7 @@ type EventTrigger struct {
 	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^[\pL\pM\pN\pP\pS]+$') && !self.matches(r'[.*>/\\]') && bytes(self).size() <= 255`,message="it is not a stream name: want letters, digits, - and _"
 	// +kubebuilder:validation:XValidation:rule="!self.startsWith('PELTON_')",message="streams PELTON_* are reserved for Pelton"
 	Stream string `json:"stream,omitempty"`
-	// NATS subjects: * is one word, > is one or more at the end. No two may overlap.
+	// NATS subjects: * is one word, > is one or more at the end. No two of one trigger may overlap.
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=256

@@ -117,3 +117,21 @@ func SubjectsOverlap(a, b string) bool {
 		a, b = restA, restB
 	}
 }
+
+// SubjectCovers reports whether every subject that matches narrow matches wide.
+func SubjectCovers(wide, narrow string) bool {
+	for {
+		w, restW, moreW := strings.Cut(wide, ".")
+		n, restN, moreN := strings.Cut(narrow, ".")
+		if w == ">" {
+			return true
+		}
+		if n == ">" || w != n && w != "*" {
+			return false
+		}
+		if !moreW || !moreN {
+			return moreW == moreN
+		}
+		wide, narrow = restW, restN
+	}
+}

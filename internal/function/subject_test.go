@@ -116,6 +116,9 @@ func TestSubjectsAgreeWithServer(t *testing.T) {
 		if got, want := function.SubjectsOverlap(a, b), server.SubjectsCollide(a, b); got != want {
 			t.Fatalf("SubjectsOverlap(%q, %q) = %v, the server says %v", a, b, got, want)
 		}
+		if got, want := function.SubjectCovers(a, b), server.SubjectMatchesFilter(b, a); got != want {
+			t.Fatalf("SubjectCovers(%q, %q) = %v, the server says %v", a, b, got, want)
+		}
 		literal := strings.NewReplacer("*", "b", ">", "a.b").Replace(b)
 		if got, want := function.MatchSubject(a, literal), server.SubjectsCollide(a, literal); got != want {
 			t.Fatalf("MatchSubject(%q, %q) = %v, the server says %v", a, literal, got, want)

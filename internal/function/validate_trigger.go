@@ -86,10 +86,13 @@ func validStream(name string) bool {
 }
 
 // subjectRef is a subject and where in the function it stands.
-type subjectRef struct{ stream, subject, path string }
+type subjectRef struct {
+	trigger       int
+	subject, path string
+}
 
-// checkOverlaps finds subjects of one stream that some event would match twice. Within one trigger the server refuses them;
-// across two triggers the event would be delivered twice.
+// checkOverlaps finds subjects of one trigger that some event would match twice: one of them says nothing that the others do not.
+// Two triggers may ask for the same event, each with its filter.
 func (c *checker) checkOverlaps(triggers []Trigger) {
 	var refs []subjectRef
 	for i, t := range triggers {
@@ -99,7 +102,7 @@ func (c *checker) checkOverlaps(triggers []Trigger) {
 		for j, subject := range t.Event.Subjects {
 			if ValidSubject(subject) == nil {
 				path := fmt.Sprintf("spec.triggers[%d].event.subjects[%d]", i, j)
-				refs = append(refs, subjectRef{t.Event.Stream, subject, path})
+				refs = append(refs, subjectRef{i, subject, path})
 			}
 		}
 	}
@@ -109,9 +112,9 @@ func (c *checker) checkOverlaps(triggers []Trigger) {
 		return
 	}
 	for i, ref := range refs {
-		overlaps := func(r subjectRef) bool { return r.stream == ref.stream && SubjectsOverlap(r.subject, ref.subject) }
+		overlaps := func(r subjectRef) bool { return r.trigger == ref.trigger && SubjectsOverlap(r.subject, ref.subject) }
 		if j := slices.IndexFunc(refs[:i], overlaps); j >= 0 {
-			c.add(ref.path, fmt.Sprintf("%s overlaps %s of %s, and an event that matches both would be delivered twice",
+			c.add(ref.path, fmt.Sprintf("%s overlaps %s of %s, and an event that matches both is given only once",
 				quote(ref.subject), quote(refs[j].subject), refs[j].path), "make them disjoint, or keep the wider one")
 		}
 	}

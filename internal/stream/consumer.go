@@ -25,7 +25,7 @@ const (
 type Consumer struct {
 	Stream   string
 	Name     string
-	Filters  []string // subjects, sorted
+	Filters  []string // subjects, sorted; none covers another
 	Triggers []int    // indices into spec.triggers; none for the function's own queue
 }
 
@@ -48,10 +48,20 @@ func ConsumersOf(fn *function.Function) []Consumer {
 		cs[at].Triggers = append(cs[at].Triggers, i)
 		cs[at].Filters = append(cs[at].Filters, t.Event.Subjects...)
 	}
-	for _, c := range cs {
-		slices.Sort(c.Filters)
+	for i := range cs {
+		cs[i].Filters = widest(cs[i].Filters)
 	}
 	return append(cs, Consumer{Stream: WorkStream, Name: consumerName(key, workRole), Filters: []string{workSubjects(key)}})
+}
+
+// widest returns the subjects that no other covers, sorted: the server refuses a filter that another one covers. Two that overlap
+// otherwise are fine, what matches both is delivered once.
+func widest(subjects []string) []string {
+	slices.Sort(subjects)
+	subjects = slices.Compact(subjects)
+	return slices.DeleteFunc(slices.Clone(subjects), func(narrow string) bool {
+		return slices.ContainsFunc(subjects, func(s string) bool { return s != narrow && function.SubjectCovers(s, narrow) })
+	})
 }
 
 // EventConsumer names the consumer of a function's event triggers. It is the same on each stream and whatever the triggers ask
