@@ -208,9 +208,9 @@ func (q *question) readConsumer(values map[string]string, p *problems) {
 	q.consumer = stream.Consumer{
 		Stream: nameOf(keyStream, values, p), Name: nameOf(keyConsumer, values, p),
 	}
-	if namespace, ours := stream.NamespaceOf(q.consumer.Name); ours && namespace != q.object.Namespace {
+	if owner, ours := stream.OwnerOf(q.consumer.Name); ours && owner.Namespace != q.object.Namespace {
 		p.deny("consumer %s is a function's in namespace %s, and a ScaledObject in %s may not ask for it",
-			q.consumer.Name, namespace, q.object.Namespace)
+			q.consumer.Name, owner.Namespace, q.object.Namespace)
 	}
 	concurrency, hasConcurrency := wholeNumber(keyConcurrency, values, maxConcurrency, p)
 	drain, hasDrain := number(keyDrainSeconds, values, 0.001, maxDrainSeconds, p)

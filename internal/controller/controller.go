@@ -28,6 +28,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/pelton-dev/pelton/internal/controller/v1alpha1"
 	"github.com/pelton-dev/pelton/internal/desired"
@@ -215,7 +216,7 @@ func (r *reconciler) watch(m manager.Manager, cfg Config) error {
 	for _, kind := range desired.Kinds() {
 		b = b.Owns(object(kind))
 	}
-	b = b.WatchesRawSource(configMaps)
+	b = b.WatchesRawSource(configMaps).WatchesRawSource(source.Func(r.queues.watchLosses))
 	options := ctrl.Options{
 		MaxConcurrentReconciles: cfg.Workers,
 		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),

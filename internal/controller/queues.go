@@ -40,6 +40,7 @@ type queues struct {
 	refused error      // what the server did not do to them then
 	looking *look      // whoever looks at them now, nil if nobody does
 	done    map[function.Key]provisioned
+	lost    map[function.Key]time.Time // when the first of a function's consumers was deleted that is not there again
 }
 
 // look is one look at the streams. err is written before done is closed, and not after.
@@ -60,16 +61,19 @@ func newQueues(nc *nats.Conn, replicas int, recheck time.Duration) (*queues, err
 	if err != nil {
 		return nil, fmt.Errorf("make JetStream context: %w", err)
 	}
-	return &queues{nc: nc, js: js, replicas: replicas, recheck: recheck, done: map[function.Key]provisioned{}}, nil
+	return &queues{
+		nc: nc, js: js, replicas: replicas, recheck: recheck,
+		done: map[function.Key]provisioned{}, lost: map[function.Key]time.Time{},
+	}, nil
 }
 
 // provision brings streams, consumers, schedules and the catalog to what the function asks for. If the error is a
 // *stream.ReplicasRefused, everything else is there.
 func (q *queues) provision(ctx context.Context, fn *function.Function, uid string, generation int64) error {
 	q.mu.Lock()
-	done, refused := q.done[fn.Key()], q.refused
+	done, lost, refused := q.done[fn.Key()], q.lost[fn.Key()], q.refused
 	q.mu.Unlock()
-	if done.uid == uid && done.generation == generation && time.Since(done.at) < q.recheck {
+	if done.uid == uid && done.generation == generation && time.Since(done.at) < q.recheck && lost.IsZero() {
 		return refused
 	}
 	if !q.nc.IsConnected() {
@@ -84,7 +88,7 @@ func (q *queues) provision(ctx context.Context, fn *function.Function, uid strin
 	if err := stream.Check(ctx, q.js, fn); err != nil {
 		return err
 	}
-	if _, err := stream.EnsureFunction(ctx, q.js, fn); err != nil {
+	if _, err := stream.EnsureFunctionSince(ctx, q.js, fn, lost); err != nil {
 		return err
 	}
 	if err := catalog.Put(ctx, q.js, fn); err != nil {
@@ -93,6 +97,9 @@ func (q *queues) provision(ctx context.Context, fn *function.Function, uid strin
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.done[fn.Key()] = provisioned{uid, generation, time.Now()}
+	if q.lost[fn.Key()].Equal(lost) {
+		delete(q.lost, fn.Key())
+	}
 	return refused
 }
 
@@ -156,6 +163,7 @@ func (q *queues) forget(key function.Key) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	delete(q.done, key)
+	delete(q.lost, key)
 	q.streams, q.looking = time.Time{}, nil
 }
 

@@ -12,11 +12,12 @@ const (
 )
 
 // What the watching of queues needs beside the queues themselves: a small stream in which it is tried whether probes work here,
-// and the news of consumers that are made.
+// and the news of consumers that are made. The controller hears of those that are deleted.
 const (
 	selfTestStream   = "PELTON_SELFTEST"
 	selfTestSubjects = "pelton.selftest.*"
 	madeConsumers    = "$JS.EVENT.ADVISORY.CONSUMER.CREATED.*.*"
+	lostConsumers    = "$JS.EVENT.ADVISORY.CONSUMER.DELETED.*.*"
 )
 
 // OfScaler is what pelton-scaler needs: to watch any queue, as it may be asked for any, and to read the catalog.
@@ -34,8 +35,8 @@ func OfScaler() Permissions {
 }
 
 // OfController is what pelton-controller needs: to make and look after the streams of Pelton, to have consumers on any stream
-// that a manifest names, to make dead letters of what waits for a function that is deleted, to see how deep a queue is, and to
-// hear how busy replicas are.
+// that a manifest names, to make dead letters of what waits for a function that is deleted, to see how deep a queue is, to
+// hear how busy replicas are, and to hear of consumers that somebody deletes.
 func OfController() Permissions {
 	p := Permissions{
 		Publish: []string{
@@ -48,7 +49,7 @@ func OfController() Permissions {
 			"$JS.API.DIRECT.GET." + catalog.StreamName + ".>",
 			"pelton.park.*.*.schedule.*", "pelton.dead.*.*", "pelton.function.*.*",
 		},
-		Subscribe: []string{ControllerInbox + ".>", "pelton.busy.*.*.*"},
+		Subscribe: []string{ControllerInbox + ".>", "pelton.busy.*.*.*", lostConsumers},
 	}
 	for _, name := range []string{stream.WorkStream, stream.DeadStream, stream.RunsStream, catalog.StreamName} {
 		p.Publish = append(p.Publish, "$JS.API.STREAM.CREATE."+name, "$JS.API.STREAM.UPDATE."+name)

@@ -119,25 +119,25 @@ func TestAChangeGivesNothingAgain(t *testing.T) {
 	t.Parallel()
 	u := &user{t: t, js: ensured(t)}
 	u.ensure(on("events.a"))
-	for range 500 {
+	for range 20 {
 		u.publish("events.a")
 	}
-	ms := u.fetch("EVENTS", 500)
+	var ms []jetstream.Msg
+	waittest.Eventually(t, func() error {
+		if ms = append(ms, u.fetch("EVENTS", 20-len(ms))...); len(ms) < 20 {
+			return fmt.Errorf("%d events are delivered", len(ms))
+		}
+		return nil
+	})
 	for _, m := range ms[1:] {
 		u.settle(m)
 	}
 	u.ensure(on("events.a", "events.b"))
-	b := u.publish("events.b")
-	if got := u.fetch("EVENTS", 500); len(got) != 1 || !u.settle(got[0]) {
-		t.Errorf("%d events are delivered, want the one on the added subject", len(got))
-	}
+	u.publish("events.b") // 21
 	if err := ms[0].Nak(); err != nil {
 		t.Fatal(err)
 	}
-	u.checkGiven(1)
-	if b != 501 {
-		t.Errorf("the added subject's event is %d", b)
-	}
+	u.checkGiven(1, 21)
 }
 
 // TestAddedSubjectBeginsNow publishes on a subject before a trigger asks for it, while nothing else comes, and stops the server

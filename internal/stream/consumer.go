@@ -79,13 +79,13 @@ func consumerName(key function.Key, role string) string {
 	return key.Namespace + "_" + key.Name + "_" + role
 }
 
-// NamespaceOf returns the namespace of the function that a consumer belongs to, and whether it is a function's.
-func NamespaceOf(consumer string) (namespace string, ok bool) {
+// OwnerOf returns the function that a consumer belongs to by its name, and whether it is a function's.
+func OwnerOf(consumer string) (function.Key, bool) {
 	parts := strings.Split(consumer, "_")
 	if len(parts) != 3 || !isRole(parts[2]) {
-		return "", false
+		return function.Key{}, false
 	}
-	return parts[0], true
+	return function.Key{Namespace: parts[0], Name: parts[1]}, true
 }
 
 func isRole(role string) bool { return role == workRole || role == eventsRole || isFormer(role) }

@@ -97,7 +97,7 @@ func TestModel(t *testing.T) {
 			must: map[uint64]bool{}, may: map[uint64]bool{}, done: map[uint64]int{}, names: map[uint64]string{},
 		}
 		m.change(rt)
-		for range rapid.IntRange(5, 30).Draw(rt, "steps") {
+		for range rapid.IntRange(4, 20).Draw(rt, "steps") {
 			switch rapid.IntRange(0, 9).Draw(rt, "step") {
 			case 0, 1:
 				m.change(rt)
