@@ -49,6 +49,15 @@ func (c *controlClient) describe(ctx context.Context, key function.Key) (functio
 	return v, err
 }
 
+// hold fixes the number of replicas of a function; nil has work decide again.
+func (c *controlClient) hold(ctx context.Context, key function.Key, replicas *int) error {
+	body, err := json.Marshal(held{replicas})
+	if err != nil {
+		return fmt.Errorf("encode the number of replicas: %w", err)
+	}
+	return c.do(ctx, http.MethodPut, "/functions/"+key.Namespace+"/"+key.Name+"/held", body, new(held))
+}
+
 func (c *controlClient) invoke(ctx context.Context, key function.Key, e *event.Event) (invocation, error) {
 	var i invocation
 	err := c.do(ctx, http.MethodPost, "/functions/"+key.Namespace+"/"+key.Name+"/invoke", event.AppendJSON(nil, e), &i)

@@ -25,6 +25,7 @@ import (
 // host is what the control server needs of the supervisor.
 type host interface {
 	List() []supervisor.Status
+	Hold(key function.Key, replicas *int) error
 	Invoke(ctx context.Context, key function.Key, e *event.Event) (invoke.Outcome, error)
 }
 
@@ -86,6 +87,7 @@ func (c *control) run(ctx context.Context) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /functions", c.list)
 	mux.HandleFunc("GET /functions/{namespace}/{name}", c.describe)
+	mux.HandleFunc("PUT /functions/{namespace}/{name}/held", c.hold)
 	mux.HandleFunc("POST /functions/{namespace}/{name}/invoke", c.invoke)
 	srv := &http.Server{
 		Handler: mux, ReadHeaderTimeout: 5 * time.Second,
@@ -139,6 +141,29 @@ func (c *control) describe(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer(w, http.StatusOK, v)
+}
+
+// held is what PUT says: how many replicas a function is held at, null for as work demands.
+type held struct {
+	Replicas *int `json:"replicas"`
+}
+
+func (c *control) hold(w http.ResponseWriter, r *http.Request) {
+	v, ok := c.find(r)
+	if !ok {
+		refuse(w, http.StatusNotFound, "no such function")
+		return
+	}
+	var h held
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<10)).Decode(&h); err != nil {
+		refuse(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	if err := c.host.Hold(v.key(), h.Replicas); err != nil {
+		refuse(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	answer(w, http.StatusOK, h)
 }
 
 func (c *control) invoke(w http.ResponseWriter, r *http.Request) {

@@ -19,8 +19,8 @@ func (a *app) functionsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "functions", Aliases: []string{"fn", "function"},
 		Short: "List, describe and hold the functions of the running pelton up or of a cluster",
-		Long: "List and describe the functions of the running pelton up; without one, or with --context or --kubeconfig, those of a\n" +
-			"Kubernetes cluster, which can also be held at a number of replicas and waited for.",
+		Long: "List and describe the functions of the running pelton up, hold them at a number of replicas and wait for them; without\n" +
+			"one, or with --context or --kubeconfig, those of a Kubernetes cluster.",
 		Example: "  # All of them\n  pelton functions list\n\n  # One in full\n  pelton functions describe hello",
 	}
 	cmd.AddCommand(a.functionsListCommand(), a.functionsDescribeCommand())
@@ -91,10 +91,13 @@ func (a *app) functionsList(ctx context.Context, state *upState) error {
 	}
 	rows := [][]string{{"NAME", "STATE", "READY", "WANTED", "DUE", "IN FLIGHT", "SCALE", "LAST RUN", "TRIGGERS"}}
 	for _, v := range views {
-		s := v.Status
+		s, scale := v.Status, v.Scale
+		if s.Held != nil {
+			scale += ", held at " + strconv.Itoa(*s.Held)
+		}
 		rows = append(rows, []string{
 			v.key().String(), string(s.Phase), strconv.Itoa(s.Ready), strconv.Itoa(s.Wanted), strconv.Itoa(s.Due),
-			strconv.Itoa(s.InFlight), v.Scale, ago(s.LastRun, time.Now()), strings.Join(v.Triggers, "; "),
+			strconv.Itoa(s.InFlight), scale, ago(s.LastRun, time.Now()), strings.Join(v.Triggers, "; "),
 		})
 	}
 	return writeTable(a.stdout, rows)

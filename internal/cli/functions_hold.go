@@ -13,13 +13,13 @@ import (
 	"github.com/pelton-dev/pelton/internal/kube"
 )
 
-// holdCommands fix the number of replicas of functions in a cluster.
+// holdCommands fix the number of replicas of functions.
 func (a *app) holdCommands() []*cobra.Command {
 	var namespace string
 	scale := &cobra.Command{
-		Use: "scale FUNCTION REPLICAS", Short: "Hold a function at a number of replicas, in a cluster",
-		Long: "Hold a function of a Kubernetes cluster at a number of replicas, whatever waits for it, until `pelton functions resume`.\n" +
-			"It outlives another apply of the manifest.",
+		Use: "scale FUNCTION REPLICAS", Short: "Hold a function at a number of replicas",
+		Long: "Hold a function at a number of replicas, whatever waits for it, until `pelton functions resume`. It outlives changes of the\n" +
+			"manifest. In a cluster that is until then; with pelton up until that ends at the latest.",
 		Example: "  # Three, from now on\n  pelton functions scale thumbnail 3\n\n" +
 			"  # As work demands, again\n  pelton functions resume thumbnail",
 		Args: cobra.ExactArgs(2),
@@ -28,15 +28,15 @@ func (a *app) holdCommands() []*cobra.Command {
 		},
 	}
 	pause := &cobra.Command{
-		Use: "pause FUNCTION", Short: "Hold a function at zero replicas, in a cluster",
-		Long: "Hold a function of a Kubernetes cluster at zero replicas: running calls end, and events wait for it until\n" +
-			"`pelton functions resume`. It is `pelton functions scale FUNCTION 0`.",
+		Use: "pause FUNCTION", Short: "Hold a function at zero replicas",
+		Long: "Hold a function at zero replicas: running calls end, and events wait for it until `pelton functions resume`.\n" +
+			"It is `pelton functions scale FUNCTION 0`.",
 		Example: "  # Stop handling\n  pelton functions pause thumbnail\n\n  # Go on\n  pelton functions resume thumbnail",
 		Args:    cobra.ExactArgs(1),
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.scale(cmd.Context(), args[0], namespace, "0") },
 	}
 	resume := &cobra.Command{
-		Use: "resume FUNCTION", Short: "Let work decide again how many replicas a function has, in a cluster",
+		Use: "resume FUNCTION", Short: "Let work decide again how many replicas a function has",
 		Example: "  # After pause or scale\n  pelton functions resume thumbnail\n\n" +
 			"  # Then wait until what waited is done\n  pelton functions wait thumbnail --for idle",
 		Args: cobra.ExactArgs(1),
@@ -52,8 +52,8 @@ func (a *app) functionsWaitCommand() *cobra.Command {
 	var namespace, what string
 	var timeout time.Duration
 	cmd := &cobra.Command{
-		Use: "wait FUNCTION", Short: "Wait until a function in a cluster is ready, active or idle",
-		Long: "Wait until a function in a Kubernetes cluster is\n" +
+		Use: "wait FUNCTION", Short: "Wait until a function is ready, active or idle",
+		Long: "Wait until a function is\n" +
 			"  ready   events are kept for it and start it: at zero replicas too\n" +
 			"  active  events wait or are handled\n" +
 			"  idle    nothing waits and no replica runs\n\nExit 6 if that does not happen in time.",
@@ -64,14 +64,21 @@ func (a *app) functionsWaitCommand() *cobra.Command {
 			if what != forReady && what != forActive && what != forIdle {
 				return usage("--for ready, --for active or --for idle", "there is nothing like %q to wait for", what)
 			}
-			c, key, err := a.functionOf(cmd.Context(), args[0], namespace)
+			p, key, err := a.findFunction(args[0], namespace)
+			switch {
+			case err != nil:
+			case p.up != nil:
+				return a.waitForLocal(cmd.Context(), newControlClient(p.up.ControlSocket), key, what, timeout)
+			default:
+				_, err = a.getFunction(cmd.Context(), p.cluster, key)
+			}
+			if err == nil {
+				err = a.waitFor(cmd.Context(), p.cluster, key, what, timeout)
+			}
 			if err != nil {
 				return err
 			}
-			if err := a.waitFor(cmd.Context(), c, key, what, timeout); err != nil {
-				return err
-			}
-			return a.showHeld(key, "is "+what)
+			return a.showHeld(fullName(key), "is "+what)
 		},
 	}
 	namespaceFlag(cmd, &namespace)
@@ -80,56 +87,63 @@ func (a *app) functionsWaitCommand() *cobra.Command {
 	return cmd
 }
 
-// functionOf opens the cluster and makes sure that the function is there.
-func (a *app) functionOf(ctx context.Context, name, namespace string) (*kube.Cluster, function.Key, error) {
-	p, key, err := a.findFunction(name, namespace)
-	if err != nil {
-		return nil, key, err
-	}
-	if p.up != nil {
-		return nil, key, usage("name the cluster with --context or --kubeconfig; pelton up itself shows logs, and ends with Ctrl-C",
-			"a pelton up runs here, and this works on functions in a cluster alone")
-	}
-	_, err = a.getFunction(ctx, p.cluster, key)
-	return p.cluster, key, err
-}
-
 // scale holds a function at a number of replicas.
 func (a *app) scale(ctx context.Context, name, namespace, text string) error {
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 0 {
 		return usage("a number such as 3", "%q is no number of replicas", text)
 	}
-	c, key, err := a.functionOf(ctx, name, namespace)
-	if err != nil {
+	p, key, err := a.findFunction(name, namespace)
+	switch {
+	case err != nil:
 		return err
+	case p.up != nil:
+		return a.holdLocal(ctx, newControlClient(p.up.ControlSocket), key, &n)
 	}
-	o, err := a.getFunction(ctx, c, key)
+	o, err := a.getFunction(ctx, p.cluster, key)
 	if err != nil {
 		return err
 	}
 	if fn, err := desired.Read(o); err == nil && n > fn.Spec.Scale.MaxReplicas {
-		return usage("raise spec.scale.maxReplicas in the manifest first", "%d replicas are more than the %d that function %s may have",
-			n, fn.Spec.Scale.MaxReplicas, fullName(key))
+		return tooMany(n, fn.Spec.Scale.MaxReplicas, fullName(key))
 	}
-	if err := a.hold(ctx, c, key, strconv.Itoa(n)); err != nil {
+	if err := a.hold(ctx, p.cluster, key, strconv.Itoa(n)); err != nil {
 		return err
 	}
-	if n == 0 {
-		return a.showHeld(key, "paused")
+	return a.showHeld(fullName(key), heldText(&n))
+}
+
+func tooMany(n, most int, name string) error {
+	return usage("raise spec.scale.maxReplicas in the manifest first", "%d replicas are more than the %d that function %s may have",
+		n, most, name)
+}
+
+// heldText says what a function is now.
+func heldText(n *int) string {
+	switch {
+	case n == nil:
+		return "resumed"
+	case *n == 0:
+		return "paused"
 	}
-	return a.showHeld(key, "held at "+plural(n, "replica"))
+	return "held at " + plural(*n, "replica")
 }
 
 func (a *app) resume(ctx context.Context, name, namespace string) error {
-	c, key, err := a.functionOf(ctx, name, namespace)
-	if err != nil {
+	p, key, err := a.findFunction(name, namespace)
+	switch {
+	case err != nil:
+		return err
+	case p.up != nil:
+		return a.holdLocal(ctx, newControlClient(p.up.ControlSocket), key, nil)
+	}
+	if _, err := a.getFunction(ctx, p.cluster, key); err != nil {
 		return err
 	}
-	if err := a.hold(ctx, c, key, nil); err != nil {
+	if err := a.hold(ctx, p.cluster, key, nil); err != nil {
 		return err
 	}
-	return a.showHeld(key, "resumed")
+	return a.showHeld(fullName(key), heldText(nil))
 }
 
 func (a *app) hold(ctx context.Context, c *kube.Cluster, key function.Key, value any) error {
@@ -137,10 +151,10 @@ func (a *app) hold(ctx context.Context, c *kube.Cluster, key function.Key, value
 	return explainCluster(c, "change function "+fullName(key), err)
 }
 
-func (a *app) showHeld(key function.Key, state string) error {
+func (a *app) showHeld(name, state string) error {
 	if a.json() {
-		return a.writeJSON(applied{Function: fullName(key), State: state})
+		return a.writeJSON(applied{Function: name, State: state})
 	}
-	_, err := fmt.Fprintf(a.stdout, "function %s %s\n", fullName(key), state)
+	_, err := fmt.Fprintf(a.stdout, "function %s %s\n", name, state)
 	return err
 }

@@ -59,11 +59,18 @@ func (a *app) logs(ctx context.Context, name string, o logOptions) error {
 	if o.container != "" && o.container != desired.HandlerContainer && o.container != desired.SidecarContainer {
 		return usage("--container handler or --container sidecar", "a function has no container %q", o.container)
 	}
-	c, key, err := a.functionOf(ctx, name, o.namespace)
-	if err != nil {
+	p, key, err := a.findFunction(name, o.namespace)
+	switch {
+	case err != nil:
+		return err
+	case p.up != nil:
+		return usage("the terminal of pelton up has them, with the name of the function before each line; for a cluster add --context",
+			"pelton up keeps no logs: its functions say what they say on its own terminal")
+	}
+	if _, err := a.getFunction(ctx, p.cluster, key); err != nil {
 		return err
 	}
-	r := &logReader{app: a, cluster: c, key: key, options: o, seen: map[string]*logStream{}, began: time.Now()}
+	r := &logReader{app: a, cluster: p.cluster, key: key, options: o, seen: map[string]*logStream{}, began: time.Now()}
 	if o.follow {
 		return r.follow(ctx)
 	}

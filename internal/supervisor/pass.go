@@ -74,7 +74,7 @@ func (u *unit) giveUpDeaf(now time.Time) (any bool) {
 // decide asks demand. The caller holds mu.
 func (u *unit) decide(now time.Time) {
 	snapshot := u.snapshot(now)
-	d := demand.Decide(u.policy, snapshot)
+	d := u.obey(demand.Decide(u.policy, snapshot))
 	if d.Wanted >= snapshot.Replicas {
 		u.enough = now
 	}
@@ -129,7 +129,7 @@ func dueOf(r wake.Reading, busy int) int {
 
 // situation is what the plan is made of. The caller holds mu.
 func (u *unit) situation(now time.Time) situation {
-	s := situation{want: u.decision.Replicas, idleOnly: time.Duration(u.fn.Spec.Timeout) > u.sup.cfg.DrainTimeout}
+	s := situation{want: u.decision.Replicas, idleOnly: u.held == nil && time.Duration(u.fn.Spec.Timeout) > u.sup.cfg.DrainTimeout}
 	trying, serving := 0, 0
 	for _, r := range u.replicas {
 		m := member{number: r.number, current: r.generation == u.generation, state: r.state, pinned: r.calls > 0}

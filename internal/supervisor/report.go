@@ -86,6 +86,7 @@ func (u *unit) status() Status {
 	if u.resume.After(time.Now()) {
 		s.NextStart, s.Backoff = u.resume, u.backoff
 	}
+	s.Held = copyOf(u.held)
 	s.LastExit, s.LastStart, s.Build = copyOf(u.lastExit), copyOf(u.times), copyOf(u.setup.build)
 	u.countReplicas(&s)
 	s.Due = dueOf(reading, max(s.InFlight, u.busy))

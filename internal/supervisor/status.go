@@ -29,7 +29,8 @@ type Status struct {
 	Phase    Phase              `json:"phase"`
 
 	Wanted    int       `json:"wanted"`
-	Reason    string    `json:"reason"` // why that many
+	Held      *int      `json:"held,omitempty"` // how many replicas somebody holds it at
+	Reason    string    `json:"reason"`         // why that many
 	DecidedAt time.Time `json:"decidedAt,omitzero"`
 	Starting  int       `json:"starting"`
 	Ready     int       `json:"ready"`

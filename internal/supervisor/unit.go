@@ -43,6 +43,7 @@ type unit struct {
 	lastExit *Exit
 	times    *StartTimes
 
+	held     *int // replicas that somebody holds it at, whatever waits
 	decision demand.Decision
 	decided  time.Time
 	enough   time.Time     // when all wanted replicas were needed last
