@@ -18,8 +18,8 @@ func (a *app) holdCommands() []*cobra.Command {
 	var namespace string
 	scale := &cobra.Command{
 		Use: "scale FUNCTION REPLICAS", Short: "Hold a function at a number of replicas",
-		Long: "Hold a function at a number of replicas, whatever waits for it, until `pelton functions resume`. It outlives changes of the\n" +
-			"manifest. In a cluster that is until then; with pelton up until that ends at the latest.",
+		Long: "Hold a function at a number of replicas, whatever waits for it, until `pelton functions resume`. It outlives changes\n" +
+			"of the manifest, but not a pelton up that ends.",
 		Example: "  # Three, from now on\n  pelton functions scale thumbnail 3\n\n" +
 			"  # As work demands, again\n  pelton functions resume thumbnail",
 		Args: cobra.ExactArgs(2),
