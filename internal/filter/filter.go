@@ -14,6 +14,7 @@ import (
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/overloads"
 	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
 
 	"github.com/pelton-dev/pelton/internal/event"
 )
@@ -43,6 +44,23 @@ type Filter struct {
 // Compile checks and compiles an expression, which must be boolean. The error is an *Error. It takes some tenths of a
 // millisecond, more the first time; a Filter is kept for the life of its trigger and holds a few kilobytes.
 func Compile(expr string) (*Filter, error) {
+	program, err := compile(expr, result{cel.BoolType, "true or false", `compare it, as in event.type == "order.created"`})
+	if err != nil {
+		return nil, err
+	}
+	return &Filter{program: program, scratch: newScratch()}, nil
+}
+
+// result is what an expression must give.
+type result struct {
+	typ  *cel.Type
+	name string
+	hint string
+}
+
+func newScratch() sync.Pool { return sync.Pool{New: func() any { return new(activation) }} }
+
+func compile(expr string, want result) (cel.Program, error) {
 	if err := checkLength(expr); err != nil {
 		return nil, err
 	}
@@ -54,10 +72,9 @@ func Compile(expr string) (*Filter, error) {
 	if issues.Err() != nil {
 		return nil, describe(issues.Errors()[0])
 	}
-	if t := compiled.OutputType(); !t.IsExactType(cel.BoolType) && !t.IsExactType(cel.DynType) {
+	if t := compiled.OutputType(); !t.IsExactType(want.typ) && !t.IsExactType(cel.DynType) {
 		return nil, &Error{
-			Line: 1, Column: 1, Message: fmt.Sprintf("the expression gives a %s, not true or false", t),
-			Hint: `compare it, as in event.type == "order.created"`,
+			Line: 1, Column: 1, Message: fmt.Sprintf("the expression gives a %s, not %s", t, want.name), Hint: want.hint,
 		}
 	}
 	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
@@ -68,7 +85,7 @@ func Compile(expr string) (*Filter, error) {
 	if err != nil {
 		return nil, &Error{Line: 1, Column: 1, Message: oneLine(err.Error())}
 	}
-	return &Filter{program: program, scratch: sync.Pool{New: func() any { return new(activation) }}}, nil
+	return program, nil
 }
 
 func environment() (*cel.Env, error) {
@@ -104,11 +121,7 @@ func repeats(expr ast.Expr) bool {
 // has()), compares values of different types, reads data that is not JSON, or costs too much. Callers treat it as no match
 // and count it.
 func (f *Filter) Match(e *event.Event) (bool, error) {
-	a := f.scratch.Get().(*activation)
-	a.begin(e)
-	out, _, err := f.program.Eval(a)
-	a.begin(nil) // keep no event alive
-	f.scratch.Put(a)
+	out, err := evaluate(f.program, &f.scratch, e)
 	if err != nil {
 		return false, fmt.Errorf("evaluate filter: %w", err)
 	}
@@ -117,4 +130,13 @@ func (f *Filter) Match(e *event.Event) (bool, error) {
 		return false, fmt.Errorf("evaluate filter: the expression gave a %s, not true or false", out.Type().TypeName())
 	}
 	return bool(match), nil
+}
+
+func evaluate(program cel.Program, scratch *sync.Pool, e *event.Event) (ref.Val, error) {
+	a := scratch.Get().(*activation)
+	a.begin(e)
+	out, _, err := program.Eval(a)
+	a.begin(nil) // keep no event alive
+	scratch.Put(a)
+	return out, err
 }

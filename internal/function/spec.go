@@ -56,7 +56,7 @@ type Metadata struct {
 
 // Spec is what the user asks for.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.ordering)",message="order per key is not in this version",fieldPath=".ordering"
+// +kubebuilder:validation:XValidation:rule="!has(self.ordering) || !has(self.batch)",message="a function with a batch has no order per key",fieldPath=".ordering"
 // +kubebuilder:validation:XValidation:rule="!has(self.batch) || !has(self.handler.protocol) || self.handler.protocol in ['cloudevents', 'exec']",message="its protocol gives the handler one event per request",fieldPath=".batch"
 // +kubebuilder:validation:XValidation:rule="!has(self.batch) || !has(self.batch.maxEvents) || (has(self.concurrency) ? self.concurrency : has(self.handler.protocol) && self.handler.protocol == 'exec' ? 4 : 8) * self.batch.maxEvents <= 10000",message="concurrency times maxEvents is more than 10000",fieldPath=".batch.maxEvents"
 // +kubebuilder:validation:XValidation:rule="!has(self.batch) || !has(self.retry) || !has(self.retry.maxAttempts) || self.retry.maxAttempts > 1",message="1 attempt is too few for batches",fieldPath=".retry.maxAttempts"
@@ -80,7 +80,7 @@ type Spec struct {
 	Timeout Duration `json:"timeout,omitempty"`
 	// What happens after a failed attempt.
 	Retry Retry `json:"retry,omitempty"`
-	// Order per key. Not in this version.
+	// Order per key: an event begins when the one before it of the same key is settled.
 	Ordering *Ordering `json:"ordering,omitempty"`
 	// Many events in one call; concurrency is then how many calls run at once. Default: one event per call.
 	Batch *Batch `json:"batch,omitempty"`
@@ -141,6 +141,11 @@ type Retry struct {
 
 // Ordering asks for order per key.
 type Ordering struct {
+	// CEL over event and data that gives a string. Events for which it gives none are in order among each other.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
+	// +kubebuilder:validation:XValidation:rule=`bytes(self).size() <= 4096`,message="it has more than 4096 bytes"
+	// +kubebuilder:validation:XValidation:rule=`self.matches(r'[^\s\v\pZ\x{85}]')`,message="it is missing"
 	Key string `json:"key"`
 }
 

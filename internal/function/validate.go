@@ -86,9 +86,7 @@ func (c *checker) checkDelivery(s *Spec) {
 		message := short(s.Timeout) + " is less than " + short(MinTimeout) + ", so no attempt could succeed"
 		c.add("spec.timeout", message, "write how long one attempt may take, such as 30s")
 	}
-	if s.Ordering != nil {
-		c.add("spec.ordering", "order per key is not in this version", "delete it; events of one key may run at one time")
-	}
+	c.checkOrdering(s)
 	c.checkBatch(s)
 	if s.Reply != nil {
 		if err := ValidPublishSubject(s.Reply.Subject); err != nil {
@@ -99,6 +97,24 @@ func (c *checker) checkDelivery(s *Spec) {
 	case OnDeleteKeep, OnDeleteDeadLetter, OnDeleteDiscard:
 	default:
 		c.add("spec.onDelete", missingOr(string(s.OnDelete), "is not a thing to do"), "write keep, deadLetter or discard")
+	}
+}
+
+// MaxKey is the longest expression of a key, in bytes.
+const MaxKey = 4 << 10
+
+func (c *checker) checkOrdering(s *Spec) {
+	switch {
+	case s.Ordering == nil:
+		return
+	case strings.TrimSpace(s.Ordering.Key) == "":
+		c.add("spec.ordering.key", "it is missing", "write an expression that gives a string, such as event.subject")
+	case len(s.Ordering.Key) > MaxKey:
+		c.add("spec.ordering.key", fmt.Sprintf("it has %d bytes, more than %d", len(s.Ordering.Key), MaxKey),
+			"write a shorter expression")
+	}
+	if s.Batch != nil {
+		c.add("spec.ordering", "a function with a batch has no order per key", "keep one of ordering and batch")
 	}
 }
 

@@ -69,9 +69,13 @@ func newBatches(b *function.Batch, workers int, inv invoke.Invoker) (*batches, e
 // startWorkers starts those that take messages: one for each event in flight, or one for each batch.
 func (s *Sidecar) startWorkers(p *phases) {
 	if s.batches == nil {
+		work := s.work
+		if s.ordered != nil {
+			work = s.workInOrder
+		}
 		for i := range s.slots {
 			s.workers.Add(1)
-			go s.work(p, &s.slots[i])
+			go work(p, &s.slots[i])
 		}
 		return
 	}

@@ -36,6 +36,7 @@ type delivery struct {
 
 	attempt int
 	passed  int // times it was passed on by replicas that did not know its subject: no trigger has taken it yet
+	epoch   uint64 // of who has granted it, where there is an order
 	origin  origin
 	event   event.Event
 }

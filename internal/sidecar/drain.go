@@ -55,6 +55,9 @@ func (s *Sidecar) drain(p *phases) {
 		}
 		<-finished
 	}
+	if s.ordered != nil {
+		close(s.ordered.finished)
+	}
 	s.returnWaiting(p.records)
 }
 

@@ -66,6 +66,7 @@ type Sidecar struct {
 	busy    busyness
 	acker   *acker
 	circuit circuit
+	ordered *ordered // nil without an order
 }
 
 // New makes a sidecar. The function's streams and consumers must exist (stream.EnsureFunction). nc must not buffer publishes
@@ -110,7 +111,7 @@ func (s *Sidecar) addSources() error {
 	// Each source can be owed a full window, and as much again by requests that a lost connection made us forget; a message
 	// for which there is no room would be delivered again only after AckWait.
 	s.inbox = make(chan *nats.Msg, 64+8*s.concurrency*int64(len(consumers)))
-	return nil
+	return s.addOrder(consumers)
 }
 
 // Ready is closed once the handler accepts calls and pulling begins.
@@ -127,11 +128,8 @@ func (s *Sidecar) Paused() bool { return s.paused.Load() }
 
 // Run delivers until ctx ends, and then drains. It returns nil after a drain, and an error only if it could not begin.
 func (s *Sidecar) Run(ctx context.Context) error {
-	for _, src := range s.sources {
-		if err := src.start(s.inbox, s.credit); err != nil {
-			s.stopSources()
-			return fmt.Errorf("subscribe for consumer %s: %w", src.consumer.Name, err)
-		}
+	if err := s.startSources(); err != nil {
+		return err
 	}
 	reading, read := context.WithCancel(ctx)
 	known := s.readEpochs(reading)
@@ -158,7 +156,7 @@ func (s *Sidecar) Run(ctx context.Context) error {
 	if subject, err := event.BusySubject(s.key.Namespace, s.key.Name, s.cfg.Replica); s.cfg.TellBusy && err == nil {
 		s.helpers.Go(func() { s.tellBusy(p.records, subject) })
 	}
-	s.helpers.Go(func() { s.openWhen(p.intake, known) })
+	s.helpers.Go(func() { s.openWhen(p, known) })
 	close(s.ready)
 
 	<-ctx.Done()
@@ -170,14 +168,33 @@ func (s *Sidecar) Run(ctx context.Context) error {
 	return nil
 }
 
-// openWhen begins to ask for messages.
-func (s *Sidecar) openWhen(ctx context.Context, known <-chan struct{}) {
+// openWhen begins to ask for messages, or to take part in the order.
+func (s *Sidecar) openWhen(p *phases, known <-chan struct{}) {
 	select {
-	case <-ctx.Done():
+	case <-p.intake.Done():
+		return
 	case <-known:
-		s.open.Store(true)
-		s.ask()
 	}
+	if s.ordered != nil {
+		s.ordered.run(p)
+		return
+	}
+	s.open.Store(true)
+	s.ask()
+}
+
+// startSources has every source ready to ask. Where there is an order, its leader asks in their place.
+func (s *Sidecar) startSources() error {
+	for _, src := range s.sources {
+		if s.ordered != nil {
+			break
+		}
+		if err := src.start(s.inbox, s.credit); err != nil {
+			s.stopSources()
+			return fmt.Errorf("subscribe for consumer %s: %w", src.consumer.Name, err)
+		}
+	}
+	return nil
 }
 
 // instantHandler reports whether the handler is done with events before they could be of use elsewhere.
@@ -228,6 +245,7 @@ func (s *Sidecar) pause(p *phases) {
 	}
 	s.log.Info("handler does not listen, pulling rests")
 	s.withdraw()
+	s.offer(0)
 	s.workers.Add(1)
 	go func() {
 		defer s.workers.Done()
@@ -235,6 +253,7 @@ func (s *Sidecar) pause(p *phases) {
 			s.log.Info("handler listens again")
 		}
 		s.paused.Store(false)
+		s.offer(len(s.slots))
 		s.ask()
 	}()
 }

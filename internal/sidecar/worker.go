@@ -102,8 +102,13 @@ func (s *Sidecar) deliver(p *phases, sl *slot, src *source, m *nats.Msg, now tim
 // examine decides without the handler where it can: what is no event, what crashes whoever touches it, what is too old, and
 // what no trigger takes. Otherwise the handler is asked.
 func (s *Sidecar) examine(p *phases, d *delivery, src *source, m *nats.Msg, now time.Time) (st settlement, decided bool) {
-	if err := d.read(m, src.consumer); err != nil {
-		if errors.Is(err, errNotDelivery) {
+	return s.examineRead(p, d, src, d.read(m, src.consumer), now)
+}
+
+// examineRead is examine for a message that has been read, with err.
+func (s *Sidecar) examineRead(p *phases, d *delivery, src *source, err error, now time.Time) (st settlement, decided bool) {
+	if err != nil {
+		if m := d.msg; errors.Is(err, errNotDelivery) {
 			s.log.Error("message is not a delivery, it is left alone", zap.String("subject", m.Subject), zap.String("reply", m.Reply))
 			return settlement{action: handBack, reason: "not-a-delivery", text: err.Error(), delay: notReadyDelay}, true
 		}
@@ -162,6 +167,9 @@ func (s *Sidecar) settle(ctx context.Context, d *delivery, st *settlement, run *
 
 // store writes what must be stored before the message may be acknowledged.
 func (s *Sidecar) store(ctx context.Context, d *delivery, st *settlement, run *ledger.Run) error {
+	if (st.action == park || st.action == passOn) && s.ordered != nil {
+		return nil // it waits in its place
+	}
 	if st.action == park || st.action == passOn {
 		return s.storePark(ctx, d, st, run)
 	}

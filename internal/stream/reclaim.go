@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -40,16 +41,27 @@ func reclaim(ctx context.Context, js jetstream.JetStream, c Consumer) (int, erro
 		return 0, err
 	}
 	info := consumer.CachedInfo()
-	first, last := info.AckFloor.Stream+1, info.Delivered.Stream
-	if info.NumAckPending == 0 || last-first >= maxReclaim {
+	if info.NumAckPending == 0 || info.Delivered.Stream-info.AckFloor.Stream > maxReclaim {
 		return 0, nil
 	}
-	prefix := "$JS.ACK." + c.Stream + "." + c.Name + ".1."
+	return info.NumAckPending, HandBack(ctx, js.Conn(), info)
+}
+
+// HandBack hands back all that a consumer has delivered and nobody has acknowledged, in the order of the stream. When it returns
+// the server has done so. What was to come again already keeps the place that it has.
+func HandBack(ctx context.Context, nc *nats.Conn, info *jetstream.ConsumerInfo) error {
+	prefix := "$JS.ACK." + info.Stream + "." + info.Name + ".1."
 	suffix := "." + strconv.FormatUint(info.Delivered.Consumer, 10) + ".0.0"
-	for seq := first; seq <= last; seq++ {
-		if err := js.Conn().Publish(prefix+strconv.FormatUint(seq, 10)+suffix, []byte("-NAK")); err != nil {
-			return 0, err
+	last := info.Delivered.Stream
+	for seq := info.AckFloor.Stream + 1; seq < last; seq++ {
+		if err := nc.Publish(prefix+strconv.FormatUint(seq, 10)+suffix, nakBody); err != nil {
+			return fmt.Errorf("hand back: %w", err)
 		}
 	}
-	return info.NumAckPending, nil
+	if _, err := nc.RequestWithContext(ctx, prefix+strconv.FormatUint(last, 10)+suffix, nakBody); err != nil {
+		return fmt.Errorf("hand back: %w", err)
+	}
+	return nil
 }
+
+var nakBody = []byte("-NAK")

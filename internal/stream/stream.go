@@ -118,7 +118,7 @@ func wanted(cfg Config) []jetstream.StreamConfig {
 		events.MaxBytes, dead.MaxBytes = cfg.MaxBytes/2, cfg.MaxBytes/8
 		runs.MaxBytes = min(runs.MaxBytes, cfg.MaxBytes/16)
 	}
-	return []jetstream.StreamConfig{events, work, dead, runs}
+	return []jetstream.StreamConfig{events, work, dead, runs, leaseStream(base)}
 }
 
 // headerRoom is what Pelton's own headers may add to an event when it is parked or becomes a dead letter. Events are held so

@@ -1,0 +1,277 @@
+package order
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"go.uber.org/zap"
+)
+
+// leader is the half of a replica that leads, for one term.
+type leader struct {
+	r       *Replica
+	epoch   uint64
+	opens   time.Time // no grant before
+	changed chan struct{}
+	dirty   chan struct{} // what must outlive us has changed, and something waits for its being written
+	space   chan struct{} // there may be room for events
+
+	valid atomic.Int64 // nanoseconds of the replica's clock: until when we lead, unless we are told more
+
+	mu    sync.Mutex // guards board; grants are sent with it held, so that none is sent after the term
+	board *board
+	over  bool
+}
+
+func newLeader(r *Replica, epoch uint64, failures map[ID]Failure, opens time.Time) *leader {
+	return &leader{
+		r: r, epoch: epoch, opens: opens, board: newBoard(epoch, failures), changed: make(chan struct{}, 1),
+		dirty: make(chan struct{}, 1), space: make(chan struct{}, 1),
+	}
+}
+
+func poke(ch chan struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
+}
+
+// extend notes that we lead for LeaseTime from a moment on.
+func (l *leader) extend(from time.Time) {
+	l.valid.Store(int64(l.r.clock.at(from.Add(LeaseTime))))
+	poke(l.changed)
+}
+
+func (l *leader) leads(now time.Time) bool {
+	return int64(l.r.clock.at(now)) < l.valid.Load() || planted(bugNoLease)
+}
+
+// run leads until ctx ends.
+func (l *leader) run(ctx context.Context) {
+	timer := time.NewTimer(beatEvery)
+	defer timer.Stop()
+	for {
+		timer.Reset(l.dispatch(time.Now()))
+		select {
+		case <-ctx.Done():
+			return
+		case <-l.changed:
+		case <-timer.C:
+		}
+	}
+}
+
+// dispatch grants what can be granted, and returns how long to wait if nothing happens.
+func (l *leader) dispatch(now time.Time) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.over {
+		return time.Hour
+	}
+	for _, id := range l.board.bury(now) {
+		l.r.log.Warn("replica is not heard of any more, its events are given to others", zap.String("member", id))
+	}
+	if wait := l.opens.Sub(now); wait > 0 {
+		return wait
+	}
+	for l.leads(time.Now()) {
+		g, ok := l.board.grant(time.Now())
+		if !ok {
+			break
+		}
+		l.send(&g)
+	}
+	if len(l.board.saving) > 0 {
+		poke(l.dirty)
+	}
+	if due, waits := l.board.nextDue(); waits {
+		return max(time.Millisecond, min(time.Until(due), beatEvery))
+	}
+	return beatEvery
+}
+
+// send brings a grant to its member. One that cannot be sent is for ourselves.
+func (l *leader) send(g *grant) {
+	if g.to == self {
+		l.r.worker.take(g)
+		return
+	}
+	err := l.r.cfg.Conn.PublishMsg(g.encode(memberSubject(l.r.key, g.to)))
+	if err == nil {
+		return
+	}
+	g.event.Local = g.event.Local || errors.Is(err, nats.ErrMaxPayload)
+	l.board.report(g.to, report{g.event.ID, g.ticket, Back, sendRest}, time.Now())
+}
+
+// sendRest is before a grant that could not be sent is tried again.
+const sendRest = 200 * time.Millisecond
+
+// hear takes a hello. The replica's own comes without NATS.
+func (l *leader) hear(h *hello, own bool) answer {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.over {
+		return answer{}
+	}
+	id, now := h.Member, time.Now()
+	if own {
+		id = self
+	}
+	for _, r := range h.Reports {
+		l.board.report(id, r, now)
+	}
+	if h.Epoch >= l.epoch { // or it may take grants of another leader yet
+		l.board.hear(id, h.Beat, h.Slots, h.Calls, now)
+	}
+	poke(l.changed)
+	poke(l.space)
+	return answer{Epoch: l.epoch, Taken: true}
+}
+
+// onHello answers a hello that has come by NATS.
+func (l *leader) onHello(m *nats.Msg) {
+	h, err := decodeHello(m.Data)
+	if err != nil {
+		l.r.log.Warn("hello makes no sense, it is left alone", zap.Error(err))
+		return
+	}
+	a := l.hear(&h, false)
+	if a.Epoch == 0 || !l.leads(time.Now()) {
+		return // whoever leads now answers
+	}
+	body, err := json.Marshal(a)
+	if err == nil {
+		err = m.Respond(body)
+	}
+	if err != nil {
+		l.r.log.Debug("hello not answered", zap.Error(err))
+	}
+}
+
+// take is given an event by a feed.
+func (l *leader) take(f *feed, d delivered) {
+	e := l.r.cfg.Arrived(f.index, d.msg)
+	if e == nil {
+		return // it needs no call, and is acknowledged
+	}
+	e.ID, e.Msg, e.Deliveries = ID{d.source, d.sequence}, d.msg, d.count
+	e.Attempt = max(1, e.Attempt)
+	if planted(bugKeyless) {
+		e.Key += d.msg.Reply
+	}
+	l.r.know(d.source, f.index)
+	l.mu.Lock()
+	known := l.over || l.board.add(e, time.Now())
+	l.mu.Unlock()
+	if !known {
+		l.r.cfg.Acknowledge(d.msg)
+		return
+	}
+	poke(l.changed)
+}
+
+// room waits until there is room for events.
+func (l *leader) room(ctx context.Context) int {
+	for {
+		l.mu.Lock()
+		held, bytes := len(l.board.held), l.board.bytes
+		l.mu.Unlock()
+		room := Window - held
+		if !l.leads(time.Now()) {
+			room = 0 // another one may, and what we ask for would be missing there
+		}
+		if held > 0 && bytes > 0 {
+			room = min(room, (windowBytes-bytes)/max(1, bytes/held))
+		}
+		if room > 0 {
+			return room
+		}
+		select {
+		case <-ctx.Done():
+			return 0
+		case <-l.space:
+		case <-time.After(beatEvery):
+		}
+	}
+}
+
+// failures returns what must outlive us, and its version.
+func (l *leader) failures() (list []failing, version uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.board.prune(l.r.sources())
+	for id, f := range l.board.failing {
+		list = append(list, failing{id, f})
+	}
+	return list, l.board.version
+}
+
+func (l *leader) wrote(version uint64) {
+	l.mu.Lock()
+	l.board.wrote(version, time.Now())
+	l.mu.Unlock()
+	poke(l.changed)
+}
+
+// end ends the term: nothing is granted after it. It returns what waits, in its order, and how many grants are out.
+func (l *leader) end() (waiting []*Event, out int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.over = true
+	for _, lane := range l.board.lanes {
+		waiting = append(waiting, lane.waiting...)
+	}
+	slices.SortFunc(waiting, func(a, b *Event) int {
+		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.Sequence, b.Sequence))
+	})
+	return waiting, l.board.outs
+}
+
+// hasOthers reports whether other replicas work.
+func (l *leader) hasOthers() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for id := range l.board.members {
+		if id != self {
+			return true
+		}
+	}
+	return false
+}
+
+// messages returns the messages of all events that are held, for who keeps them alive.
+func (l *leader) messages() []*nats.Msg {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var ms []*nats.Msg
+	for lane := range maps.Values(l.board.lanes) {
+		for _, e := range lane.waiting {
+			ms = append(ms, e.Msg)
+		}
+		if lane.event != nil {
+			ms = append(ms, lane.event.Msg)
+		}
+	}
+	return ms
+}
+
+// work is how many calls could be made now beside those that are; at least one if anything waits and nothing is at work.
+func (l *leader) work() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := l.board.runnable()
+	if n == 0 && l.board.outs == 0 && len(l.board.held) > 0 {
+		return 1
+	}
+	return n
+}
