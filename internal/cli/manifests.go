@@ -25,7 +25,7 @@ func loadFunctions(paths []string, checks ...function.Check) ([]*function.Functi
 	return fns, nil
 }
 
-// checkFilters compiles the filters of event triggers.
+// checkFilters compiles the filters of event triggers and the key of an order.
 func checkFilters(fn *function.Function) []function.Problem {
 	var problems []function.Problem
 	for i, t := range fn.Spec.Triggers {
@@ -35,6 +35,11 @@ func checkFilters(fn *function.Function) []function.Problem {
 		if _, err := filter.Compile(t.Event.Filter); err != nil {
 			p := function.Problem{Path: fmt.Sprintf("spec.triggers[%d].event.filter", i), Message: err.Error()}
 			problems = append(problems, p)
+		}
+	}
+	if o := fn.Spec.Ordering; o != nil {
+		if _, err := filter.CompileKey(o.Key); err != nil {
+			problems = append(problems, function.Problem{Path: "spec.ordering.key", Message: err.Error()})
 		}
 	}
 	return problems

@@ -49,7 +49,7 @@ func annotations(o *unstructured.Unstructured) map[string]string {
 	return ours
 }
 
-// filterProblems compiles filters, as the sidecar will.
+// filterProblems compiles filters and the key of an order, as the sidecar will.
 func filterProblems(fn *function.Function) (problems []function.Problem) {
 	for i, t := range fn.Spec.Triggers {
 		if t.Event == nil || t.Event.Filter == "" {
@@ -57,6 +57,11 @@ func filterProblems(fn *function.Function) (problems []function.Problem) {
 		}
 		if _, err := filter.Compile(t.Event.Filter); err != nil {
 			problems = append(problems, function.Problem{Path: fmt.Sprintf("spec.triggers[%d].event.filter", i), Message: err.Error()})
+		}
+	}
+	if o := fn.Spec.Ordering; o != nil {
+		if _, err := filter.CompileKey(o.Key); err != nil {
+			problems = append(problems, function.Problem{Path: "spec.ordering.key", Message: err.Error()})
 		}
 	}
 	return problems

@@ -28,7 +28,7 @@ func TestStreamsAreTidy(t *testing.T) {
 	one, two := function.Key{Namespace: "default", Name: "one"}, function.Key{Namespace: "default", Name: "two"}
 	want := map[string][]string{
 		"EVENTS":      {stream.EventConsumer(one), stream.EventConsumer(two)},
-		"PELTON_WORK": {"default_one_work", "default_two_work"}, "PELTON_DEAD": nil, "PELTON_RUNS": nil,
+		"PELTON_WORK": {"default_one_work", "default_two_work"}, "PELTON_DEAD": nil, "PELTON_RUNS": nil, "PELTON_LEASES": nil,
 	}
 	c.awaitStreams(want)
 

@@ -337,8 +337,16 @@ func deliveryProblems() []problemTest {
 		{"zero drain", spec("scale: {target: {drain: 0s}}"), []string{at + "scale.target.drain: 0s is less than 1ms"}},
 		{"negative drain", spec("scale: {target: {drain: -1s}}"), []string{at + "scale.target.drain: -1s is less than 1ms"}},
 		{
-			"ordering", spec("ordering: {key: event.subject}"),
-			[]string{at + "ordering: order per key is not in this version (delete it"},
+			"ordering without a key", spec("ordering: {key: ' '}"),
+			[]string{at + "ordering.key: it is missing (write an expression that gives a string"},
+		},
+		{
+			"long key", spec("ordering: {key: " + strings.Repeat("x", 4097) + "}"),
+			[]string{at + "ordering.key: it has 4097 bytes, more than 4096"},
+		},
+		{
+			"ordering and batch", spec("ordering: {key: event.subject}", "batch: {maxEvents: 100}"),
+			[]string{at + "ordering: a function with a batch has no order per key (keep one", at + "batch: batches are not"},
 		},
 		{"batch", spec("batch: {maxEvents: 1000, maxWait: 5m}"), nil},
 		{

@@ -79,6 +79,43 @@ func TestDelivery(t *testing.T) {
 	r.checkRecords(fn)
 }
 
+// TestOrderedDelivery has replicas of a function with an order do what they do with its credentials: find a leader, call events back
+// that another one had, give them to each other, and write down a failed attempt.
+func TestOrderedDelivery(t *testing.T) {
+	t.Parallel()
+	r := start(t, "a")
+	js := r.admins["a"]
+	fn := newFunction("order", func(s *function.Spec) {
+		s.Concurrency, s.Ordering = 1, &function.Ordering{Key: "string(data)"}
+		s.Retry = function.Retry{MaxAttempts: 3, MaxBackoff: function.Duration(time.Millisecond)}
+	})
+	r.provision("a", fn)
+	both := make(chan struct{}, 2)
+	creds := r.file(r.issuer("a", 0), fn)
+	handle := func(_ context.Context, c *invoke.Call) (invoke.Outcome, error) {
+		if d := string(c.Event.Data); c.Attempt == 1 && (d == `"both"` || d == `"at a time"`) {
+			both <- struct{}{}
+			for len(both) < 2 { // only two replicas can do this
+				<-time.After(time.Millisecond)
+			}
+		}
+		if c.Attempt == 1 {
+			return invoke.Outcome{Kind: invoke.Retry}, nil
+		}
+		return invoke.Outcome{}, nil
+	}
+	first := r.run(fn, creds, handle)
+	publish(t, js, "events.order", "one")
+	r.awaitSettled(fn)
+	r.run(fn, creds, handle)
+	publish(t, js, "events.order", "both")
+	publish(t, js, "events.order", "at a time")
+	r.awaitSettled(fn)
+	first.stop()
+	publish(t, js, "events.order", "two")
+	r.awaitSettled(fn)
+}
+
 func (r *rig) checkRecords(fn *function.Function) {
 	r.t.Helper()
 	runs, err := ledger.History(r.t.Context(), r.admins["a"], "default", fn.Metadata.Name, 100)

@@ -147,6 +147,35 @@ func TestForbidden(t *testing.T) {
 	checkAttempts(t, r, attempts)
 }
 
+// TestForbiddenWithOrder tries what a function with an order could mistake for its own.
+func TestForbiddenWithOrder(t *testing.T) {
+	t.Parallel()
+	r := start(t, "a")
+	own, other := newFunction("a", inOrder), newFunction("b", inOrder)
+	r.provision("a", own, other)
+	function := r.intruder(r.file(r.issuer("a", 0), own), natsauth.InboxOf(own.Key()))
+	const lease = "$JS.API.DIRECT.GET.PELTON_LEASES"
+	theirs := stream.ConsumersOf(other)[0].Name
+	for _, subject := range []string{
+		"pelton.lease.default.b", "pelton.lease.other.a", lease, lease + ".pelton.lease.default.b", "$JS.API.STREAM.PURGE.PELTON_LEASES",
+		"$JS.API.STREAM.MSG.GET.PELTON_LEASES", "$JS.API.STREAM.MSG.DELETE.PELTON_LEASES", "$JS.API.STREAM.DELETE.PELTON_LEASES",
+		"$JS.API.CONSUMER.CREATE.PELTON_LEASES.spy", "pelton.order.default.b.hello", "pelton.order.default.b.to.x",
+		"$JS.API.CONSUMER.INFO.EVENTS." + theirs, "$JS.ACK.EVENTS." + theirs + ".1.1.1.1700000000000000000.0",
+		"_INBOX_PELTON.default.b.one.two",
+	} {
+		t.Run(subject, func(t *testing.T) {
+			function.mustBeRefused(t, "Publish", subject, func() error { return function.publish(attempt{"", subject, "{}"}) })
+		})
+	}
+	for _, subject := range []string{"pelton.order.>", "pelton.order.default.b.>", "pelton.lease.>", "pelton.lease.default.a"} {
+		t.Run("listen on "+subject, func(t *testing.T) {
+			function.mustBeRefused(t, "Subscription", subject, func() error { return function.subscribe(subject, "") })
+		})
+	}
+}
+
+func inOrder(s *function.Spec) { s.Ordering = &function.Ordering{Key: "event.subject"} }
+
 // checkAttempts makes sure that the attempts would work if one were allowed to.
 func checkAttempts(t *testing.T, r *rig, attempts []attempt) {
 	content, err := r.issuer("a", 0).Permanent("admin", natsauth.Everything(), time.Now())

@@ -50,6 +50,9 @@ func OfFunction(fn *function.Function, earlier ...*function.Function) (Permissio
 		if r := manifest.Spec.Reply; r != nil {
 			p.Publish = append(p.Publish, r.Subject)
 		}
+		if manifest.Spec.Ordering != nil {
+			p.addOrder(manifest)
+		}
 		for _, c := range stream.ConsumersOf(manifest) {
 			p.Publish = append(p.Publish, pull(c.Stream, c.Name))
 			p.Publish = append(p.Publish, acks(c.Stream, c.Name)...)
@@ -58,9 +61,27 @@ func OfFunction(fn *function.Function, earlier ...*function.Function) (Permissio
 			}
 		}
 	}
-	slices.Sort(p.Publish)
-	p.Publish = slices.Compact(p.Publish)
+	p.sort()
 	return p, nil
+}
+
+// addOrder adds what a function with an order needs: to write who leads it, to look at its consumers, and to have its replicas
+// talk to each other.
+func (p *Permissions) addOrder(fn *function.Function) {
+	key := fn.Key()
+	lease, others := stream.LeaseSubject(key), "pelton.order."+key.Namespace+"."+key.Name+".>"
+	p.Publish = append(p.Publish, lease, "$JS.API.DIRECT.GET."+stream.LeaseStream+"."+lease, others, InboxOf(key)+".>")
+	p.Subscribe = append(p.Subscribe, others)
+	for _, c := range stream.ConsumersOf(fn) {
+		p.Publish = append(p.Publish, "$JS.API.CONSUMER.INFO."+c.Stream+"."+c.Name)
+	}
+}
+
+// sort puts the lists in order, each subject once.
+func (p *Permissions) sort() {
+	slices.Sort(p.Publish)
+	slices.Sort(p.Subscribe)
+	p.Publish, p.Subscribe = slices.Compact(p.Publish), slices.Compact(p.Subscribe)
 }
 
 // Everything is for a person who looks after the server: each subject of the account.

@@ -45,13 +45,14 @@ func OfController() Permissions {
 			"$JS.API.CONSUMER.MSG.NEXT.*.*", "$JS.ACK.>",
 			"$JS.API.STREAM.CREATE." + stream.EventsStream, "$JS.API.STREAM.UPDATE." + stream.EventsStream, // the replicas of it
 			"$JS.API.STREAM.PURGE." + stream.WorkStream, "$JS.API.STREAM.MSG.DELETE." + stream.WorkStream,
+			"$JS.API.STREAM.PURGE." + stream.LeaseStream,
 			"$JS.API.DIRECT.GET." + stream.WorkStream, "$JS.API.DIRECT.GET." + stream.WorkStream + ".>",
 			"$JS.API.DIRECT.GET." + catalog.StreamName + ".>",
 			"pelton.park.*.*.schedule.*", "pelton.dead.*.*", "pelton.function.*.*",
 		},
 		Subscribe: []string{ControllerInbox + ".>", "pelton.busy.*.*.*", lostConsumers},
 	}
-	for _, name := range []string{stream.WorkStream, stream.DeadStream, stream.RunsStream, catalog.StreamName} {
+	for _, name := range []string{stream.WorkStream, stream.DeadStream, stream.RunsStream, stream.LeaseStream, catalog.StreamName} {
 		p.Publish = append(p.Publish, "$JS.API.STREAM.CREATE."+name, "$JS.API.STREAM.UPDATE."+name)
 	}
 	return p

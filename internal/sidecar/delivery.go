@@ -35,7 +35,7 @@ type delivery struct {
 	pending    uint64    // messages behind it
 
 	attempt int
-	passed  int // times it was passed on by replicas that did not know its subject: no trigger has taken it yet
+	passed  int    // times it was passed on by replicas that did not know its subject: no trigger has taken it yet
 	epoch   uint64 // of who has granted it, where there is an order
 	origin  origin
 	event   event.Event

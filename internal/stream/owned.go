@@ -163,7 +163,7 @@ func Remove(ctx context.Context, js jetstream.JetStream, key function.Key, o Own
 			return err
 		}
 	}
-	if err := deleteConsumers(ctx, js, o.Consumers); err != nil || !discard {
+	if err := cmp.Or(deleteConsumers(ctx, js, o.Consumers), RemoveLease(ctx, js, key)); err != nil || !discard {
 		return err
 	}
 	s, err := js.Stream(ctx, WorkStream)
