@@ -346,7 +346,7 @@ func deliveryProblems() []problemTest {
 		},
 		{
 			"ordering and batch", spec("ordering: {key: event.subject}", "batch: {maxEvents: 100}"),
-			[]string{at + "ordering: a function with a batch has no order per key (keep one", "8: spec.batch: batches are not in this version (delete it"},
+			[]string{at + "ordering: a function with a batch has no order per key (keep one"},
 		},
 		{"batch", spec("batch: {maxEvents: 1000, maxWait: 5m}"), nil},
 		{
