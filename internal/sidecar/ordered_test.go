@@ -23,11 +23,10 @@ type byKey struct {
 	ended    map[string][]string
 	busy     map[string]string
 	problems []string
-	epochs   map[uint64]bool
 }
 
 func newByKey() *byKey {
-	return &byKey{begun: map[string][]string{}, ended: map[string][]string{}, busy: map[string]string{}, epochs: map[uint64]bool{}}
+	return &byKey{begun: map[string][]string{}, ended: map[string][]string{}, busy: map[string]string{}}
 }
 
 func keyOf(c *invoke.Call) string {
@@ -54,6 +53,23 @@ func (b *byKey) end(c *invoke.Call, done bool) {
 	if done {
 		b.ended[key] = append(b.ended[key], c.Event.ID)
 	}
+}
+
+// await waits until so many events have ended.
+func (b *byKey) await(t *testing.T, want int) {
+	t.Helper()
+	waittest.Eventually(t, func() error {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		n := 0
+		for _, ids := range b.ended {
+			n += len(ids)
+		}
+		if n < want {
+			return fmt.Errorf("%d of %d have ended", n, want)
+		}
+		return nil
+	})
 }
 
 // check wants that the events of each key have ended once each and in their order.
@@ -115,6 +131,7 @@ func TestOrder(t *testing.T) {
 	})
 	f.publishKeys(10, 20)
 	f.start()
+	b.await(t, 200)
 	f.awaitSettled()
 	b.check(t, 10, 20)
 }
@@ -134,6 +151,7 @@ func TestOrderOfRetries(t *testing.T) {
 	})
 	f.publishKeys(4, 3)
 	f.start()
+	b.await(t, 12)
 	f.awaitSettled()
 	b.check(t, 4, 3)
 }
@@ -160,6 +178,7 @@ func TestOrderOfReplicas(t *testing.T) {
 	first.stop(t)
 	third := f.another("r3")
 	second.stop(t)
+	b.await(t, 400)
 	f.awaitSettled()
 	third.stop(t)
 	b.check(t, 20, 20)
