@@ -56,7 +56,7 @@ func (s *Selector) Takes(subject string, e *event.Event) (bool, error) {
 		if match && why == nil {
 			return true, nil
 		}
-		if err == ErrNoTrigger || why != nil {
+		if errors.Is(err, ErrNoTrigger) || why != nil {
 			err = why
 		}
 	}

@@ -82,7 +82,8 @@ func (s *Sidecar) stranger(ctx context.Context, d *delivery) settlement {
 		s.log.Debug("not known who wants an event", zap.String("subject", d.origin.Subject), zap.Error(err))
 	}
 	rest := min(minPassRest<<min(max(0, d.passed-manyPasses), 8), maxPassRest)
-	return settlement{action: passOn, reason: "newer-manifest", text: "no trigger of this replica asks for " + d.origin.Subject, delay: rest}
+	text := "no trigger of this replica asks for " + d.origin.Subject
+	return settlement{action: passOn, reason: "newer-manifest", text: text, delay: rest}
 }
 
 // passedMessage is the same attempt, for another replica.

@@ -259,7 +259,8 @@ func TestAChangeThatIsCutOff(t *testing.T) {
 		t.Run(fmt.Sprint(writes), func(t *testing.T) {
 			t.Parallel()
 			u := &user{t: t, js: ensured(t)}
-			if _, err := u.js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "ORDERS", Subjects: []string{"orders.>"}}); err != nil {
+			cfg := jetstream.StreamConfig{Name: "ORDERS", Subjects: []string{"orders.>"}}
+			if _, err := u.js.CreateStream(t.Context(), cfg); err != nil {
 				t.Fatal(err)
 			}
 			u.ensure(on("events.a"), orders)
