@@ -9,7 +9,7 @@ var layers = []layer{
 	{"contracts and leaves", "they know nothing of Pelton and can be read alone", []string{
 		"internal/decision", "internal/function", "internal/image/...", "internal/lifecycle", "internal/process", "proto/...",
 		"internal/natsclient", "internal/probes", "internal/program", "internal/certs/...", "internal/rpcserver",
-		"internal/testenv", "internal/waittest", "internal/kube",
+		"internal/testenv", "internal/waittest", "internal/kube", "internal/scrub",
 	}},
 	{"events", "one codec and one grammar of subjects for everybody", []string{"internal/event"}},
 	{"images of functions", "made from a manifest and its folder: no queue, no cluster", []string{"internal/bundle/..."}},

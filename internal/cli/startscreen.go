@@ -118,7 +118,7 @@ func (u *upRun) problemOf(fn *function.Function) string {
 func (u *upRun) printScreen(r ready) {
 	w, p := u.out, u.app.painter(u.app.stdout)
 	fmt.Fprintf(w, "%s %s   %s\n\n", p.bold("pelton"), r.Version, plural(len(r.Functions), "function"))
-	_ = writeTable(w, u.addresses(r))
+	_ = writeTable(w, append(u.addresses(r), u.damageRows()...))
 	fmt.Fprintln(w)
 	rows := [][]string{}
 	for _, f := range r.Functions {

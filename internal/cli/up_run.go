@@ -18,6 +18,7 @@ import (
 	"github.com/pelton-dev/pelton/internal/function"
 	"github.com/pelton-dev/pelton/internal/lifecycle"
 	"github.com/pelton-dev/pelton/internal/process"
+	"github.com/pelton-dev/pelton/internal/scrub"
 	"github.com/pelton-dev/pelton/internal/supervisor"
 )
 
@@ -38,6 +39,7 @@ type upRun struct {
 	guard     *process.Guard
 	nats      *natsServer // nil with --nats
 	maxStore  int64       // of our NATS server, in bytes
+	damages   []scrub.Damage
 	state     upState
 
 	maxEvent int64 // bytes that EVENTS takes in one event; 0 is as the server takes
@@ -197,6 +199,7 @@ func (u *upRun) startNATS(context.Context) error {
 		return err
 	}
 	u.maxStore = limit
+	u.checkStore(dir)
 	if u.nats, err = startNATS(int(u.opts.natsPort), dir, limit, u.log); err != nil {
 		return err
 	}

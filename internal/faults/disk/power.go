@@ -220,6 +220,9 @@ func (p *power) look(ctx context.Context, c *Cut, begun time.Time) error {
 		return ctx.Err()
 	}
 	c.Settled = time.Since(begun)
+	if n := p.machine.wrote("store-damaged"); n > 0 && c.Trouble == "" {
+		c.Trouble = fmt.Sprintf("; it says that the store is damaged, %d times", n)
+	}
 	c.Missing, c.Undone, err = w.judge(ctx, p.acked, p.machine.notes())
 	return err
 }
