@@ -87,13 +87,23 @@ func (w *world) startHost(ctx context.Context, what takes) error {
 	}, plantedVariable+"="+w.cfg.Planted)
 }
 
-// startBridge starts the HTTP entry.
+// startBridge starts the HTTP entry, and waits until it listens.
 func (w *world) startBridge(ctx context.Context) error {
 	if !w.cfg.kind().bridge {
 		return nil
 	}
-	return w.start(ctx, bridgeName, w.cfg.Programs.Bridge, "NATS_URL="+w.url(bridgeName), "PELTON_ADDRESS="+w.httpAddress(),
-		plantedVariable+"="+w.cfg.Planted)
+	if err := w.start(ctx, bridgeName, w.cfg.Programs.Bridge, "NATS_URL="+w.url(bridgeName), "PELTON_ADDRESS="+w.httpAddress(),
+		plantedVariable+"="+w.cfg.Planted); err != nil {
+		return err
+	}
+	return poll(ctx, serverPatience, "reach the bridge", func(ctx context.Context) error {
+		var dialer net.Dialer
+		c, err := dialer.DialContext(ctx, "tcp", w.httpAddress())
+		if err == nil {
+			_ = c.Close()
+		}
+		return err
+	})
 }
 
 func (w *world) httpAddress() string { return net.JoinHostPort(loopback, strconv.Itoa(w.httpPort)) }

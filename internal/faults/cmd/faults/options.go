@@ -36,13 +36,17 @@ var profiles = map[string]struct {
 	"short": {duration: time.Minute, every: 1500 * time.Millisecond, rate: 100},
 	"ci":    {events: 50_000, every: 1500 * time.Millisecond, rate: 150},
 	"night": {duration: time.Hour, every: 1500 * time.Millisecond, rate: 150},
-	"hand":  {events: 1_000_000, every: 1300 * time.Millisecond, rate: 250},
+	"hand":  {events: 1_000_000, every: 1600 * time.Millisecond, rate: 200},
 }
 
 func profileNames() string { return strings.Join(slices.Sorted(maps.Keys(profiles)), ", ") }
 
-// quietTimeout is more than any call takes on a machine that is busy with other things.
-const quietTimeout = 20 * time.Second
+// quietTimeout is more than any call takes on a machine that is busy with other things. Calls that hang then hold a place for
+// so long that there must be more of them.
+const (
+	quietTimeout     = 20 * time.Second
+	quietConcurrency = 32
+)
 
 // readOptions reads the flags. What cannot be is an error.
 func readOptions(args []string, out io.Writer) (*options, error) {
@@ -128,7 +132,7 @@ func (o *options) size(given map[string]bool) {
 		o.cfg.Load.Events = o.events // not one less for a rate that is no whole number
 	}
 	if o.quiet {
-		o.cfg.Every, o.cfg.Timeout = 0, quietTimeout
+		o.cfg.Every, o.cfg.Timeout, o.cfg.Concurrency = 0, quietTimeout, quietConcurrency
 	}
 }
 
