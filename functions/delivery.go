@@ -18,6 +18,10 @@ type Delivery struct {
 	// Redeliveries counts earlier deliveries of this attempt whose end nobody knows, because the machine or the sidecar
 	// went away. If it is not 0 the event may have been handled already.
 	Redeliveries int
+
+	// Epoch grows with each replica that leads a function with an order per key; without an order it is 0. What a call writes
+	// to can keep the highest it has seen for a key and refuse a lower one.
+	Epoch uint64
 }
 
 // FromContext returns the delivery that ctx, or a context made from it, belongs to. Outside of a call it is zero.

@@ -97,9 +97,10 @@ func readEvent(w http.ResponseWriter, r *http.Request) (*peltonevent.Event, int,
 func (h *httpHandler) delivery(header http.Header) Delivery {
 	attempt, _ := strconv.Atoi(header.Get("Pelton-Attempt")) // absent if another system called
 	redeliveries, _ := strconv.Atoi(header.Get("Pelton-Redeliveries"))
+	epoch, _ := strconv.ParseUint(header.Get("Pelton-Epoch"), 10, 64)
 	return Delivery{
 		Function: h.s.function, Namespace: h.s.namespace, Replica: h.s.replica,
-		Attempt: max(1, attempt), Redeliveries: redeliveries,
+		Attempt: max(1, attempt), Redeliveries: redeliveries, Epoch: epoch,
 	}
 }
 

@@ -115,7 +115,7 @@ func (s *stream) start(m *streamwire.Call) {
 	}
 	c.call = call{Context: &c.ctx, event: m.Event, delivery: Delivery{
 		Function: s.welcome.Function, Namespace: s.welcome.Namespace, Replica: s.welcome.Replica,
-		Attempt: int(m.Attempt), Redeliveries: int(m.Redeliveries),
+		Attempt: int(m.Attempt), Redeliveries: int(m.Redeliveries), Epoch: m.Epoch,
 	}}
 	s.mu.Lock()
 	s.running[c.id] = c

@@ -37,6 +37,7 @@ type Call struct {
 	Attempt      int    // 1 for the first
 	Redeliveries int    // earlier deliveries of this attempt that ended without a settlement (a killed sidecar)
 	Deadline     time.Time
+	Epoch        uint64 // grows with each leader of a function that has an order; 0 without
 }
 
 // Kind is what an invocation came to.

@@ -45,8 +45,10 @@ func TestBoardModel(t *testing.T) {
 			"late":   m.late,
 			"write":  func(*rapid.T) { m.b.wrote(m.b.version, m.now) },
 			"silent": m.silent,
-			"time":   func(t *rapid.T) { m.now = m.now.Add(time.Duration(rapid.IntRange(1, 3000).Draw(t, "ms")) * time.Millisecond) },
-			"":       m.check,
+			"time": func(t *rapid.T) {
+				m.now = m.now.Add(time.Duration(rapid.IntRange(1, 3000).Draw(t, "ms")) * time.Millisecond)
+			},
+			"": m.check,
 		})
 		m.finish()
 	})

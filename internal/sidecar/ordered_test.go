@@ -41,6 +41,9 @@ func (b *byKey) begin(c *invoke.Call) {
 	if other, busy := b.busy[key]; busy {
 		b.problems = append(b.problems, fmt.Sprintf("%s begins while %s is at work", id, other))
 	}
+	if c.Epoch == 0 {
+		b.problems = append(b.problems, id+" has no epoch")
+	}
 	b.busy[key] = id
 	b.begun[key] = append(b.begun[key], id)
 }

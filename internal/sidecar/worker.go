@@ -131,6 +131,7 @@ func (s *Sidecar) invoke(p *phases, sl *slot, now time.Time) settlement {
 	d := &sl.d
 	sl.call = invoke.Call{
 		Event: &d.event, Function: s.fullName, Attempt: d.attempt, Redeliveries: d.redeliveries(), Deadline: now.Add(s.timeout),
+		Epoch: d.epoch,
 	}
 	outcome, err := s.inv.Invoke(p.calls, &sl.call)
 	if err != nil && errors.Is(err, invoke.ErrNotReady) {

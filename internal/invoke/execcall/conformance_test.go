@@ -61,6 +61,7 @@ func handle() error {
 	if r.Attempt, err = strconv.Atoi(os.Getenv("PELTON_ATTEMPT")); err != nil {
 		return err
 	}
+	r.Epoch, _ = strconv.ParseUint(os.Getenv("PELTON_EPOCH"), 10, 64) // not set without an order
 	if r.Redeliveries, err = strconv.Atoi(os.Getenv("PELTON_REDELIVERIES")); err != nil {
 		return err
 	}

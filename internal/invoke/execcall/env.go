@@ -17,6 +17,7 @@ const (
 	envAttempt      = "PELTON_ATTEMPT"
 	envRedeliveries = "PELTON_REDELIVERIES"
 	envDeadline     = "PELTON_DEADLINE"
+	envEpoch        = "PELTON_EPOCH"
 	envBatch        = "PELTON_BATCH" // how many events there are, in a batch
 )
 
@@ -25,7 +26,7 @@ func withoutCallVariables(env []string) []string {
 	return slices.DeleteFunc(slices.Clone(env), func(v string) bool {
 		name, _, _ := strings.Cut(v, "=")
 		switch name {
-		case envAttempt, envRedeliveries, envDeadline, envBatch:
+		case envAttempt, envRedeliveries, envDeadline, envEpoch, envBatch:
 			return true
 		}
 		return strings.HasPrefix(name, "CE_")
@@ -42,6 +43,9 @@ func callEnv(base []string, call *invoke.Call) ([]string, error) {
 		env = append(env, "CE_"+strings.ToUpper(name)+"="+value)
 	}
 	env = append(env, envAttempt+"="+strconv.Itoa(call.Attempt), envRedeliveries+"="+strconv.Itoa(call.Redeliveries))
+	if call.Epoch > 0 {
+		env = append(env, envEpoch+"="+strconv.FormatUint(call.Epoch, 10))
+	}
 	if !call.Deadline.IsZero() {
 		env = append(env, envDeadline+"="+call.Deadline.UTC().Format(time.RFC3339Nano))
 	}

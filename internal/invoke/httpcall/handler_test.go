@@ -83,6 +83,7 @@ func received(h http.Header, body []byte) (*invoketest.Request, error) {
 	if r.Attempt, err = strconv.Atoi(h.Get("Pelton-Attempt")); err != nil {
 		return nil, err
 	}
+	r.Epoch, _ = strconv.ParseUint(h.Get("Pelton-Epoch"), 10, 64) // not there without an order
 	if s := h.Get("Pelton-Redeliveries"); s != "" {
 		if r.Redeliveries, err = strconv.Atoi(s); err != nil {
 			return nil, err

@@ -57,6 +57,10 @@ func (i *Invoker) appendCall(b []byte, call *invoke.Call) []byte {
 func appendMetadata(b []byte, call *invoke.Call) []byte {
 	b = append(b, "Pelton-Attempt: "...)
 	b = strconv.AppendInt(b, int64(call.Attempt), 10)
+	if call.Epoch > 0 {
+		b = append(b, "\r\nPelton-Epoch: "...)
+		b = strconv.AppendUint(b, call.Epoch, 10)
+	}
 	if call.Redeliveries > 0 {
 		b = append(b, "\r\nPelton-Redeliveries: "...)
 		b = strconv.AppendInt(b, int64(call.Redeliveries), 10)

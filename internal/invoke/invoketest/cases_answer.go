@@ -106,11 +106,11 @@ func testMetadata(t *testing.T, s *suite) {
 	s.start(t)
 	first := newCall(typeSeen, "first")
 	again := newCall(typeSeen, "again")
-	again.Attempt, again.Redeliveries = 3, 2
+	again.Attempt, again.Redeliveries, again.Epoch = 3, 2, 7
 	for _, call := range []*invoke.Call{first, again} {
 		got := s.seen(t, call)
-		if got.Attempt != call.Attempt || got.Redeliveries != call.Redeliveries {
-			t.Errorf("metadata: got %+v, want attempt %d, redeliveries %d", got, call.Attempt, call.Redeliveries)
+		if got.Attempt != call.Attempt || got.Redeliveries != call.Redeliveries || got.Epoch != call.Epoch {
+			t.Errorf("metadata: got %+v, want attempt %d, redeliveries %d, epoch %d", got, call.Attempt, call.Redeliveries, call.Epoch)
 		}
 		if s.p.Brief {
 			continue

@@ -47,6 +47,7 @@ type Request struct {
 	Attempt      int
 	Redeliveries int
 	Deadline     time.Time
+	Epoch        uint64
 }
 
 // Seen is the account of a call that a handler sends back.
@@ -58,6 +59,7 @@ type Seen struct {
 	Attempt      int
 	Redeliveries int
 	Deadline     time.Time
+	Epoch        uint64
 	PID          int
 }
 
@@ -155,7 +157,7 @@ func account(r *Request) []byte {
 	sum := sha256.Sum256(r.Event.Data)
 	s := Seen{
 		Event: *r.Event, DataSize: len(r.Event.Data), DataSHA256: hex.EncodeToString(sum[:]), Function: r.Function,
-		Attempt: r.Attempt, Redeliveries: r.Redeliveries, Deadline: r.Deadline, PID: os.Getpid(),
+		Attempt: r.Attempt, Redeliveries: r.Redeliveries, Deadline: r.Deadline, Epoch: r.Epoch, PID: os.Getpid(),
 	}
 	s.Event.Data = nil
 	b, err := json.Marshal(s)

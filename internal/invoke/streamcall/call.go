@@ -73,7 +73,9 @@ func (s *session) start(ctx context.Context, deadline <-chan time.Time, call *in
 }
 
 func (s *session) tryStart(call *invoke.Call, w *waiting) (uint64, error) {
-	frame := streamwire.Call{Event: call.Event, Attempt: uint32(call.Attempt), Redeliveries: uint32(call.Redeliveries)}
+	frame := streamwire.Call{
+		Event: call.Event, Attempt: uint32(call.Attempt), Redeliveries: uint32(call.Redeliveries), Epoch: call.Epoch,
+	}
 	if !call.Deadline.IsZero() {
 		frame.Deadline = call.Deadline.UnixNano()
 	}

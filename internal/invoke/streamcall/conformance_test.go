@@ -128,7 +128,7 @@ func playFrames() error {
 		}
 		go invoketest.Play(&invoketest.Request{
 			Event: f.Call.Event, Function: welcome.Namespace + "/" + welcome.Function, Attempt: int(f.Call.Attempt),
-			Redeliveries: int(f.Call.Redeliveries), Deadline: time.Unix(0, f.Call.Deadline),
+			Redeliveries: int(f.Call.Redeliveries), Deadline: time.Unix(0, f.Call.Deadline), Epoch: f.Call.Epoch,
 		}, &wire{Conn: conn, id: f.Call.ID, typ: f.Call.Event.Type})
 	}
 }

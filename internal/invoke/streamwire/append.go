@@ -39,12 +39,13 @@ func AppendCall(b []byte, c *Call) []byte {
 	b = appendEvent(b, 2, c.Event, eventSize)
 	b = appendUint(b, 3, uint64(c.Attempt))
 	b = appendUint(b, 4, uint64(c.Redeliveries))
-	return appendUint(b, 5, uint64(c.Deadline))
+	b = appendUint(b, 5, uint64(c.Deadline))
+	return appendUint(b, 6, c.Epoch)
 }
 
 func callSize(c *Call, eventSize int) int {
 	return sizeUint(1, c.ID) + sizeEventField(2, c.Event, eventSize) + sizeUint(3, uint64(c.Attempt)) +
-		sizeUint(4, uint64(c.Redeliveries)) + sizeUint(5, uint64(c.Deadline))
+		sizeUint(4, uint64(c.Redeliveries)) + sizeUint(5, uint64(c.Deadline)) + sizeUint(6, c.Epoch)
 }
 
 // AppendResult appends r as a frame with its length.

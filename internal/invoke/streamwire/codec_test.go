@@ -31,7 +31,7 @@ func generated(f *Frame) *handlerv1.Frame {
 	case KindCall:
 		return &handlerv1.Frame{Kind: &handlerv1.Frame_Call{Call: &handlerv1.Call{
 			Id: f.Call.ID, Event: generatedEvent(f.Call.Event), Attempt: f.Call.Attempt,
-			Redeliveries: f.Call.Redeliveries, DeadlineUnixNano: f.Call.Deadline,
+			Redeliveries: f.Call.Redeliveries, DeadlineUnixNano: f.Call.Deadline, Epoch: f.Call.Epoch,
 		}}}
 	case KindResult:
 		return &handlerv1.Frame{Kind: &handlerv1.Frame_Result{Result: &handlerv1.Result{
@@ -99,6 +99,7 @@ func drawFrame(t *rapid.T) *Frame {
 		f.Call = Call{
 			ID: number.Draw(t, "id"), Event: drawEvent(t), Attempt: rapid.Uint32().Draw(t, "attempt"),
 			Redeliveries: rapid.Uint32().Draw(t, "redeliveries"), Deadline: rapid.Int64().Draw(t, "deadline"),
+			Epoch: rapid.Uint64().Draw(t, "epoch"),
 		}
 	case KindResult:
 		f.Result = Result{

@@ -125,6 +125,8 @@ func (m *Call) decode(b []byte) error {
 			m.Redeliveries = uint32(c.varint())
 		case varintKey(5):
 			m.Deadline = int64(c.varint())
+		case varintKey(6):
+			m.Epoch = c.varint()
 		default:
 			c.skip()
 		}

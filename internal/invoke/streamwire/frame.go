@@ -65,6 +65,7 @@ type Call struct {
 	Attempt      uint32
 	Redeliveries uint32
 	Deadline     int64 // nanoseconds since the Unix epoch; 0 is none
+	Epoch        uint64
 }
 
 // Result is what a call came to.

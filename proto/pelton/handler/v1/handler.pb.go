@@ -485,8 +485,10 @@ type Call struct {
 	Redeliveries uint32 `protobuf:"varint,4,opt,name=redeliveries,proto3" json:"redeliveries,omitempty"`
 	// When the sidecar stops waiting, in nanoseconds since the Unix epoch. 0 is no deadline.
 	DeadlineUnixNano int64 `protobuf:"varint,5,opt,name=deadline_unix_nano,json=deadlineUnixNano,proto3" json:"deadline_unix_nano,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Grows with each replica that leads a function with an order per key. 0 without an order.
+	Epoch         uint64 `protobuf:"varint,6,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Call) Reset() {
@@ -550,6 +552,13 @@ func (x *Call) GetRedeliveries() uint32 {
 func (x *Call) GetDeadlineUnixNano() int64 {
 	if x != nil {
 		return x.DeadlineUnixNano
+	}
+	return 0
+}
+
+func (x *Call) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
 	}
 	return 0
 }
@@ -909,13 +918,14 @@ const file_pelton_handler_v1_handler_proto_rawDesc = "" +
 	"\fmax_response\x18\x05 \x01(\x04R\vmaxResponse\x12\x1b\n" +
 	"\tmax_frame\x18\x06 \x01(\x04R\bmaxFrame\" \n" +
 	"\x06Refuse\x12\x16\n" +
-	"\x06reason\x18\x01 \x01(\tR\x06reason\"\xb2\x01\n" +
+	"\x06reason\x18\x01 \x01(\tR\x06reason\"\xc8\x01\n" +
 	"\x04Call\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12.\n" +
 	"\x05event\x18\x02 \x01(\v2\x18.pelton.handler.v1.EventR\x05event\x12\x18\n" +
 	"\aattempt\x18\x03 \x01(\rR\aattempt\x12\"\n" +
 	"\fredeliveries\x18\x04 \x01(\rR\fredeliveries\x12,\n" +
-	"\x12deadline_unix_nano\x18\x05 \x01(\x03R\x10deadlineUnixNano\"\x18\n" +
+	"\x12deadline_unix_nano\x18\x05 \x01(\x03R\x10deadlineUnixNano\x12\x14\n" +
+	"\x05epoch\x18\x06 \x01(\x04R\x05epoch\"\x18\n" +
 	"\x06Cancel\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\"\xc2\x01\n" +
 	"\x06Result\x12\x0e\n" +
