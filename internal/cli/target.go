@@ -94,10 +94,12 @@ func (t *target) dial(ctx context.Context, options ...nats.Option) error {
 }
 
 // connOptions are those of every connection of ours. Nothing is buffered while the server is away: a publish then fails at
-// once, instead of being reported as failed and stored later all the same.
+// once, instead of being reported as failed and stored later all the same. A server that has gone without a word is noticed in
+// half a minute.
 func connOptions(name string) []nats.Option {
 	return []nats.Option{
 		nats.Name(name), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1), nats.ReconnectWait(250 * time.Millisecond),
+		nats.PingInterval(10 * time.Second), nats.MaxPingsOutstanding(2),
 		nats.IgnoreAuthErrorAbort(),                                       // they may be refused until they are renewed
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // the default prints to stderr
 	}
