@@ -42,12 +42,12 @@ func BenchmarkDecodeCall(b *testing.B) {
 }
 
 func BenchmarkHandle(b *testing.B) {
-	f := func(context.Context, event.Event) (*event.Event, error) { return nil, nil }
+	f := Func(func(context.Context, event.Event) (*event.Event, error) { return nil, nil })
 	done := make(chan struct{}, 1)
 	e := benchEvent()
 	b.ReportAllocs()
 	for b.Loop() {
-		go handle(f, &call{Context: context.Background(), event: e}, func(invoke.Outcome) { done <- struct{}{} })
+		go f.handle(&call{Context: context.Background(), event: e}, func(invoke.Outcome) { done <- struct{}{} })
 		<-done
 	}
 }

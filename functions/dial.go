@@ -45,7 +45,7 @@ func (s *stream) greet() error {
 	if err := s.conn.SetDeadline(time.Now().Add(greetTimeout)); err != nil {
 		return err
 	}
-	hello := streamwire.AppendHello(nil, &streamwire.Hello{Version: streamwire.Version, SDK: sdkName})
+	hello := streamwire.AppendHello(nil, &streamwire.Hello{Version: streamwire.Version, SDK: sdkName, Batches: true})
 	if _, err := s.conn.Write(hello); err != nil {
 		return err
 	}

@@ -13,10 +13,12 @@ import (
 
 	peltonevent "github.com/pelton-dev/pelton/internal/event"
 	"github.com/pelton-dev/pelton/internal/invoke"
+	"github.com/pelton-dev/pelton/internal/invoke/batchjson"
 )
 
 const (
 	maxBody       = 64 << 20 // no NATS server stores more
+	maxBatch      = 1000     // events; no manifest asks for more
 	headerTimeout = 10 * time.Second
 	idleTimeout   = 5 * time.Minute
 )
@@ -31,7 +33,7 @@ func (s settings) address() string {
 }
 
 // serveHTTP serves CloudEvents over HTTP until ctx ends and the running requests are answered.
-func serveHTTP(ctx context.Context, f Func, s settings, network, address string) error {
+func serveHTTP(ctx context.Context, f program, s settings, network, address string) error {
 	ln, err := (&net.ListenConfig{}).Listen(ctx, network, address)
 	if err != nil {
 		return fmt.Errorf("serve events: %w", err)
@@ -49,7 +51,7 @@ func serveHTTP(ctx context.Context, f Func, s settings, network, address string)
 
 // httpHandler answers one event per request: 200 or 204 is Done, 422 Reject, 503 and 500 Retry.
 type httpHandler struct {
-	f Func
+	f program
 	s settings
 }
 
@@ -59,39 +61,62 @@ func (h *httpHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "this is a Pelton function: POST a CloudEvent", http.StatusMethodNotAllowed)
 		return
 	}
-	e, status, err := readEvent(w, r)
+	mode, events, status, err := readEvents(w, r)
 	if err != nil {
 		http.Error(w, err.Error(), status)
 		return
 	}
 	ctx, cancel := context.WithCancel(r.Context()) // the sidecar closes the connection at the deadline
 	defer cancel()
+	if mode == peltonevent.ModeBatch {
+		h.serveBatch(ctx, w, events)
+		return
+	}
 	done := make(chan invoke.Outcome, 1)
-	go handle(h.f, &call{Context: ctx, event: e, delivery: h.delivery(r.Header)}, func(o invoke.Outcome) { done <- o })
+	go h.f.handle(&call{Context: ctx, event: events[0], delivery: h.delivery(r.Header)}, func(o invoke.Outcome) { done <- o })
 	writeOutcome(w, <-done)
 }
 
-// readEvent reads the one event of a request. With the error comes the status to answer.
-func readEvent(w http.ResponseWriter, r *http.Request) (*peltonevent.Event, int, error) {
+// readEvents reads the events of a request: one, or a batch. With the error comes the status to answer.
+func readEvents(w http.ResponseWriter, r *http.Request) (peltonevent.Mode, []*peltonevent.Event, int, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return nil, http.StatusRequestEntityTooLarge, err
+		return 0, nil, http.StatusRequestEntityTooLarge, err
 	case err != nil:
-		return nil, http.StatusBadRequest, err
+		return 0, nil, http.StatusBadRequest, err
 	}
-	mode, events, problems := peltonevent.FromHTTP(r.Header, body, peltonevent.Limits{})
+	mode, events, problems := peltonevent.FromHTTP(r.Header, body, peltonevent.Limits{Batch: maxBatch})
 	switch {
 	case len(problems) > 0:
-		return nil, http.StatusBadRequest, errors.New(problems[0].Detail)
+		return 0, nil, http.StatusBadRequest, errors.New(problems[0].Detail)
 	case mode == peltonevent.ModeNone:
-		return nil, http.StatusUnsupportedMediaType, errors.New("the request is no CloudEvent: want ce- headers or " +
+		return 0, nil, http.StatusUnsupportedMediaType, errors.New("the request is no CloudEvent: want ce- headers or " +
 			"Content-Type: application/cloudevents+json")
-	case len(events) != 1:
-		return nil, http.StatusUnsupportedMediaType, fmt.Errorf("the request holds %d events: want one", len(events))
+	case len(events) == 0:
+		return 0, nil, http.StatusBadRequest, errors.New("the batch holds no event")
 	}
-	return events[0], 0, nil
+	return mode, events, 0, nil
+}
+
+// serveBatch answers a batch: the status says what came of it as a whole, or the body what came of each event.
+func (h *httpHandler) serveBatch(ctx context.Context, w http.ResponseWriter, events []*peltonevent.Event) {
+	of := Delivery{Function: h.s.function, Namespace: h.s.namespace, Replica: h.s.replica}
+	b := &batch{Context: ctx, events: events, function: of}
+	for _, e := range events {
+		of.Attempt, of.Redeliveries = batchjson.Attempt(e)
+		b.deliveries = append(b.deliveries, of)
+	}
+	done := make(chan verdicts, 1)
+	go h.f.handleBatch(b, func(v verdicts) { done <- v })
+	v := <-done
+	if v.all != nil {
+		writeOutcome(w, *v.all)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(batchjson.AppendAnswer(nil, events, v.each)) // as in writeReply
 }
 
 func (h *httpHandler) delivery(header http.Header) Delivery {

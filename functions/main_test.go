@@ -33,7 +33,11 @@ func TestMain(m *testing.M) {
 	if os.Getenv(handlerEnv) == "" {
 		os.Exit(m.Run())
 	}
-	if err := functions.Serve(behave); err != nil {
+	serve := func() error { return functions.Serve(behave) }
+	if os.Getenv(handlerEnv) == "batch" {
+		serve = func() error { return functions.ServeBatch(behaveBatch) }
+	}
+	if err := serve(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -136,7 +140,7 @@ func startProgram(t testing.TB, env ...string) *program {
 		t.Fatal(err)
 	}
 	p := &program{cmd: exec.Command(exe), exited: make(chan struct{})}
-	p.cmd.Env = append(append(os.Environ(), handlerEnv+"=1", "PELTON_FUNCTION=thumbnail", "PELTON_NAMESPACE=prod",
+	p.cmd.Env = append(append(os.Environ(), handlerEnv+"=one", "PELTON_FUNCTION=thumbnail", "PELTON_NAMESPACE=prod",
 		"PELTON_REPLICA=thumbnail-1"), env...)
 	p.cmd.Stderr = &p.stderr
 	if err := p.cmd.Start(); err != nil {

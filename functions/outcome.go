@@ -78,21 +78,28 @@ func failed(err error) invoke.Outcome {
 
 // handle makes one call of f. It returns whatever f does, panics and runtime.Goexit included; after the latter the
 // goroutine ends, so the outcome is given to done and not returned.
-func handle(f Func, c *call, done func(invoke.Outcome)) {
+func (f Func) handle(c *call, done func(invoke.Outcome)) {
 	var outcome invoke.Outcome
 	returned := false
 	defer func() {
-		r := recover()
-		switch {
-		case r != nil:
-			fmt.Fprintf(os.Stderr, "panic: %v\n\n%s\n", r, debug.Stack())
-			outcome = failed(fmt.Errorf("panic: %v", r))
-		case !returned:
-			outcome = failed(errors.New("the function ended its goroutine"))
+		if err := ended(recover(), returned); err != nil {
+			outcome = failed(err)
 		}
 		done(outcome)
 	}()
 	reply, err := f(c, toSDK(c.event))
 	outcome = verdictOf(reply, err, c.event, &c.delivery)
 	returned = true
+}
+
+// ended says what is wrong with how a function ended: it panicked, or did not return. A panic is written to standard error.
+func ended(panicked any, returned bool) error {
+	switch {
+	case panicked != nil:
+		fmt.Fprintf(os.Stderr, "panic: %v\n\n%s\n", panicked, debug.Stack())
+		return fmt.Errorf("panic: %v", panicked)
+	case !returned:
+		return errors.New("the function ended its goroutine")
+	}
+	return nil
 }

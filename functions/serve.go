@@ -54,7 +54,7 @@ func environment() settings {
 }
 
 // serve runs until ctx ends and the calls are finished.
-func serve(ctx context.Context, f Func, s settings) error {
+func serve(ctx context.Context, f program, s settings) error {
 	switch {
 	case s.socket != "" && (s.protocol == "" || s.protocol == "stream"):
 		return serveStream(ctx, f, s.socket)

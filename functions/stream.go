@@ -18,7 +18,7 @@ const sdkName = "pelton-go/1"
 // stream is one connection to a sidecar. One goroutine reads it (run); each call has a goroutine of its own, which takes
 // another call afterwards if one comes just then: its stack has grown already.
 type stream struct {
-	f       Func
+	f       program
 	conn    net.Conn
 	r       *streamwire.Reader
 	w       *streamwire.Writer
@@ -32,15 +32,16 @@ type stream struct {
 	leaving bool // Goodbye was said
 }
 
-// streamCall is one call on a stream, and its context.
+// streamCall is one call on a stream, or a batch, and its context.
 type streamCall struct {
-	id   uint64
-	call call
-	ctx  deadlineContext // of call
+	id    uint64
+	call  call
+	batch *streamBatch    // nil: it is a call
+	ctx   deadlineContext // of call or batch
 }
 
 // serveStream handles the calls of the sidecar that listens on socket.
-func serveStream(ctx context.Context, f Func, socket string) error {
+func serveStream(ctx context.Context, f program, socket string) error {
 	conn, err := dial(ctx, socket)
 	if err != nil {
 		return fmt.Errorf("connect to the sidecar: %w", err)
@@ -95,6 +96,8 @@ func (s *stream) read() error {
 		switch f.Kind {
 		case streamwire.KindCall:
 			s.start(&f.Call)
+		case streamwire.KindBatch:
+			s.startBatch(f.Batch)
 		case streamwire.KindCancel:
 			s.cancel(f.Cancel.ID)
 		case streamwire.KindGoodbye:
@@ -113,10 +116,20 @@ func (s *stream) start(m *streamwire.Call) {
 	if m.Deadline != 0 {
 		c.ctx.deadline = time.Unix(0, m.Deadline)
 	}
-	c.call = call{Context: &c.ctx, event: m.Event, delivery: Delivery{
+	c.call = call{Context: &c.ctx, event: m.Event, delivery: s.delivery(m)}
+	s.begin(c)
+}
+
+// delivery is of a call, or of one in a batch.
+func (s *stream) delivery(m *streamwire.Call) Delivery {
+	return Delivery{
 		Function: s.welcome.Function, Namespace: s.welcome.Namespace, Replica: s.welcome.Replica,
 		Attempt: int(m.Attempt), Redeliveries: int(m.Redeliveries), Epoch: m.Epoch,
-	}}
+	}
+}
+
+// begin runs a call or a batch in a goroutine of its own.
+func (s *stream) begin(c *streamCall) {
 	s.mu.Lock()
 	s.running[c.id] = c
 	s.mu.Unlock()
@@ -131,23 +144,33 @@ func (s *stream) start(m *streamwire.Call) {
 // work runs a call, and then others.
 func (s *stream) work(c *streamCall) {
 	for open := true; open; c, open = <-s.idle {
-		handle(s.f, &c.call, func(o invoke.Outcome) { s.finish(c, o) })
+		if c.batch != nil {
+			s.f.handleBatch(&c.batch.batch, func(v verdicts) { s.finishBatch(c, v) })
+		} else {
+			s.f.handle(&c.call, func(o invoke.Outcome) { s.finish(c, o) })
+		}
 	}
 }
 
 // finish sends the result, unless the call was canceled: then nobody waits for it.
 func (s *stream) finish(c *streamCall, o invoke.Outcome) {
 	defer s.calls.Done()
-	s.mu.Lock()
-	_, ok := s.running[c.id]
-	delete(s.running, c.id)
-	others := len(s.running) > 0
-	s.mu.Unlock()
-	if !ok {
-		return
+	if others, ok := s.ended(c); ok {
+		s.send(resultOf(c.id, o, s.welcome.MaxResponse), others)
 	}
-	c.ctx.end(context.Canceled)
-	s.send(resultOf(c.id, o, s.welcome.MaxResponse), others)
+}
+
+// ended takes a call from those that run. It is false if nobody waits for its result; others says that more calls run.
+func (s *stream) ended(c *streamCall) (others, ok bool) {
+	s.mu.Lock()
+	_, ok = s.running[c.id]
+	delete(s.running, c.id)
+	others = len(s.running) > 0
+	s.mu.Unlock()
+	if ok {
+		c.ctx.end(context.Canceled)
+	}
+	return others, ok
 }
 
 // cancel ends the context of a call.
@@ -195,8 +218,12 @@ func (s *stream) appendGoodbye() (flush bool) {
 // send writes a result, waiting while the sidecar does not read; others says that more calls run, which may be about to
 // send theirs. If the connection has ended, run reports it.
 func (s *stream) send(r *streamwire.Result, others bool) {
+	s.sendFrame(func(b []byte) []byte { return streamwire.AppendResult(b, r) }, others)
+}
+
+func (s *stream) sendFrame(frame func(b []byte) []byte, others bool) {
 	for {
-		p, err := s.w.Append(func(b []byte) []byte { return streamwire.AppendResult(b, r) })
+		p, err := s.w.Append(frame)
 		switch {
 		case errors.Is(err, streamwire.ErrFull):
 			<-s.w.Space()

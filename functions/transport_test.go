@@ -40,12 +40,12 @@ func TestAddress(t *testing.T) {
 // TestHTTPFrontDoor is about requests that a sidecar never makes.
 func TestHTTPFrontDoor(t *testing.T) {
 	t.Parallel()
-	h := &httpHandler{f: func(_ context.Context, e event.Event) (*event.Event, error) {
+	h := &httpHandler{f: Func(func(_ context.Context, e event.Event) (*event.Event, error) {
 		if e.ID() == "late" {
 			return nil, Retry(1500 * time.Millisecond)
 		}
 		return &e, nil
-	}}
+	})}
 	structured := `{"specversion":"1.0","id":"1","source":"/s","type":"t","data":{"n":1}}`
 	for _, c := range []struct {
 		name, method, contentType, body string
@@ -55,7 +55,8 @@ func TestHTTPFrontDoor(t *testing.T) {
 		{"get", "GET", "", "", 405, "POST a CloudEvent"},
 		{"no event", "POST", "application/json", "{}", 415, "no CloudEvent"},
 		{"broken event", "POST", "application/cloudevents+json", `{"specversion":"1.0"}`, 400, "id"},
-		{"batch", "POST", "application/cloudevents-batch+json", "[" + structured + "," + structured + "]", 415, "2 events"},
+		{"batch", "POST", "application/cloudevents-batch+json", "[" + structured + "]", 200, `{"results":[{"id":"1","source":"/s","outcome":"done","reply":{"specversion"`},
+		{"empty batch", "POST", "application/cloudevents-batch+json", "[]", 400, "no event"},
 		{"structured", "POST", "application/cloudevents+json", structured, 200, `{"n":1}`},
 		{
 			"retry", "POST", "application/cloudevents+json", strings.Replace(structured, `"1",`, `"late",`, 1), 503,

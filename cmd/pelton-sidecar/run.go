@@ -151,6 +151,7 @@ func newInvoker(s settings) (invoke.Invoker, error) {
 		return streamcall.Listen(streamcall.Config{
 			Socket: s.address, Replica: s.replica,
 			Function: s.function.Metadata.Name, Namespace: s.function.Metadata.Namespace,
+			Batches: s.function.Spec.Batch != nil,
 		})
 	case function.ProtocolExec:
 		return execcall.New(execcall.Config{Command: h.Command, Env: handlerEnv(s), Stderr: os.Stderr})

@@ -17,9 +17,6 @@ func (c *checker) checkBatch(s *Spec) {
 	if b == nil {
 		return
 	}
-	if s.Handler.Protocol == ProtocolStream {
-		c.add("spec.batch", "protocol stream gives the handler one event per call", "delete it, or use protocol cloudevents or exec")
-	}
 	if s.Handler.Protocol == ProtocolHTTP {
 		c.add("spec.batch", "protocol http gives the handler one event per request, and its answers say nothing of many",
 			"delete it, or use protocol cloudevents, exec or stream")

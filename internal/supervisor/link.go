@@ -41,6 +41,7 @@ func (r *replica) openLink() error {
 		r.useSocket()
 		r.link.inv, err = streamcall.Listen(streamcall.Config{
 			Socket: r.link.socket, Function: r.fn.Metadata.Name, Namespace: r.fn.Metadata.Namespace, Replica: r.name,
+			Batches: r.fn.Spec.Batch != nil,
 		})
 	case h.Listen == function.ListenUnix:
 		r.useSocket()

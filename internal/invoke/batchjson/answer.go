@@ -151,7 +151,7 @@ func (r *reader) readResults(entries []json.RawMessage) error {
 		if err != nil {
 			return err
 		}
-		if r.results[i].Outcome, err = entry.read(where); err != nil {
+		if r.results[i], err = entry.read(where); err != nil {
 			return err
 		}
 	}
@@ -180,51 +180,47 @@ func (r *reader) readFailures(entries []json.RawMessage) error {
 	return nil
 }
 
-func (e *result) read(where string) (invoke.Outcome, error) {
+func (e *result) read(where string) (invoke.Result, error) {
 	const want = `want "done", "retry" or "reject"`
 	if e.Outcome == nil {
-		return invoke.Outcome{}, bad("%s of the answer has no outcome: %s", where, want)
+		return invoke.Result{}, bad("%s of the answer has no outcome: %s", where, want)
 	}
 	reply := len(e.Reply) > 0 && string(e.Reply) != "null"
-	switch {
-	case *e.Outcome != "retry" && e.RetryAfter != nil:
-		return invoke.Outcome{}, bad("%s of the answer has a retryAfter, and its outcome is %.20q: want it with retry only", where,
-			*e.Outcome)
-	case *e.Outcome != "done" && reply:
-		return invoke.Outcome{}, bad("%s of the answer has a reply, and its outcome is %.20q: want it with done only", where, *e.Outcome)
-	}
-	switch *e.Outcome {
-	case "done":
-		return e.readReply(where)
-	case "retry":
+	switch is := *e.Outcome; {
+	case is != "done" && is != "retry" && is != "reject":
+		return invoke.Result{}, bad("%s of the answer has the outcome %.20q: %s", where, is, want)
+	case is != "retry" && e.RetryAfter != nil:
+		return invoke.Result{}, bad("%s of the answer has a retryAfter, and its outcome is %s: want it with retry only", where, is)
+	case is != "done" && reply:
+		return invoke.Result{}, bad("%s of the answer has a reply, and its outcome is %s: want it with done only", where, is)
+	case is == "retry":
 		return e.readRetry(where)
-	case "reject":
-		return invoke.Outcome{Kind: invoke.Reject, Reason: invoke.Text(e.Reason)}, nil
-	default:
-		return invoke.Outcome{}, bad("%s of the answer has the outcome %.20q: %s", where, *e.Outcome, want)
+	case is == "reject":
+		return invoke.Result{Outcome: invoke.Outcome{Kind: invoke.Reject, Reason: invoke.Text(e.Reason)}}, nil
+	case reply:
+		return e.readReply(where), nil
 	}
+	return invoke.Result{}, nil
 }
 
-func (e *result) readRetry(where string) (invoke.Outcome, error) {
+func (e *result) readRetry(where string) (invoke.Result, error) {
 	o := invoke.Outcome{Kind: invoke.Retry, Reason: invoke.Text(e.Reason)}
 	if e.RetryAfter == nil {
-		return o, nil
+		return invoke.Result{Outcome: o}, nil
 	}
 	seconds := *e.RetryAfter
 	if seconds < 0 {
-		return o, bad("%s of the answer has the retryAfter %g: want seconds, 0 or more", where, seconds)
+		return invoke.Result{}, bad("%s of the answer has the retryAfter %g: want seconds, 0 or more", where, seconds)
 	}
 	o.After = time.Duration(min(seconds, maxRetryAfter.Seconds()) * float64(time.Second))
-	return o, nil
+	return invoke.Result{Outcome: o}, nil
 }
 
-func (e *result) readReply(where string) (invoke.Outcome, error) {
-	if len(e.Reply) == 0 || string(e.Reply) == "null" {
-		return invoke.Outcome{}, nil
-	}
+// readReply lets a reply that is no event be the failure of its event alone.
+func (e *result) readReply(where string) invoke.Result {
 	reply, problems := event.ParseJSON(e.Reply)
 	if err := event.Refusal(problems); err != nil {
-		return invoke.Outcome{}, bad("the reply in %s of the answer is not an event: %v", where, err)
+		return invoke.Result{Err: bad("the reply in %s of the answer is not an event: %v", where, err)}
 	}
-	return invoke.Outcome{Reply: reply}, nil
+	return invoke.Result{Outcome: invoke.Outcome{Reply: reply}}
 }

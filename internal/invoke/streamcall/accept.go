@@ -54,7 +54,7 @@ func (i *Invoker) forget(conn net.Conn) {
 // serve runs one connection to its end.
 func (i *Invoker) serve(conn net.Conn) {
 	defer i.forget(conn)
-	s := newSession(conn, i.cfg.MaxResponse)
+	s := newSession(conn, max(i.cfg.MaxResponse, i.maxBatchResponse()))
 	defer s.w.Close()
 	err := i.welcome(s)
 	<-i.slots
@@ -83,6 +83,10 @@ func (i *Invoker) welcome(s *session) error {
 	if hello.Version != streamwire.Version {
 		return s.refuse(fmt.Sprintf("this sidecar speaks version %d of the handler protocol, the handler (%s) version %d",
 			streamwire.Version, invoke.Text(hello.SDK), hello.Version))
+	}
+	if i.cfg.Batches && !hello.Batches {
+		return s.refuse(fmt.Sprintf("the function asks for batches (spec.batch), which the handler (%s) does not take",
+			invoke.Text(hello.SDK)))
 	}
 	if err := s.conn.SetReadDeadline(time.Time{}); err != nil {
 		return err
@@ -132,7 +136,16 @@ func (i *Invoker) appendWelcome(b []byte) []byte {
 	return streamwire.AppendWelcome(b, &streamwire.Welcome{
 		Version: streamwire.Version, Function: i.cfg.Function, Namespace: i.cfg.Namespace, Replica: i.cfg.Replica,
 		MaxResponse: uint64(i.cfg.MaxResponse), MaxFrame: streamwire.DefaultMaxFrame,
+		MaxBatchResponse: uint64(i.maxBatchResponse()),
 	})
+}
+
+// maxBatchResponse bounds a BatchResult, 0 where there is none.
+func (i *Invoker) maxBatchResponse() int {
+	if !i.cfg.Batches {
+		return 0
+	}
+	return max(i.cfg.MaxResponse, invoke.MaxBatchResponse)
 }
 
 // detach takes calls away from s.

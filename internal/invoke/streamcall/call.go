@@ -23,7 +23,29 @@ type waiting struct {
 // reply is what a call came to: the handler's Result, or why there is none.
 type reply struct {
 	result streamwire.Result
+	batch  *streamwire.BatchResult // of a batch
 	err    error
+}
+
+// outgoing is what is sent: a call, or a batch.
+type outgoing struct {
+	call  streamwire.Call
+	batch *streamwire.Batch
+}
+
+func (o *outgoing) setID(id uint64) {
+	if o.batch != nil {
+		o.batch.ID = id
+	} else {
+		o.call.ID = id
+	}
+}
+
+func (o *outgoing) append(b []byte) []byte {
+	if o.batch != nil {
+		return streamwire.AppendBatch(b, o.batch)
+	}
+	return streamwire.AppendCall(b, &o.call)
 }
 
 func newWaiting() *waiting {
@@ -38,27 +60,38 @@ func (s *session) invoke(ctx context.Context, call *invoke.Call, w *waiting) (in
 		// One such frame would end the connection, and with it every other call.
 		return invoke.Outcome{Kind: invoke.Reject, Reason: "event attribute " + name + " is not UTF-8"}, nil
 	}
-	var deadline <-chan time.Time
+	out := outgoing{call: streamwire.Call{
+		Event: call.Event, Attempt: uint32(call.Attempt), Redeliveries: uint32(call.Redeliveries), Epoch: call.Epoch,
+	}}
 	if !call.Deadline.IsZero() {
-		w.timer.Reset(time.Until(call.Deadline))
-		defer w.timer.Stop()
-		deadline = w.timer.C
+		out.call.Deadline = call.Deadline.UnixNano()
 	}
-	id, err := s.start(ctx, deadline, call, w)
-	if err != nil {
-		return invoke.Outcome{}, err
-	}
-	r := s.wait(ctx, deadline, id, w)
+	r := s.exchange(ctx, call.Deadline, &out, w)
 	if r.err != nil {
 		return invoke.Outcome{}, r.err
 	}
 	return outcomeOf(&r.result)
 }
 
+// exchange sends a call or a batch and waits for what it comes to.
+func (s *session) exchange(ctx context.Context, until time.Time, out *outgoing, w *waiting) reply {
+	var deadline <-chan time.Time
+	if !until.IsZero() {
+		w.timer.Reset(time.Until(until))
+		defer w.timer.Stop()
+		deadline = w.timer.C
+	}
+	id, err := s.start(ctx, deadline, out, w)
+	if err != nil {
+		return reply{err: err}
+	}
+	return s.wait(ctx, deadline, id, w)
+}
+
 // start sends the call, after waiting for room if the handler does not read. Its errors wrap ErrNotReady.
-func (s *session) start(ctx context.Context, deadline <-chan time.Time, call *invoke.Call, w *waiting) (uint64, error) {
+func (s *session) start(ctx context.Context, deadline <-chan time.Time, out *outgoing, w *waiting) (uint64, error) {
 	for {
-		id, err := s.tryStart(call, w)
+		id, err := s.tryStart(out, w)
 		if !errors.Is(err, streamwire.ErrFull) {
 			return id, err
 		}
@@ -72,33 +105,28 @@ func (s *session) start(ctx context.Context, deadline <-chan time.Time, call *in
 	}
 }
 
-func (s *session) tryStart(call *invoke.Call, w *waiting) (uint64, error) {
-	frame := streamwire.Call{
-		Event: call.Event, Attempt: uint32(call.Attempt), Redeliveries: uint32(call.Redeliveries), Epoch: call.Epoch,
-	}
-	if !call.Deadline.IsZero() {
-		frame.Deadline = call.Deadline.UnixNano()
-	}
+func (s *session) tryStart(out *outgoing, w *waiting) (uint64, error) {
 	s.mu.Lock()
 	if s.stopped != nil {
 		defer s.mu.Unlock()
 		return 0, invoke.NotReady(s.stopped)
 	}
-	frame.ID = s.lastID + 1
-	place, err := s.w.Append(func(b []byte) []byte { return streamwire.AppendCall(b, &frame) })
+	id := s.lastID + 1
+	out.setID(id)
+	place, err := s.w.Append(out.append)
 	if err != nil {
 		s.mu.Unlock()
 		return 0, invoke.NotReady(err)
 	}
-	s.lastID = frame.ID
+	s.lastID = id
 	w.start = place.Start
-	s.calls[frame.ID] = w
+	s.calls[id] = w
 	others := len(s.calls) > 1
 	s.mu.Unlock()
 	if place.Flush {
 		s.w.Flush(others)
 	}
-	return frame.ID, nil
+	return id, nil
 }
 
 // wait returns the answer, or gives the call up.

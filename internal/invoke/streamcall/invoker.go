@@ -33,6 +33,9 @@ type Config struct {
 	Socket      string // path of the unix socket; a stale one is replaced
 	MaxResponse int    // bytes of one Result; 0 is invoke.DefaultMaxResponse
 
+	// Batches says that the handler is given batches and no calls. One that does not take them is refused.
+	Batches bool
+
 	// Told to the handler.
 	Function, Namespace, Replica string
 }

@@ -88,6 +88,8 @@ func (s *session) read(leaving func()) error {
 		switch f.Kind {
 		case streamwire.KindResult:
 			s.answer(f.Result.ID, reply{result: f.Result})
+		case streamwire.KindBatchResult:
+			s.answer(f.BatchResult.ID, reply{batch: f.BatchResult})
 		case streamwire.KindGoodbye:
 			leaving()
 			s.goodbye()

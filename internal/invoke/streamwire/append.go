@@ -8,22 +8,28 @@ import (
 
 // AppendHello appends h as a frame with its length.
 func AppendHello(b []byte, h *Hello) []byte {
-	b = appendHead(b, KindHello, sizeUint(1, uint64(h.Version))+sizeString(2, h.SDK))
+	batches := uint64(0)
+	if h.Batches {
+		batches = 1
+	}
+	b = appendHead(b, KindHello, sizeUint(1, uint64(h.Version))+sizeString(2, h.SDK)+sizeUint(3, batches))
 	b = appendUint(b, 1, uint64(h.Version))
-	return appendString(b, 2, h.SDK)
+	b = appendString(b, 2, h.SDK)
+	return appendUint(b, 3, batches)
 }
 
 // AppendWelcome appends w as a frame with its length.
 func AppendWelcome(b []byte, w *Welcome) []byte {
 	size := sizeUint(1, uint64(w.Version)) + sizeString(2, w.Function) + sizeString(3, w.Namespace) +
-		sizeString(4, w.Replica) + sizeUint(5, w.MaxResponse) + sizeUint(6, w.MaxFrame)
+		sizeString(4, w.Replica) + sizeUint(5, w.MaxResponse) + sizeUint(6, w.MaxFrame) + sizeUint(7, w.MaxBatchResponse)
 	b = appendHead(b, KindWelcome, size)
 	b = appendUint(b, 1, uint64(w.Version))
 	b = appendString(b, 2, w.Function)
 	b = appendString(b, 3, w.Namespace)
 	b = appendString(b, 4, w.Replica)
 	b = appendUint(b, 5, w.MaxResponse)
-	return appendUint(b, 6, w.MaxFrame)
+	b = appendUint(b, 6, w.MaxFrame)
+	return appendUint(b, 7, w.MaxBatchResponse)
 }
 
 // AppendRefuse appends r as a frame with its length.
@@ -34,7 +40,10 @@ func AppendRefuse(b []byte, r *Refuse) []byte {
 // AppendCall appends c as a frame with its length.
 func AppendCall(b []byte, c *Call) []byte {
 	eventSize := SizeEvent(c.Event)
-	b = appendHead(b, KindCall, callSize(c, eventSize))
+	return appendCall(appendHead(b, KindCall, callSize(c, eventSize)), c, eventSize)
+}
+
+func appendCall(b []byte, c *Call, eventSize int) []byte {
 	b = appendUint(b, 1, c.ID)
 	b = appendEvent(b, 2, c.Event, eventSize)
 	b = appendUint(b, 3, uint64(c.Attempt))
@@ -51,7 +60,10 @@ func callSize(c *Call, eventSize int) int {
 // AppendResult appends r as a frame with its length.
 func AppendResult(b []byte, r *Result) []byte {
 	replySize := SizeEvent(r.Reply)
-	b = appendHead(b, KindResult, resultSize(r, replySize))
+	return appendResult(appendHead(b, KindResult, resultSize(r, replySize)), r, replySize)
+}
+
+func appendResult(b []byte, r *Result, replySize int) []byte {
 	b = appendUint(b, 1, r.ID)
 	b = appendUint(b, 2, uint64(r.Outcome))
 	b = appendUint(b, 3, uint64(r.RetryAfter))

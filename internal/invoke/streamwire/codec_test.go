@@ -19,31 +19,55 @@ func generated(f *Frame) *handlerv1.Frame {
 	switch f.Kind {
 	case KindHello:
 		return &handlerv1.Frame{Kind: &handlerv1.Frame_Hello{Hello: &handlerv1.Hello{
-			Version: f.Hello.Version, Sdk: f.Hello.SDK,
+			Version: f.Hello.Version, Sdk: f.Hello.SDK, Batches: f.Hello.Batches,
 		}}}
 	case KindWelcome:
 		return &handlerv1.Frame{Kind: &handlerv1.Frame_Welcome{Welcome: &handlerv1.Welcome{
 			Version: f.Welcome.Version, Function: f.Welcome.Function, Namespace: f.Welcome.Namespace,
 			Replica: f.Welcome.Replica, MaxResponse: f.Welcome.MaxResponse, MaxFrame: f.Welcome.MaxFrame,
+			MaxBatchResponse: f.Welcome.MaxBatchResponse,
 		}}}
 	case KindRefuse:
 		return &handlerv1.Frame{Kind: &handlerv1.Frame_Refuse{Refuse: &handlerv1.Refuse{Reason: f.Refuse.Reason}}}
 	case KindCall:
-		return &handlerv1.Frame{Kind: &handlerv1.Frame_Call{Call: &handlerv1.Call{
-			Id: f.Call.ID, Event: generatedEvent(f.Call.Event), Attempt: f.Call.Attempt,
-			Redeliveries: f.Call.Redeliveries, DeadlineUnixNano: f.Call.Deadline, Epoch: f.Call.Epoch,
-		}}}
+		return &handlerv1.Frame{Kind: &handlerv1.Frame_Call{Call: generatedCall(&f.Call)}}
 	case KindResult:
-		return &handlerv1.Frame{Kind: &handlerv1.Frame_Result{Result: &handlerv1.Result{
-			Id: f.Result.ID, Outcome: handlerv1.Outcome(f.Result.Outcome), RetryAfterNanos: f.Result.RetryAfter,
-			Reason: f.Result.Reason, Reply: generatedEvent(f.Result.Reply),
-		}}}
+		return &handlerv1.Frame{Kind: &handlerv1.Frame_Result{Result: generatedResult(&f.Result)}}
+	case KindBatch:
+		g := &handlerv1.Batch{Id: f.Batch.ID, DeadlineUnixNano: f.Batch.Deadline}
+		for i := range f.Batch.Calls {
+			g.Calls = append(g.Calls, generatedCall(&f.Batch.Calls[i]))
+		}
+		return &handlerv1.Frame{Kind: &handlerv1.Frame_Batch{Batch: g}}
+	case KindBatchResult:
+		g := &handlerv1.BatchResult{Id: f.BatchResult.ID}
+		for i := range f.BatchResult.Results {
+			g.Results = append(g.Results, generatedResult(&f.BatchResult.Results[i]))
+		}
+		if f.BatchResult.All != nil {
+			g.All = generatedResult(f.BatchResult.All)
+		}
+		return &handlerv1.Frame{Kind: &handlerv1.Frame_BatchResult{BatchResult: g}}
 	case KindCancel:
 		return &handlerv1.Frame{Kind: &handlerv1.Frame_Cancel{Cancel: &handlerv1.Cancel{Id: f.Cancel.ID}}}
 	case KindGoodbye:
 		return &handlerv1.Frame{Kind: &handlerv1.Frame_Goodbye{Goodbye: &handlerv1.Goodbye{}}}
 	default:
 		return &handlerv1.Frame{}
+	}
+}
+
+func generatedCall(c *Call) *handlerv1.Call {
+	return &handlerv1.Call{
+		Id: c.ID, Event: generatedEvent(c.Event), Attempt: c.Attempt, Redeliveries: c.Redeliveries, DeadlineUnixNano: c.Deadline,
+		Epoch: c.Epoch,
+	}
+}
+
+func generatedResult(r *Result) *handlerv1.Result {
+	return &handlerv1.Result{
+		Id: r.ID, Outcome: handlerv1.Outcome(r.Outcome), RetryAfterNanos: r.RetryAfter, Reason: r.Reason,
+		Reply: generatedEvent(r.Reply),
 	}
 }
 
@@ -76,40 +100,67 @@ func appendFrame(b []byte, f *Frame) []byte {
 		return AppendResult(b, &f.Result)
 	case KindCancel:
 		return AppendCancel(b, &f.Cancel)
+	case KindBatch:
+		return AppendBatch(b, f.Batch)
+	case KindBatchResult:
+		return AppendBatchResult(b, f.BatchResult)
 	default:
 		return AppendGoodbye(b)
 	}
 }
 
 func drawFrame(t *rapid.T) *Frame {
-	f := &Frame{Kind: Kind(rapid.IntRange(1, int(KindGoodbye)).Draw(t, "kind"))}
+	f := &Frame{Kind: Kind(rapid.IntRange(1, int(lastKind)).Draw(t, "kind"))}
 	text, number := rapid.String(), rapid.Uint64()
 	switch f.Kind {
 	case KindHello:
-		f.Hello = Hello{Version: rapid.Uint32().Draw(t, "version"), SDK: text.Draw(t, "sdk")}
+		f.Hello = Hello{Version: rapid.Uint32().Draw(t, "version"), SDK: text.Draw(t, "sdk"), Batches: rapid.Bool().Draw(t, "batches")}
 	case KindWelcome:
 		f.Welcome = Welcome{
 			Version: rapid.Uint32().Draw(t, "version"), Function: text.Draw(t, "function"),
 			Namespace: text.Draw(t, "namespace"), Replica: text.Draw(t, "replica"),
 			MaxResponse: number.Draw(t, "max response"), MaxFrame: number.Draw(t, "max frame"),
+			MaxBatchResponse: number.Draw(t, "max batch response"),
 		}
 	case KindRefuse:
 		f.Refuse.Reason = text.Draw(t, "reason")
 	case KindCall:
-		f.Call = Call{
-			ID: number.Draw(t, "id"), Event: drawEvent(t), Attempt: rapid.Uint32().Draw(t, "attempt"),
-			Redeliveries: rapid.Uint32().Draw(t, "redeliveries"), Deadline: rapid.Int64().Draw(t, "deadline"),
-			Epoch: rapid.Uint64().Draw(t, "epoch"),
-		}
+		f.Call = drawCall(t)
 	case KindResult:
-		f.Result = Result{
-			ID: number.Draw(t, "id"), Outcome: Outcome(rapid.Int32().Draw(t, "outcome")),
-			RetryAfter: rapid.Int64().Draw(t, "after"), Reason: text.Draw(t, "reason"), Reply: drawEvent(t),
+		f.Result = drawResult(t)
+	case KindBatch:
+		f.Batch = &Batch{ID: number.Draw(t, "id"), Deadline: rapid.Int64().Draw(t, "deadline")}
+		for range rapid.IntRange(0, 3).Draw(t, "calls") {
+			f.Batch.Calls = append(f.Batch.Calls, drawCall(t))
+		}
+	case KindBatchResult:
+		f.BatchResult = &BatchResult{ID: number.Draw(t, "id")}
+		for range rapid.IntRange(0, 3).Draw(t, "results") {
+			f.BatchResult.Results = append(f.BatchResult.Results, drawResult(t))
+		}
+		if rapid.Bool().Draw(t, "all") {
+			r := drawResult(t)
+			f.BatchResult.All = &r
 		}
 	case KindCancel:
 		f.Cancel.ID = number.Draw(t, "id")
 	}
 	return f
+}
+
+func drawCall(t *rapid.T) Call {
+	return Call{
+		ID: rapid.Uint64().Draw(t, "id"), Event: drawEvent(t), Attempt: rapid.Uint32().Draw(t, "attempt"),
+		Redeliveries: rapid.Uint32().Draw(t, "redeliveries"), Deadline: rapid.Int64().Draw(t, "deadline"),
+		Epoch: rapid.Uint64().Draw(t, "epoch"),
+	}
+}
+
+func drawResult(t *rapid.T) Result {
+	return Result{
+		ID: rapid.Uint64().Draw(t, "id"), Outcome: Outcome(rapid.Int32().Draw(t, "outcome")),
+		RetryAfter: rapid.Int64().Draw(t, "after"), Reason: rapid.String().Draw(t, "reason"), Reply: drawEvent(t),
+	}
 }
 
 func drawEvent(t *rapid.T) *event.Event {

@@ -16,7 +16,7 @@ func (f *Frame) Decode(b []byte) error {
 	c := cursor{rest: b}
 	for c.next() {
 		k := Kind(c.num)
-		if c.typ != protowire.BytesType || c.num < 1 || c.num > protowire.Number(KindGoodbye) {
+		if c.typ != protowire.BytesType || c.num < 1 || c.num > protowire.Number(lastKind) {
 			c.skip()
 			continue
 		}
@@ -51,6 +51,16 @@ func (f *Frame) decodeMessage(b []byte) error {
 		return f.Result.decode(b)
 	case KindCancel:
 		return f.Cancel.decode(b)
+	case KindBatch:
+		if f.Batch == nil {
+			f.Batch = &Batch{}
+		}
+		return f.Batch.decode(b)
+	case KindBatchResult:
+		if f.BatchResult == nil {
+			f.BatchResult = &BatchResult{}
+		}
+		return f.BatchResult.decode(b)
 	default:
 		c := cursor{rest: b}
 		for c.next() {
@@ -68,6 +78,8 @@ func (h *Hello) decode(b []byte) error {
 			h.Version = uint32(c.varint())
 		case bytesKey(2):
 			h.SDK = c.string()
+		case varintKey(3):
+			h.Batches = c.varint() != 0
 		default:
 			c.skip()
 		}
@@ -91,6 +103,8 @@ func (w *Welcome) decode(b []byte) error {
 			w.MaxResponse = c.varint()
 		case varintKey(6):
 			w.MaxFrame = c.varint()
+		case varintKey(7):
+			w.MaxBatchResponse = c.varint()
 		default:
 			c.skip()
 		}
@@ -197,14 +211,14 @@ func decodeEvent(e *event.Event, b []byte) error {
 	return c.err
 }
 
-// ResultID reads the id of a Result from the first bytes of its frame, for a frame that is too large to be read whole.
+// ResultID reads the id of a Result or BatchResult from the first bytes of its frame, for a frame that is too large to be read whole.
 // It finds it if the id stands first, where every protobuf library writes it.
 func ResultID(head []byte) (uint64, bool) {
 	c := cursor{rest: head}
-	if !c.next() || c.key() != bytesKey(protowire.Number(KindResult)) {
+	if !c.next() || c.key() != bytesKey(protowire.Number(KindResult)) && c.key() != bytesKey(protowire.Number(KindBatchResult)) {
 		return 0, false
 	}
-	c.varint() // the Result's length
+	c.varint() // the message's length
 	if !c.next() || c.key() != varintKey(1) {
 		return 0, false
 	}

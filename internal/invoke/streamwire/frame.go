@@ -25,6 +25,10 @@ const (
 	KindResult
 	KindCancel
 	KindGoodbye
+	KindBatch
+	KindBatchResult
+
+	lastKind = KindBatchResult
 )
 
 // Outcome is the handler's verdict, numbered as on the wire.
@@ -43,16 +47,18 @@ const (
 type Hello struct {
 	Version uint32
 	SDK     string
+	Batches bool
 }
 
 // Welcome is the sidecar's answer to a Hello it accepts.
 type Welcome struct {
-	Version     uint32
-	Function    string
-	Namespace   string
-	Replica     string
-	MaxResponse uint64
-	MaxFrame    uint64
+	Version          uint32
+	Function         string
+	Namespace        string
+	Replica          string
+	MaxResponse      uint64
+	MaxFrame         uint64
+	MaxBatchResponse uint64
 }
 
 // Refuse is the sidecar's answer to a Hello it does not accept.
@@ -77,7 +83,21 @@ type Result struct {
 	Reply      *event.Event
 }
 
-// Cancel says that nobody waits for a call any more.
+// Batch is one attempt at each of many events.
+type Batch struct {
+	ID       uint64
+	Calls    []Call
+	Deadline int64
+}
+
+// BatchResult is what a batch came to. All is set if it is about the batch as a whole.
+type BatchResult struct {
+	ID      uint64
+	Results []Result
+	All     *Result
+}
+
+// Cancel says that nobody waits for a call or a batch any more.
 type Cancel struct{ ID uint64 }
 
 // Frame is one decoded frame. Only the message that Kind names is meaningful.
@@ -89,4 +109,8 @@ type Frame struct {
 	Call    Call
 	Result  Result
 	Cancel  Cancel
+
+	// These are pointers: a frame is cleared for each that comes, and few are batches.
+	Batch       *Batch
+	BatchResult *BatchResult
 }

@@ -39,6 +39,12 @@
 // - When the connection ends, calls without a Result count as crashed: the events are tried again.
 // - Bytes that are no valid Frame end the connection.
 //
+// # Batches
+//
+// The sidecar of a function with `spec.batch` sends a Batch where others send a Call, also for a single event, and takes one
+// BatchResult for it. A handler that takes them says so in its Hello; it is refused by such a sidecar if it does not. Ids of
+// batches and calls are of one kind: Cancel takes both.
+//
 // # Versions
 //
 // Unknown fields and frames of an unknown kind (or of none) are ignored: additions that old peers may ignore need no new
@@ -133,6 +139,8 @@ type Frame struct {
 	//	*Frame_Result
 	//	*Frame_Cancel
 	//	*Frame_Goodbye
+	//	*Frame_Batch
+	//	*Frame_BatchResult
 	Kind          isFrame_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -238,6 +246,24 @@ func (x *Frame) GetGoodbye() *Goodbye {
 	return nil
 }
 
+func (x *Frame) GetBatch() *Batch {
+	if x != nil {
+		if x, ok := x.Kind.(*Frame_Batch); ok {
+			return x.Batch
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetBatchResult() *BatchResult {
+	if x != nil {
+		if x, ok := x.Kind.(*Frame_BatchResult); ok {
+			return x.BatchResult
+		}
+	}
+	return nil
+}
+
 type isFrame_Kind interface {
 	isFrame_Kind()
 }
@@ -270,6 +296,14 @@ type Frame_Goodbye struct {
 	Goodbye *Goodbye `protobuf:"bytes,7,opt,name=goodbye,proto3,oneof"`
 }
 
+type Frame_Batch struct {
+	Batch *Batch `protobuf:"bytes,8,opt,name=batch,proto3,oneof"`
+}
+
+type Frame_BatchResult struct {
+	BatchResult *BatchResult `protobuf:"bytes,9,opt,name=batch_result,json=batchResult,proto3,oneof"`
+}
+
 func (*Frame_Hello) isFrame_Kind() {}
 
 func (*Frame_Welcome) isFrame_Kind() {}
@@ -284,13 +318,19 @@ func (*Frame_Cancel) isFrame_Kind() {}
 
 func (*Frame_Goodbye) isFrame_Kind() {}
 
+func (*Frame_Batch) isFrame_Kind() {}
+
+func (*Frame_BatchResult) isFrame_Kind() {}
+
 // Hello is the handler's first frame.
 type Hello struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The protocol version the handler speaks: 1.
 	Version uint32 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
 	// The name and version of the library, for messages to people: "pelton-go/0.1".
-	Sdk           string `protobuf:"bytes,2,opt,name=sdk,proto3" json:"sdk,omitempty"`
+	Sdk string `protobuf:"bytes,2,opt,name=sdk,proto3" json:"sdk,omitempty"`
+	// The handler takes a Batch.
+	Batches       bool `protobuf:"varint,3,opt,name=batches,proto3" json:"batches,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -339,6 +379,13 @@ func (x *Hello) GetSdk() string {
 	return ""
 }
 
+func (x *Hello) GetBatches() bool {
+	if x != nil {
+		return x.Batches
+	}
+	return false
+}
+
 // Welcome is the sidecar's answer to a Hello it accepts.
 type Welcome struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -350,9 +397,12 @@ type Welcome struct {
 	// The biggest Result the sidecar takes, in bytes. A bigger one counts as OUTCOME_TOO_LARGE.
 	MaxResponse uint64 `protobuf:"varint,5,opt,name=max_response,json=maxResponse,proto3" json:"max_response,omitempty"`
 	// The biggest frame either side may send, in bytes. A bigger one ends the connection.
-	MaxFrame      uint64 `protobuf:"varint,6,opt,name=max_frame,json=maxFrame,proto3" json:"max_frame,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	MaxFrame uint64 `protobuf:"varint,6,opt,name=max_frame,json=maxFrame,proto3" json:"max_frame,omitempty"`
+	// The biggest BatchResult the sidecar takes, in bytes. 0: it sends no Batch. A bigger one fails the batch as a whole; a reply
+	// that does not fit into it is left out, with OUTCOME_TOO_LARGE for its event.
+	MaxBatchResponse uint64 `protobuf:"varint,7,opt,name=max_batch_response,json=maxBatchResponse,proto3" json:"max_batch_response,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Welcome) Reset() {
@@ -423,6 +473,13 @@ func (x *Welcome) GetMaxResponse() uint64 {
 func (x *Welcome) GetMaxFrame() uint64 {
 	if x != nil {
 		return x.MaxFrame
+	}
+	return 0
+}
+
+func (x *Welcome) GetMaxBatchResponse() uint64 {
+	if x != nil {
+		return x.MaxBatchResponse
 	}
 	return 0
 }
@@ -563,6 +620,133 @@ func (x *Call) GetEpoch() uint64 {
 	return 0
 }
 
+// Batch is one attempt at each of many events. No two of them have the same source and id.
+type Batch struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Names the batch in BatchResult and Cancel.
+	Id uint64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Their ids name them within the batch, and they have no deadlines of their own.
+	Calls []*Call `protobuf:"bytes,2,rep,name=calls,proto3" json:"calls,omitempty"`
+	// As that of a Call, for all of them.
+	DeadlineUnixNano int64 `protobuf:"varint,3,opt,name=deadline_unix_nano,json=deadlineUnixNano,proto3" json:"deadline_unix_nano,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *Batch) Reset() {
+	*x = Batch{}
+	mi := &file_pelton_handler_v1_handler_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Batch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Batch) ProtoMessage() {}
+
+func (x *Batch) ProtoReflect() protoreflect.Message {
+	mi := &file_pelton_handler_v1_handler_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Batch.ProtoReflect.Descriptor instead.
+func (*Batch) Descriptor() ([]byte, []int) {
+	return file_pelton_handler_v1_handler_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Batch) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *Batch) GetCalls() []*Call {
+	if x != nil {
+		return x.Calls
+	}
+	return nil
+}
+
+func (x *Batch) GetDeadlineUnixNano() int64 {
+	if x != nil {
+		return x.DeadlineUnixNano
+	}
+	return 0
+}
+
+// BatchResult is what a batch came to: a Result for each of its calls, in any order, or one Result for the batch as a whole.
+type BatchResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Exactly one for each call of the batch. If not, the batch has failed as a whole: each event of it is tried again.
+	Results []*Result `protobuf:"bytes,2,rep,name=results,proto3" json:"results,omitempty"`
+	// Instead of results. OUTCOME_REJECT means that something in the batch is bad: the sidecar looks for it in smaller batches.
+	All           *Result `protobuf:"bytes,3,opt,name=all,proto3" json:"all,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchResult) Reset() {
+	*x = BatchResult{}
+	mi := &file_pelton_handler_v1_handler_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchResult) ProtoMessage() {}
+
+func (x *BatchResult) ProtoReflect() protoreflect.Message {
+	mi := &file_pelton_handler_v1_handler_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchResult.ProtoReflect.Descriptor instead.
+func (*BatchResult) Descriptor() ([]byte, []int) {
+	return file_pelton_handler_v1_handler_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *BatchResult) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *BatchResult) GetResults() []*Result {
+	if x != nil {
+		return x.Results
+	}
+	return nil
+}
+
+func (x *BatchResult) GetAll() *Result {
+	if x != nil {
+		return x.All
+	}
+	return nil
+}
+
 // Cancel says that nobody waits for a call any more: its deadline passed or its caller is gone.
 type Cancel struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -573,7 +757,7 @@ type Cancel struct {
 
 func (x *Cancel) Reset() {
 	*x = Cancel{}
-	mi := &file_pelton_handler_v1_handler_proto_msgTypes[5]
+	mi := &file_pelton_handler_v1_handler_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -585,7 +769,7 @@ func (x *Cancel) String() string {
 func (*Cancel) ProtoMessage() {}
 
 func (x *Cancel) ProtoReflect() protoreflect.Message {
-	mi := &file_pelton_handler_v1_handler_proto_msgTypes[5]
+	mi := &file_pelton_handler_v1_handler_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -598,7 +782,7 @@ func (x *Cancel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cancel.ProtoReflect.Descriptor instead.
 func (*Cancel) Descriptor() ([]byte, []int) {
-	return file_pelton_handler_v1_handler_proto_rawDescGZIP(), []int{5}
+	return file_pelton_handler_v1_handler_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Cancel) GetId() uint64 {
@@ -625,7 +809,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_pelton_handler_v1_handler_proto_msgTypes[6]
+	mi := &file_pelton_handler_v1_handler_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -637,7 +821,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_pelton_handler_v1_handler_proto_msgTypes[6]
+	mi := &file_pelton_handler_v1_handler_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -650,7 +834,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_pelton_handler_v1_handler_proto_rawDescGZIP(), []int{6}
+	return file_pelton_handler_v1_handler_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Result) GetId() uint64 {
@@ -700,7 +884,7 @@ type Goodbye struct {
 
 func (x *Goodbye) Reset() {
 	*x = Goodbye{}
-	mi := &file_pelton_handler_v1_handler_proto_msgTypes[7]
+	mi := &file_pelton_handler_v1_handler_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -712,7 +896,7 @@ func (x *Goodbye) String() string {
 func (*Goodbye) ProtoMessage() {}
 
 func (x *Goodbye) ProtoReflect() protoreflect.Message {
-	mi := &file_pelton_handler_v1_handler_proto_msgTypes[7]
+	mi := &file_pelton_handler_v1_handler_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -725,7 +909,7 @@ func (x *Goodbye) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Goodbye.ProtoReflect.Descriptor instead.
 func (*Goodbye) Descriptor() ([]byte, []int) {
-	return file_pelton_handler_v1_handler_proto_rawDescGZIP(), []int{7}
+	return file_pelton_handler_v1_handler_proto_rawDescGZIP(), []int{9}
 }
 
 // Event is a CloudEvents 1.0 event. Attribute values are in their canonical string form, exactly as they were published.
@@ -749,7 +933,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_pelton_handler_v1_handler_proto_msgTypes[8]
+	mi := &file_pelton_handler_v1_handler_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -761,7 +945,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_pelton_handler_v1_handler_proto_msgTypes[8]
+	mi := &file_pelton_handler_v1_handler_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -774,7 +958,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_pelton_handler_v1_handler_proto_rawDescGZIP(), []int{8}
+	return file_pelton_handler_v1_handler_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Event) GetId() string {
@@ -851,7 +1035,7 @@ type Attribute struct {
 
 func (x *Attribute) Reset() {
 	*x = Attribute{}
-	mi := &file_pelton_handler_v1_handler_proto_msgTypes[9]
+	mi := &file_pelton_handler_v1_handler_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -863,7 +1047,7 @@ func (x *Attribute) String() string {
 func (*Attribute) ProtoMessage() {}
 
 func (x *Attribute) ProtoReflect() protoreflect.Message {
-	mi := &file_pelton_handler_v1_handler_proto_msgTypes[9]
+	mi := &file_pelton_handler_v1_handler_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -876,7 +1060,7 @@ func (x *Attribute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attribute.ProtoReflect.Descriptor instead.
 func (*Attribute) Descriptor() ([]byte, []int) {
-	return file_pelton_handler_v1_handler_proto_rawDescGZIP(), []int{9}
+	return file_pelton_handler_v1_handler_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Attribute) GetName() string {
@@ -897,7 +1081,7 @@ var File_pelton_handler_v1_handler_proto protoreflect.FileDescriptor
 
 const file_pelton_handler_v1_handler_proto_rawDesc = "" +
 	"\n" +
-	"\x1fpelton/handler/v1/handler.proto\x12\x11pelton.handler.v1\"\xff\x02\n" +
+	"\x1fpelton/handler/v1/handler.proto\x12\x11pelton.handler.v1\"\xf6\x03\n" +
 	"\x05Frame\x120\n" +
 	"\x05hello\x18\x01 \x01(\v2\x18.pelton.handler.v1.HelloH\x00R\x05hello\x126\n" +
 	"\awelcome\x18\x02 \x01(\v2\x1a.pelton.handler.v1.WelcomeH\x00R\awelcome\x123\n" +
@@ -905,18 +1089,22 @@ const file_pelton_handler_v1_handler_proto_rawDesc = "" +
 	"\x04call\x18\x04 \x01(\v2\x17.pelton.handler.v1.CallH\x00R\x04call\x123\n" +
 	"\x06result\x18\x05 \x01(\v2\x19.pelton.handler.v1.ResultH\x00R\x06result\x123\n" +
 	"\x06cancel\x18\x06 \x01(\v2\x19.pelton.handler.v1.CancelH\x00R\x06cancel\x126\n" +
-	"\agoodbye\x18\a \x01(\v2\x1a.pelton.handler.v1.GoodbyeH\x00R\agoodbyeB\x06\n" +
-	"\x04kind\"3\n" +
+	"\agoodbye\x18\a \x01(\v2\x1a.pelton.handler.v1.GoodbyeH\x00R\agoodbye\x120\n" +
+	"\x05batch\x18\b \x01(\v2\x18.pelton.handler.v1.BatchH\x00R\x05batch\x12C\n" +
+	"\fbatch_result\x18\t \x01(\v2\x1e.pelton.handler.v1.BatchResultH\x00R\vbatchResultB\x06\n" +
+	"\x04kind\"M\n" +
 	"\x05Hello\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x10\n" +
-	"\x03sdk\x18\x02 \x01(\tR\x03sdk\"\xb7\x01\n" +
+	"\x03sdk\x18\x02 \x01(\tR\x03sdk\x12\x18\n" +
+	"\abatches\x18\x03 \x01(\bR\abatches\"\xe5\x01\n" +
 	"\aWelcome\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x1a\n" +
 	"\bfunction\x18\x02 \x01(\tR\bfunction\x12\x1c\n" +
 	"\tnamespace\x18\x03 \x01(\tR\tnamespace\x12\x18\n" +
 	"\areplica\x18\x04 \x01(\tR\areplica\x12!\n" +
 	"\fmax_response\x18\x05 \x01(\x04R\vmaxResponse\x12\x1b\n" +
-	"\tmax_frame\x18\x06 \x01(\x04R\bmaxFrame\" \n" +
+	"\tmax_frame\x18\x06 \x01(\x04R\bmaxFrame\x12,\n" +
+	"\x12max_batch_response\x18\a \x01(\x04R\x10maxBatchResponse\" \n" +
 	"\x06Refuse\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\"\xc8\x01\n" +
 	"\x04Call\x12\x0e\n" +
@@ -925,7 +1113,15 @@ const file_pelton_handler_v1_handler_proto_rawDesc = "" +
 	"\aattempt\x18\x03 \x01(\rR\aattempt\x12\"\n" +
 	"\fredeliveries\x18\x04 \x01(\rR\fredeliveries\x12,\n" +
 	"\x12deadline_unix_nano\x18\x05 \x01(\x03R\x10deadlineUnixNano\x12\x14\n" +
-	"\x05epoch\x18\x06 \x01(\x04R\x05epoch\"\x18\n" +
+	"\x05epoch\x18\x06 \x01(\x04R\x05epoch\"t\n" +
+	"\x05Batch\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12-\n" +
+	"\x05calls\x18\x02 \x03(\v2\x17.pelton.handler.v1.CallR\x05calls\x12,\n" +
+	"\x12deadline_unix_nano\x18\x03 \x01(\x03R\x10deadlineUnixNano\"\x7f\n" +
+	"\vBatchResult\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x123\n" +
+	"\aresults\x18\x02 \x03(\v2\x19.pelton.handler.v1.ResultR\aresults\x12+\n" +
+	"\x03all\x18\x03 \x01(\v2\x19.pelton.handler.v1.ResultR\x03all\"\x18\n" +
 	"\x06Cancel\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\"\xc2\x01\n" +
 	"\x06Result\x12\x0e\n" +
@@ -972,37 +1168,44 @@ func file_pelton_handler_v1_handler_proto_rawDescGZIP() []byte {
 }
 
 var file_pelton_handler_v1_handler_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_pelton_handler_v1_handler_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_pelton_handler_v1_handler_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_pelton_handler_v1_handler_proto_goTypes = []any{
-	(Outcome)(0),      // 0: pelton.handler.v1.Outcome
-	(*Frame)(nil),     // 1: pelton.handler.v1.Frame
-	(*Hello)(nil),     // 2: pelton.handler.v1.Hello
-	(*Welcome)(nil),   // 3: pelton.handler.v1.Welcome
-	(*Refuse)(nil),    // 4: pelton.handler.v1.Refuse
-	(*Call)(nil),      // 5: pelton.handler.v1.Call
-	(*Cancel)(nil),    // 6: pelton.handler.v1.Cancel
-	(*Result)(nil),    // 7: pelton.handler.v1.Result
-	(*Goodbye)(nil),   // 8: pelton.handler.v1.Goodbye
-	(*Event)(nil),     // 9: pelton.handler.v1.Event
-	(*Attribute)(nil), // 10: pelton.handler.v1.Attribute
+	(Outcome)(0),        // 0: pelton.handler.v1.Outcome
+	(*Frame)(nil),       // 1: pelton.handler.v1.Frame
+	(*Hello)(nil),       // 2: pelton.handler.v1.Hello
+	(*Welcome)(nil),     // 3: pelton.handler.v1.Welcome
+	(*Refuse)(nil),      // 4: pelton.handler.v1.Refuse
+	(*Call)(nil),        // 5: pelton.handler.v1.Call
+	(*Batch)(nil),       // 6: pelton.handler.v1.Batch
+	(*BatchResult)(nil), // 7: pelton.handler.v1.BatchResult
+	(*Cancel)(nil),      // 8: pelton.handler.v1.Cancel
+	(*Result)(nil),      // 9: pelton.handler.v1.Result
+	(*Goodbye)(nil),     // 10: pelton.handler.v1.Goodbye
+	(*Event)(nil),       // 11: pelton.handler.v1.Event
+	(*Attribute)(nil),   // 12: pelton.handler.v1.Attribute
 }
 var file_pelton_handler_v1_handler_proto_depIdxs = []int32{
 	2,  // 0: pelton.handler.v1.Frame.hello:type_name -> pelton.handler.v1.Hello
 	3,  // 1: pelton.handler.v1.Frame.welcome:type_name -> pelton.handler.v1.Welcome
 	4,  // 2: pelton.handler.v1.Frame.refuse:type_name -> pelton.handler.v1.Refuse
 	5,  // 3: pelton.handler.v1.Frame.call:type_name -> pelton.handler.v1.Call
-	7,  // 4: pelton.handler.v1.Frame.result:type_name -> pelton.handler.v1.Result
-	6,  // 5: pelton.handler.v1.Frame.cancel:type_name -> pelton.handler.v1.Cancel
-	8,  // 6: pelton.handler.v1.Frame.goodbye:type_name -> pelton.handler.v1.Goodbye
-	9,  // 7: pelton.handler.v1.Call.event:type_name -> pelton.handler.v1.Event
-	0,  // 8: pelton.handler.v1.Result.outcome:type_name -> pelton.handler.v1.Outcome
-	9,  // 9: pelton.handler.v1.Result.reply:type_name -> pelton.handler.v1.Event
-	10, // 10: pelton.handler.v1.Event.extensions:type_name -> pelton.handler.v1.Attribute
-	11, // [11:11] is the sub-list for method output_type
-	11, // [11:11] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	9,  // 4: pelton.handler.v1.Frame.result:type_name -> pelton.handler.v1.Result
+	8,  // 5: pelton.handler.v1.Frame.cancel:type_name -> pelton.handler.v1.Cancel
+	10, // 6: pelton.handler.v1.Frame.goodbye:type_name -> pelton.handler.v1.Goodbye
+	6,  // 7: pelton.handler.v1.Frame.batch:type_name -> pelton.handler.v1.Batch
+	7,  // 8: pelton.handler.v1.Frame.batch_result:type_name -> pelton.handler.v1.BatchResult
+	11, // 9: pelton.handler.v1.Call.event:type_name -> pelton.handler.v1.Event
+	5,  // 10: pelton.handler.v1.Batch.calls:type_name -> pelton.handler.v1.Call
+	9,  // 11: pelton.handler.v1.BatchResult.results:type_name -> pelton.handler.v1.Result
+	9,  // 12: pelton.handler.v1.BatchResult.all:type_name -> pelton.handler.v1.Result
+	0,  // 13: pelton.handler.v1.Result.outcome:type_name -> pelton.handler.v1.Outcome
+	11, // 14: pelton.handler.v1.Result.reply:type_name -> pelton.handler.v1.Event
+	12, // 15: pelton.handler.v1.Event.extensions:type_name -> pelton.handler.v1.Attribute
+	16, // [16:16] is the sub-list for method output_type
+	16, // [16:16] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_pelton_handler_v1_handler_proto_init() }
@@ -1018,6 +1221,8 @@ func file_pelton_handler_v1_handler_proto_init() {
 		(*Frame_Result)(nil),
 		(*Frame_Cancel)(nil),
 		(*Frame_Goodbye)(nil),
+		(*Frame_Batch)(nil),
+		(*Frame_BatchResult)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1025,7 +1230,7 @@ func file_pelton_handler_v1_handler_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pelton_handler_v1_handler_proto_rawDesc), len(file_pelton_handler_v1_handler_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   10,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
