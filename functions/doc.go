@@ -17,6 +17,11 @@
 // Reject says that trying again is useless. A panic is an error too: its stack goes to standard error and the process goes
 // on. An event may come more than once, after a crash for example: FromContext tells, and handlers should be idempotent.
 //
+// # Batches
+//
+// Where the manifest has `batch`, events come many at a time. ServeBatch is for functions that gain by that, such as those that
+// write to a database; each event still has a Result of its own. Serve calls its Func for all events of a batch at once.
+//
 // # How it is run
 //
 // `pelton up` starts the program and tells it by its environment how to serve. With PELTON_SOCKET it speaks the framed

@@ -1,6 +1,7 @@
 package execcall_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/pelton-dev/pelton/internal/event"
 	"github.com/pelton-dev/pelton/internal/invoke"
+	"github.com/pelton-dev/pelton/internal/invoke/batchjson"
 	"github.com/pelton-dev/pelton/internal/invoke/execcall"
 	"github.com/pelton-dev/pelton/internal/invoke/invoketest"
 )
@@ -24,6 +26,18 @@ func TestMain(m *testing.M) {
 
 func TestExec(t *testing.T) {
 	invoketest.Run(t, invoketest.Protocol{New: newHarness, Concurrent: concurrent})
+}
+
+func TestBatch(t *testing.T) {
+	invoketest.RunBatch(t, invoketest.Protocol{New: newHarness, Carries: onOneLine})
+}
+
+// onOneLine is what a line carries: JSON data without its line breaks.
+func onOneLine(e event.Event) event.Event {
+	if e.DataContentType == "application/json" {
+		e.Data = []byte(strings.NewReplacer("\r", " ", "\n", " ").Replace(string(e.Data)))
+	}
+	return e
 }
 
 // newHarness runs the test binary by a link: the handler is there while the link is.
@@ -55,6 +69,9 @@ func handle() error {
 	if err != nil {
 		return err
 	}
+	if n := os.Getenv("PELTON_BATCH"); n != "" {
+		return handleBatch(n, data)
+	}
 	r := &invoketest.Request{
 		Event: receivedEvent(data), Function: os.Getenv("PELTON_NAMESPACE") + "/" + os.Getenv("PELTON_FUNCTION"),
 	}
@@ -70,6 +87,29 @@ func handle() error {
 	}
 	invoketest.Play(r, wire{})
 	return nil
+}
+
+// handleBatch reads events, one a line, and answers them.
+func handleBatch(n string, data []byte) error {
+	r := &invoketest.BatchRequest{}
+	for line := range bytes.Lines(data) {
+		e, problems := event.ParseJSON(bytes.TrimSpace(line))
+		if err := event.Refusal(problems); err != nil {
+			return err
+		}
+		one := invoketest.Request{Event: e}
+		one.Attempt, one.Redeliveries = batchjson.Attempt(e)
+		r.Events = append(r.Events, one)
+	}
+	if n != strconv.Itoa(len(r.Events)) {
+		return fmt.Errorf("PELTON_BATCH is %s, and there are %d events", n, len(r.Events))
+	}
+	a := invoketest.PlayBatch(r)
+	if a.All != nil {
+		wire{}.Finish(*a.All)
+	}
+	_, err := os.Stdout.Write(a.JSON(r, true))
+	return err
 }
 
 func receivedEvent(data []byte) *event.Event {

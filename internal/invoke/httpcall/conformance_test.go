@@ -12,6 +12,8 @@ func TestCloudEventsTCP(t *testing.T)  { invoketest.Run(t, protocol("tcp", false
 func TestCloudEventsUnix(t *testing.T) { invoketest.Run(t, protocol("unix", false)) }
 func TestHTTPTCP(t *testing.T)         { invoketest.Run(t, protocol("tcp", true)) }
 func TestHTTPUnix(t *testing.T)        { invoketest.Run(t, protocol("unix", true)) }
+func TestBatchTCP(t *testing.T)        { invoketest.RunBatch(t, protocol("tcp", false)) }
+func TestBatchUnix(t *testing.T)       { invoketest.RunBatch(t, protocol("unix", false)) }
 
 func protocol(network string, plain bool) invoketest.Protocol {
 	p := invoketest.Protocol{RetryAfter: true, Brief: true, New: func(t testing.TB, c invoketest.Config) invoketest.Harness {

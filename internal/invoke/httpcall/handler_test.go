@@ -14,6 +14,7 @@ import (
 
 	"github.com/pelton-dev/pelton/internal/event"
 	"github.com/pelton-dev/pelton/internal/invoke"
+	"github.com/pelton-dev/pelton/internal/invoke/batchjson"
 	"github.com/pelton-dev/pelton/internal/invoke/invoketest"
 )
 
@@ -62,6 +63,10 @@ func serveConn(nc net.Conn) {
 		if err != nil {
 			return
 		}
+		if strings.HasPrefix(req.Header.Get("Content-Type"), "application/cloudevents-batch") {
+			playBatch(nc, req.Header, body)
+			continue
+		}
 		r, err := received(req.Header, body)
 		if err != nil {
 			answer := wire{}.Encode(invoke.Outcome{Kind: invoke.Reject, Reason: err.Error()})
@@ -70,6 +75,28 @@ func serveConn(nc net.Conn) {
 		}
 		invoketest.Play(r, wire{nc})
 	}
+}
+
+// playBatch answers a batch.
+func playBatch(nc net.Conn, h http.Header, body []byte) {
+	_, events, problems := event.FromHTTP(h, body, event.Limits{Batch: 1000})
+	if len(problems) > 0 || len(events) == 0 {
+		_, _ = nc.Write(wire{}.Encode(invoke.Outcome{Kind: invoke.Retry, Reason: fmt.Sprint(problems)}))
+		return
+	}
+	r := &invoketest.BatchRequest{}
+	for _, e := range events {
+		one := invoketest.Request{Event: e}
+		one.Attempt, one.Redeliveries = batchjson.Attempt(e)
+		r.Events = append(r.Events, one)
+	}
+	a := invoketest.PlayBatch(r)
+	if a.All != nil {
+		_, _ = nc.Write(wire{}.Encode(*a.All))
+		return
+	}
+	answer := a.JSON(r, false)
+	_, _ = fmt.Fprintf(nc, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(answer), answer)
 }
 
 func received(h http.Header, body []byte) (*invoketest.Request, error) {

@@ -30,10 +30,23 @@ func TestConformance(t *testing.T) {
 	invoketest.Run(t, invoketest.Protocol{New: newHarness, RetryAfter: true})
 }
 
+func TestBatchConformance(t *testing.T) {
+	invoketest.RunBatch(t, invoketest.Protocol{New: func(t testing.TB, c invoketest.Config) invoketest.Harness {
+		return harnessOf(t, c, true)
+	}})
+}
+
 func newHarness(t testing.TB, c invoketest.Config) invoketest.Harness {
 	t.Helper()
+	return harnessOf(t, c, false)
+}
+
+func harnessOf(t testing.TB, c invoketest.Config, batches bool) invoketest.Harness {
+	t.Helper()
 	socket := socketPath(t)
-	inv, err := Listen(Config{Socket: socket, MaxResponse: c.MaxResponse, Namespace: "prod", Function: "thumbnail"})
+	inv, err := Listen(Config{
+		Socket: socket, MaxResponse: c.MaxResponse, Namespace: "prod", Function: "thumbnail", Batches: batches,
+	})
 	if err != nil {
 		t.Fatalf("listen: %v", err)
 	}
@@ -84,7 +97,7 @@ func dialHandler(socket string) (net.Conn, *streamwire.Reader, *streamwire.Welco
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	hello := &streamwire.Hello{Version: streamwire.Version, SDK: "test"}
+	hello := &streamwire.Hello{Version: streamwire.Version, SDK: "test", Batches: true}
 	if _, err := conn.Write(streamwire.AppendHello(nil, hello)); err != nil {
 		return nil, nil, nil, err
 	}
@@ -123,6 +136,9 @@ func playFrames() error {
 		if err != nil {
 			return err
 		}
+		if f.Kind == streamwire.KindBatch {
+			go playBatch(conn, f.Batch)
+		}
 		if f.Kind != streamwire.KindCall {
 			continue
 		}
@@ -141,16 +157,21 @@ type wire struct {
 }
 
 func (w *wire) Encode(o invoke.Outcome) []byte {
-	r := streamwire.Result{ID: w.id, RetryAfter: int64(o.After), Reason: o.Reason, Reply: o.Reply}
-	switch o.Kind {
-	case invoke.Done:
-		r.Outcome = streamwire.OutcomeDone
-	case invoke.Retry:
-		r.Outcome = streamwire.OutcomeRetry
-	case invoke.Reject:
-		r.Outcome = streamwire.OutcomeReject
+	r := streamwire.Result{
+		ID: w.id, RetryAfter: int64(o.After), Reason: o.Reason, Reply: o.Reply, Outcome: outcomeNumber(o.Kind),
 	}
 	return streamwire.AppendResult(nil, &r)
+}
+
+func outcomeNumber(k invoke.Kind) streamwire.Outcome {
+	switch k {
+	case invoke.Retry:
+		return streamwire.OutcomeRetry
+	case invoke.Reject:
+		return streamwire.OutcomeReject
+	default:
+		return streamwire.OutcomeDone
+	}
 }
 
 func (w *wire) Garbage() []byte { return []byte("HTTP/1.1 200 OK\r\n\r\n" + string(make([]byte, 128))) }
