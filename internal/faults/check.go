@@ -25,6 +25,7 @@ const (
 	ClassCrowded       Class = "crowded"       // more calls at one time than replicas and concurrency allow
 	ClassUnreplayed    Class = "unreplayed"    // a dead letter that was given again, to a handler that takes it, and is not done
 	ClassCrashed       Class = "crashed"       // a program of ours panicked
+	ClassReordered     Class = "reordered"     // of a function with an order: begun before the one before it of its key had ended
 	ClassDuplicate     Class = "duplicate"     // done more than once, or an attempt was begun so; allowed for what faults hit
 	ClassBoth          Class = "both"          // done and dead; allowed with faults
 )
@@ -61,6 +62,7 @@ type Counts struct {
 	Twice         int `json:"twice"`
 	Crowded       int `json:"crowded"`
 	Unreplayed    int `json:"unreplayed"`
+	Reordered     int `json:"reordered"`
 	Crashed       int `json:"crashed"`
 }
 
@@ -98,6 +100,7 @@ func check(e *evidence) *Verdict {
 	c.judgeBound()
 	c.judgeCrowds()
 	c.judgeReplays(stories)
+	c.judgeOrder()
 	for _, crash := range e.crashes {
 		c.find(ClassCrashed, key{}, crash)
 	}
@@ -359,6 +362,7 @@ func (c *checker) find(class Class, k key, detail string) {
 		ClassLost: &n.Lost, ClassStuck: &n.Stuck, ClassPhantom: &n.Phantom, ClassCorrupt: &n.Corrupt,
 		ClassOverattempted: &n.Overattempted, ClassMisjudged: &n.Misjudged, ClassUnanswered: &n.Unanswered,
 		ClassTwice: &n.Twice, ClassCrashed: &n.Crashed, ClassCrowded: &n.Crowded, ClassUnreplayed: &n.Unreplayed,
+		ClassReordered: &n.Reordered,
 	}
 	*counters[class]++
 	c.note(class, k, detail)

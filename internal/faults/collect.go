@@ -33,6 +33,7 @@ type evidence struct {
 	held      int // events in flight at the faults, together
 	room      int // for calls at one time, in all replicas
 	deaths    int // of sidecars, by a build that dies of itself
+	ordered   bool
 	crashes   []string
 	unsettled error
 

@@ -24,6 +24,7 @@ type Bug struct {
 	Patience   time.Duration
 	MaxDeliver int  // planted in the server's consumer, not in the sidecar
 	Host       bool // it is in the host, not in the sidecar
+	Ordered    bool // it is in the order
 }
 
 // Bugs returns all of them.
@@ -59,6 +60,11 @@ func Bugs() []Bug {
 			Plan: []Action{{At: bugBegins, Target: hostName, Fault: FaultKill, Pause: restartPause}},
 		},
 		{Name: "id-without-source", Finds: ClassUnanswered, Load: alike(KindWork, 20)},
+		{Name: "order-of-other-keys", Finds: ClassReordered, Load: overtaken(), Timeout: never, Ordered: true},
+		{
+			Name: "order-without-call-back", Finds: ClassLost, Load: keyed(), Timeout: never, Ordered: true,
+			Plan: both(FaultKill),
+		},
 	}
 }
 
@@ -82,6 +88,7 @@ func (b Bug) Apply(cfg Config) Config {
 		cfg.Plan = []Action{}
 	}
 	cfg.Timeout, cfg.Patience, cfg.MaxDeliver, cfg.Host = b.Timeout, b.Patience, b.MaxDeliver, b.Host
+	cfg.Ordered = b.Ordered
 	return cfg
 }
 
@@ -109,6 +116,18 @@ func alike(kind Kind, events int) Load {
 func posted(events int) Load {
 	l := alike(KindWork, events)
 	l.HTTP = 1
+	return l
+}
+
+// keyed is a load of several events for each key.
+func keyed() Load {
+	return Load{Rate: 100, Events: 4 * orderKeys, Shares: []Share{{Kind: KindWork, Weight: 1, Work: time.Second}}}
+}
+
+// overtaken is a load in which the next event of a key is there before a retry of the last is due.
+func overtaken() Load {
+	l := alike(KindFailOnce, 6*orderKeys)
+	l.Rate = 2000
 	return l
 }
 

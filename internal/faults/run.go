@@ -26,6 +26,7 @@ type Config struct {
 
 	Self        string // this program, whose main calls RunRole
 	Programs    Programs
+	Ordered     bool   // the function has an order, by the keys of the load
 	Host        bool   // `pelton up` keeps the replicas, in place of two sidecars with handlers of their own
 	Dir         string // an empty folder; its path must be short, as it holds sockets
 	Planted     string // the bug to switch on, in programs built with -tags planted
@@ -123,6 +124,7 @@ func Run(ctx context.Context, cfg Config) (*Verdict, error) {
 		return nil, err
 	}
 	e.faults, e.limit, e.room = countFaults(done)+e.deaths, maxAttempts, replicas*cfg.Concurrency
+	e.ordered = cfg.Ordered
 	e.held = inFlight(done, cfg, e.handled) + e.deaths*cfg.Concurrency
 	if err := w.replayLetters(ctx, e); err != nil {
 		return nil, err

@@ -130,6 +130,7 @@ func (v *Verdict) Print(out io.Writer) error {
 		{"twice", n.Twice, "stored events, replies or dead letters"},
 		{"crowded", n.Crowded, "more calls at one time than there is room for"},
 		{"unreplayed", n.Unreplayed, "dead, replayed, and not done"},
+		{"reordered", n.Reordered, "begun before the one before it of its key had ended"},
 		{"crashed", n.Crashed, "panics of our programs"},
 	} {
 		_, _ = fmt.Fprintf(t, "%s\t%d\t%s\n", row.what, row.count, row.note) // Flush has the error

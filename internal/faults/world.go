@@ -93,6 +93,9 @@ func newFunction(cfg Config) *function.Function {
 			Scale: function.Scale{MaxReplicas: replicas},
 		},
 	}
+	if cfg.Ordered {
+		inOrder(fn)
+	}
 	fn.SetDefaults()
 	return fn
 }

@@ -88,12 +88,13 @@ func (u *unit) decide(now time.Time) {
 // something is due, and includes what a killed sidecar took with it, which no replica can work on.
 func (u *unit) snapshot(now time.Time) demand.Snapshot {
 	reading := u.sup.watcher.Reading(u.key)
-	inFlight, resting, service, measured := 0, 0, time.Duration(0), 0
+	inFlight, waiting, resting, service, measured := 0, 0, 0, time.Duration(0), 0
 	for _, r := range u.replicas {
 		if r.sidecar == nil {
 			continue
 		}
 		inFlight += r.sidecar.InFlight()
+		waiting += r.sidecar.Waiting()
 		if r.sidecar.Resting() != "" {
 			resting++
 		}
@@ -107,7 +108,7 @@ func (u *unit) snapshot(now time.Time) demand.Snapshot {
 	}
 	u.busy = max(inFlight, u.load.sample(now, u.tick()))
 	return demand.Snapshot{
-		Due: dueOf(reading, u.busy), InFlight: u.busy + u.direct, Replicas: u.decision.Replicas, Resting: resting,
+		Due: dueOf(reading, u.busy) + waiting, InFlight: u.busy + u.direct, Replicas: u.decision.Replicas, Resting: resting,
 		ServiceTime: u.service, Surplus: now.Sub(u.enough), Known: reading.Known || reading.Err == nil,
 	}
 }
