@@ -18,13 +18,13 @@ func inFlight(actions []Action, cfg Config, handled []record) (n int) {
 		case slices.Contains([]Fault{FaultRefuse, FaultSlow}, a.Fault): // nothing of what is in flight is lost by it
 		case a.Target == publisherName, a.Target == bridgeName: // their events are not in flight yet
 		case a.Target == serverName:
-			n += replicas*cfg.Concurrency + doneBefore(a.Began, handled)
+			n += replicas*cfg.perReplica() + doneBefore(a.Began, handled)
 		case a.Target == hostName:
-			n += replicas * cfg.Concurrency
+			n += replicas * cfg.perReplica()
 		case slices.Contains(ofLinks, a.Fault):
-			n += 2 * cfg.Concurrency // as much again may have been asked for, of instant handlers, and come
+			n += 2 * cfg.perReplica() // as much again may have been asked for, of instant handlers, and come
 		default:
-			n += cfg.Concurrency
+			n += cfg.perReplica()
 		}
 	}
 	return n

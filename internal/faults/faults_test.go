@@ -67,6 +67,21 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// TestBatches hurts everything while many events go in one call, and some of them fail, hang and are refused.
+func TestBatches(t *testing.T) {
+	t.Parallel()
+	cfg := newRun(t, 2)
+	cfg.Batch, cfg.Concurrency = 10, 4
+	cfg.Duration, cfg.Every, cfg.Load = 20*time.Second, 2*time.Second, faults.DefaultLoad(100, 20*time.Second)
+	v := run(t, cfg)
+	if !v.Passed {
+		t.Error("a promise was broken")
+	}
+	if len(v.Faults) < 5 || v.Counts.Accepted < 1000 {
+		t.Errorf("%d faults, %d events accepted: that proves little", len(v.Faults), v.Counts.Accepted)
+	}
+}
+
 // TestQuiet wants that nothing happens twice where nothing is hurt.
 func TestQuiet(t *testing.T) {
 	t.Parallel()

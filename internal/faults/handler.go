@@ -38,6 +38,9 @@ func handle(_ context.Context, getenv func(string) string) error {
 	if h.ledger, err = openLedger(getenv(ledgerVariable), name); err != nil {
 		return err
 	}
+	if getenv(batchesVariable) != "" {
+		return functions.ServeBatch(h.batch)
+	}
 	return functions.Serve(h.call)
 }
 
@@ -45,23 +48,15 @@ func handle(_ context.Context, getenv func(string) string) error {
 // never hides one.
 func (h *handler) call(ctx context.Context, e sdk.Event) (*sdk.Event, error) {
 	d := functions.FromContext(ctx)
-	note := record{ID: e.ID(), Source: e.Source(), Sum: checksum(e.Data()), Attempt: d.Attempt, Again: d.Redeliveries}
-	var b body
-	if err := json.Unmarshal(e.Data(), &b); err == nil { // if not, the checksum tells
-		note.Key, note.Sequence = b.Key, b.Seq
-	}
-	h.note(note, recordBegun)
-	switch {
+	note, b := h.begin(e, d)
+	switch kind, err := h.answer(b, d); {
+	case err != nil:
+		h.note(note, kind)
+		return nil, err
 	case h.takes == takesAll:
 		h.note(note, recordDone)
 		return reply(note.key())
-	case b.Kind == KindReject:
-		h.note(note, recordRejected)
-		return nil, functions.Reject(errAsked.Error())
-	case b.Kind == KindPoison, b.Kind == KindFailOnce && d.Attempt == 1:
-		h.note(note, recordFailed)
-		return nil, errAsked
-	case b.Kind == KindHangOnce && d.Attempt == 1:
+	case b.hangs(d):
 		<-ctx.Done()
 		h.note(note, recordCut)
 		// The sidecar's clock must be the first to say that it has taken too long: an answer would be an outcome of its own.
@@ -77,6 +72,33 @@ func (h *handler) call(ctx context.Context, e sdk.Event) (*sdk.Event, error) {
 	h.note(note, recordDone)
 	return reply(note.key())
 }
+
+// begin notes that a call has begun.
+func (h *handler) begin(e sdk.Event, d functions.Delivery) (record, body) {
+	note := record{ID: e.ID(), Source: e.Source(), Sum: checksum(e.Data()), Attempt: d.Attempt, Again: d.Redeliveries}
+	var b body
+	if err := json.Unmarshal(e.Data(), &b); err == nil { // if not, the checksum tells
+		note.Key, note.Sequence = b.Key, b.Seq
+	}
+	h.note(note, recordBegun)
+	return note, b
+}
+
+// answer is what an event is answered with, and what is noted of it.
+func (h *handler) answer(b body, d functions.Delivery) (recordKind, error) {
+	switch {
+	case h.takes == takesAll:
+		return recordDone, nil
+	case b.Kind == KindReject:
+		return recordRejected, functions.Reject(errAsked.Error())
+	case b.Kind == KindPoison, b.Kind == KindFailOnce && d.Attempt == 1:
+		return recordFailed, errAsked
+	}
+	return recordDone, nil
+}
+
+// hangs reports whether an event is not answered at all.
+func (b *body) hangs(d functions.Delivery) bool { return b.Kind == KindHangOnce && d.Attempt == 1 }
 
 // note writes a record, or ends the process.
 func (h *handler) note(r record, kind recordKind) {

@@ -22,6 +22,7 @@ type Bug struct {
 	Plan       []Action // nil: it shows without any fault
 	Timeout    time.Duration
 	Patience   time.Duration
+	Batch      int
 	MaxDeliver int  // planted in the server's consumer, not in the sidecar
 	Host       bool // it is in the host, not in the sidecar
 	Ordered    bool // it is in the order
@@ -59,6 +60,7 @@ func Bugs() []Bug {
 			Name: "double-start", Finds: ClassCrowded, Host: true, Load: more(long(3 * time.Second)), Timeout: never,
 			Plan: []Action{{At: bugBegins, Target: hostName, Fault: FaultKill, Pause: restartPause}},
 		},
+		{Name: "batch-acks-all", Finds: ClassLost, Load: alike(KindFailOnce, 40), Batch: 10},
 		{Name: "id-without-source", Finds: ClassUnanswered, Load: alike(KindWork, 20)},
 		{Name: "order-of-other-keys", Finds: ClassReordered, Load: overtaken(), Timeout: never, Ordered: true},
 		{
@@ -88,7 +90,7 @@ func (b Bug) Apply(cfg Config) Config {
 		cfg.Plan = []Action{}
 	}
 	cfg.Timeout, cfg.Patience, cfg.MaxDeliver, cfg.Host = b.Timeout, b.Patience, b.MaxDeliver, b.Host
-	cfg.Ordered = b.Ordered
+	cfg.Batch, cfg.Ordered = b.Batch, b.Ordered
 	return cfg
 }
 

@@ -63,6 +63,7 @@ func (w *world) handlerEnv(name string, what takes) []function.EnvVar {
 		{ledgerVariable, w.ledgers()},
 		{replicaVariable, name},
 		{takesVariable, string(what)},
+		{batchesVariable, w.cfg.batches()},
 	} {
 		env = append(env, function.EnvVar{Name: v[0], Value: v[1]})
 	}

@@ -17,6 +17,7 @@ const (
 	ledgerVariable  = "FAULTS_LEDGERS"
 	replicaVariable = "FAULTS_REPLICA"
 	takesVariable   = "FAULTS_TAKES"
+	batchesVariable = "FAULTS_BATCHES" // not empty: many events at once
 	loadVariable    = "FAULTS_LOAD"
 	seedVariable    = "FAULTS_SEED"
 	storeVariable   = "FAULTS_STORE"

@@ -33,6 +33,7 @@ type Config struct {
 	Dies        string // where the sidecar dies now and then; the same build
 	MaxDeliver  int    // of the event consumer; 0 leaves it alone. A planted bug of the server's configuration
 	Concurrency int    // of each replica; 0 is 8
+	Batch       int    // events in one call, at most; 0 is one event per call
 	Timeout     time.Duration
 	Patience    time.Duration // for everything to settle after the last fault; 0 is four minutes
 
@@ -123,9 +124,9 @@ func Run(ctx context.Context, cfg Config) (*Verdict, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.faults, e.limit, e.room = countFaults(done)+e.deaths, maxAttempts, replicas*cfg.Concurrency
+	e.faults, e.limit, e.room = countFaults(done)+e.deaths, maxAttempts, replicas*cfg.perReplica()
 	e.ordered = cfg.Ordered
-	e.held = inFlight(done, cfg, e.handled) + e.deaths*cfg.Concurrency
+	e.held = inFlight(done, cfg, e.handled) + e.deaths*cfg.perReplica()
 	if err := w.replayLetters(ctx, e); err != nil {
 		return nil, err
 	}

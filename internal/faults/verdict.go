@@ -21,6 +21,7 @@ type Verdict struct {
 	Load        Load          `json:"load"`
 	Timeout     time.Duration `json:"timeout"`
 	Concurrency int           `json:"concurrency"`
+	Batch       int           `json:"batch,omitempty"`
 	MaxDeliver  int           `json:"maxDeliver,omitempty"`
 	Host        bool          `json:"host,omitempty"`
 	Planted     string        `json:"planted,omitempty"`
@@ -42,7 +43,7 @@ type Verdict struct {
 // remember notes what was run.
 func (v *Verdict) remember(cfg Config) {
 	v.Seed, v.Load, v.Timeout, v.Concurrency = cfg.Seed, cfg.Load, cfg.Timeout, cfg.Concurrency
-	v.MaxDeliver, v.Host, v.Planted, v.Dies = cfg.MaxDeliver, cfg.Host, cfg.Planted, cfg.Dies
+	v.Batch, v.MaxDeliver, v.Host, v.Planted, v.Dies = cfg.Batch, cfg.MaxDeliver, cfg.Host, cfg.Planted, cfg.Dies
 	v.Versions = versions()
 }
 
@@ -64,7 +65,7 @@ func ReadVerdict(path string) (*Verdict, error) {
 // Again makes a run that does the same: the same events, and the same faults at the same times.
 func (v *Verdict) Again(cfg Config) Config {
 	cfg.Seed, cfg.Load, cfg.Timeout, cfg.Concurrency = v.Seed, v.Load, v.Timeout, v.Concurrency
-	cfg.MaxDeliver, cfg.Host, cfg.Planted, cfg.Dies = v.MaxDeliver, v.Host, v.Planted, v.Dies
+	cfg.Batch, cfg.MaxDeliver, cfg.Host, cfg.Planted, cfg.Dies = v.Batch, v.MaxDeliver, v.Host, v.Planted, v.Dies
 	cfg.Plan = make([]Action, len(v.Faults))
 	for i, a := range v.Faults {
 		cfg.Plan[i] = Action{At: a.At, Target: a.Target, Fault: a.Fault, Pause: a.Pause}

@@ -96,6 +96,9 @@ func newFunction(cfg Config) *function.Function {
 	if cfg.Ordered {
 		inOrder(fn)
 	}
+	if cfg.Batch > 0 {
+		fn.Spec.Batch = &function.Batch{MaxEvents: cfg.Batch, MaxWait: batchWait}
+	}
 	fn.SetDefaults()
 	return fn
 }

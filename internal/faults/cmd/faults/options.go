@@ -78,6 +78,7 @@ func (o *options) register(flags *flag.FlagSet) {
 	flags.DurationVar(&o.cfg.Every, "every", 0, "between two faults, on average")
 	flags.BoolVar(&o.quiet, "quiet", false, "hurt nothing: then nothing may happen twice")
 	flags.BoolVar(&o.cfg.Host, "host", false, "let `pelton up` keep the replicas, and hurt it, in place of sidecars and handlers")
+	flags.IntVar(&o.cfg.Batch, "batch", 0, "give handlers so many events in one call")
 	flags.StringVar(&o.planted, "planted", "", "build the programs with this bug in them, and run what shows it")
 	flags.StringVar(&o.cfg.Dies, "dies", "", "build a sidecar that dies of itself now and then: "+faults.DiesAfterHandler+" or "+
 		faults.DiesAfterRecord)
@@ -96,7 +97,7 @@ func (o *options) check(given map[string]bool) error {
 	}
 	var problems []error
 	for name, ok := range map[string]bool{
-		"rate": o.rate > 0, "events": o.events > 0, "duration": o.cfg.Duration > 0, "every": o.cfg.Every > 0,
+		"rate": o.rate > 0, "events": o.events > 0, "batch": o.cfg.Batch > 0, "duration": o.cfg.Duration > 0, "every": o.cfg.Every > 0,
 	} {
 		if given[name] && !ok {
 			problems = append(problems, fmt.Errorf("-%s: want more than 0", name))
@@ -104,8 +105,8 @@ func (o *options) check(given map[string]bool) error {
 	}
 	for name, others := range map[string][]string{
 		"events": {"duration"}, "quiet": {"every", "planted"},
-		"replay":  {"seed", "profile", "duration", "events", "rate", "every", "quiet", "host", "planted", "dies"},
-		"planted": {"profile", "duration", "events", "rate", "every", "host", "dies"},
+		"replay":  {"seed", "profile", "duration", "events", "rate", "every", "quiet", "host", "batch", "planted", "dies"},
+		"planted": {"profile", "duration", "events", "rate", "every", "host", "batch", "dies"},
 	} {
 		for _, other := range others {
 			if given[name] && given[other] {
