@@ -88,8 +88,12 @@ func testBatchEach(t *testing.T, s *suite) {
 		t.Fatalf("verdict: got %+v, error %v", v, err)
 	}
 	want := []invoke.Outcome{
-		{}, {Kind: invoke.Retry, Reason: reasonText}, {Kind: invoke.Retry, Reason: reasonText, After: retryDelay},
-		{Kind: invoke.Reject, Reason: reasonText}, {}, {},
+		{},
+		{Kind: invoke.Retry, Reason: reasonText},
+		{Kind: invoke.Retry, Reason: reasonText, After: retryDelay},
+		{Kind: invoke.Reject, Reason: reasonText},
+		{},
+		{},
 	}
 	for i, w := range want {
 		got := v.Each[i]
