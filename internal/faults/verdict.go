@@ -24,6 +24,7 @@ type Verdict struct {
 	Batch       int           `json:"batch,omitempty"`
 	MaxDeliver  int           `json:"maxDeliver,omitempty"`
 	Host        bool          `json:"host,omitempty"`
+	Ordered     bool          `json:"ordered,omitempty"`
 	Planted     string        `json:"planted,omitempty"`
 	Dies        string        `json:"dies,omitempty"`
 	Faults      []Action      `json:"faults"`
@@ -44,6 +45,7 @@ type Verdict struct {
 func (v *Verdict) remember(cfg Config) {
 	v.Seed, v.Load, v.Timeout, v.Concurrency = cfg.Seed, cfg.Load, cfg.Timeout, cfg.Concurrency
 	v.Batch, v.MaxDeliver, v.Host, v.Planted, v.Dies = cfg.Batch, cfg.MaxDeliver, cfg.Host, cfg.Planted, cfg.Dies
+	v.Ordered = cfg.Ordered
 	v.Versions = versions()
 }
 
@@ -66,6 +68,7 @@ func ReadVerdict(path string) (*Verdict, error) {
 func (v *Verdict) Again(cfg Config) Config {
 	cfg.Seed, cfg.Load, cfg.Timeout, cfg.Concurrency = v.Seed, v.Load, v.Timeout, v.Concurrency
 	cfg.Batch, cfg.MaxDeliver, cfg.Host, cfg.Planted, cfg.Dies = v.Batch, v.MaxDeliver, v.Host, v.Planted, v.Dies
+	cfg.Ordered = v.Ordered
 	cfg.Plan = make([]Action, len(v.Faults))
 	for i, a := range v.Faults {
 		cfg.Plan[i] = Action{At: a.At, Target: a.Target, Fault: a.Fault, Pause: a.Pause}

@@ -52,7 +52,7 @@ func (l *leader) extend(from time.Time) {
 }
 
 func (l *leader) leads(now time.Time) bool {
-	return int64(l.r.clock.at(now)) < l.valid.Load() || planted(bugNoLease)
+	return int64(l.r.clock.at(now)) < l.valid.Load()
 }
 
 // run leads until ctx ends.

@@ -249,7 +249,7 @@ func (r *Replica) renew(ctx context.Context, l *leader) (taken bool) {
 		case <-l.dirty:
 		}
 		err := r.writeTerm(ctx, l)
-		if errors.Is(err, errTaken) && !planted(bugNoLease) {
+		if errors.Is(err, errTaken) {
 			return true
 		}
 		if err != nil && ctx.Err() == nil {

@@ -185,7 +185,7 @@ func (w *worker) may(g *grant) bool {
 	defer w.mu.Unlock()
 	named := w.sent[g.beat.Number%uint64(len(w.sent))]
 	fresh := named.number == g.beat.Number && time.Since(named.at) <= GrantTime
-	return (fresh || planted(bugNoLease)) && g.ticket.Epoch >= w.epoch && !w.stopping
+	return fresh && g.ticket.Epoch >= w.epoch && !w.stopping
 }
 
 func (w *worker) end(g *grant, end string, delay time.Duration) {

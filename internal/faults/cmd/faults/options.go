@@ -79,6 +79,7 @@ func (o *options) register(flags *flag.FlagSet) {
 	flags.BoolVar(&o.quiet, "quiet", false, "hurt nothing: then nothing may happen twice")
 	flags.BoolVar(&o.cfg.Host, "host", false, "let `pelton up` keep the replicas, and hurt it, in place of sidecars and handlers")
 	flags.IntVar(&o.cfg.Batch, "batch", 0, "give handlers so many events in one call")
+	flags.BoolVar(&o.cfg.Ordered, "ordered", false, "give the function an order per key, and want it kept")
 	flags.StringVar(&o.planted, "planted", "", "build the programs with this bug in them, and run what shows it")
 	flags.StringVar(&o.cfg.Dies, "dies", "", "build a sidecar that dies of itself now and then: "+faults.DiesAfterHandler+" or "+
 		faults.DiesAfterRecord)
@@ -105,8 +106,9 @@ func (o *options) check(given map[string]bool) error {
 	}
 	for name, others := range map[string][]string{
 		"events": {"duration"}, "quiet": {"every", "planted"},
-		"replay":  {"seed", "profile", "duration", "events", "rate", "every", "quiet", "host", "batch", "planted", "dies"},
-		"planted": {"profile", "duration", "events", "rate", "every", "host", "batch", "dies"},
+		"ordered": {"batch", "host"},
+		"replay":  {"seed", "profile", "duration", "events", "rate", "every", "quiet", "host", "batch", "ordered", "planted", "dies"},
+		"planted": {"profile", "duration", "events", "rate", "every", "host", "batch", "ordered", "dies"},
 	} {
 		for _, other := range others {
 			if given[name] && given[other] {
@@ -129,6 +131,9 @@ func (o *options) size(given map[string]bool) {
 	}
 	o.cfg.Duration = cmp.Or(o.cfg.Duration, p.duration)
 	o.cfg.Load = faults.DefaultLoad(o.rate, o.cfg.Duration)
+	if o.cfg.Ordered {
+		o.cfg.Load = faults.OrderedLoad(o.rate, o.cfg.Duration)
+	}
 	if o.events > 0 {
 		o.cfg.Load.Events = o.events // not one less for a rate that is no whole number
 	}
