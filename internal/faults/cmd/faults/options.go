@@ -106,7 +106,7 @@ func (o *options) check(given map[string]bool) error {
 	}
 	for name, others := range map[string][]string{
 		"events": {"duration"}, "quiet": {"every", "planted"},
-		"ordered": {"batch", "host"},
+		"ordered": {"batch"},
 		"replay":  {"seed", "profile", "duration", "events", "rate", "every", "quiet", "host", "batch", "ordered", "planted", "dies"},
 		"planted": {"profile", "duration", "events", "rate", "every", "host", "batch", "ordered", "dies"},
 	} {
