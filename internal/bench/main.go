@@ -5,7 +5,7 @@
 // and drift, so only the ratios mean anything. Everything it starts it also stops.
 //
 //	go run ./internal/bench               # everything
-//	go run ./internal/bench -only drain   # one part: drain, latency, stall, coldstart, wake, idle, memory, scaler, build
+//	go run ./internal/bench -only drain   # one part: drain, batch, latency, stall, coldstart, wake, idle, memory, scaler, build
 //	go run ./internal/bench -quick        # a first look at everything
 package main
 
@@ -75,6 +75,7 @@ func (o options) short(d time.Duration) time.Duration {
 func measure(ctx context.Context, opts options) error {
 	parts := []part{
 		{"drain", drain},
+		{"batch", batches},
 		{"latency", latency},
 		{"stall", stall},
 		{"coldstart", coldStart},

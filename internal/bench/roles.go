@@ -27,6 +27,9 @@ func runRole(role string) {
 		"handler-sdk": func() error {
 			return functions.Serve(func(context.Context, event.Event) (*event.Event, error) { return nil, nil })
 		},
+		"handler-batch": func() error {
+			return functions.ServeBatch(func(context.Context, []event.Event) ([]functions.Result, error) { return nil, nil })
+		},
 		"latency-http": noteHTTP, "latency-sdk": noteSDK, "latency-frames": noteFrames, "echo": serveEcho,
 		"loop-http": loopHTTP, "loop-raw": loopRaw, "loop-frames": loopFrames, "loop-frames-lean": loopFramesLean,
 	}
