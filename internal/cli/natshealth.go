@@ -42,8 +42,10 @@ type storeHealth struct {
 
 // check looks once, and restarts the server if that helps. The error is that of a server that did not come back.
 func (h *storeHealth) check(ctx context.Context) error {
-	refusal := h.server.refusal(ctx)
+	refusal, err := h.server.askRefusal(ctx)
 	switch {
+	case err != nil:
+		return err
 	case refusal == "" && h.since.IsZero():
 		return nil
 	case refusal == "": // it has been mended from outside, as by the deletion of the stream
@@ -61,10 +63,10 @@ func (h *storeHealth) check(ctx context.Context) error {
 	if err := h.server.restart(); err != nil {
 		return err
 	}
-	if h.server.refusal(ctx) == "" {
+	if refusal, err = h.server.askRefusal(ctx); err == nil && refusal == "" {
 		h.back()
 	}
-	return nil
+	return err
 }
 
 func (h *storeHealth) back() {
@@ -88,6 +90,27 @@ func probeDisk(dir string) (err error) {
 		return fmt.Errorf("probe disk: %w", err)
 	}
 	return nil
+}
+
+// stuckAfter is how long a server that runs in this process may take to say how it is, on a machine that is busy with other
+// things.
+const stuckAfter = time.Minute
+
+var errStuck = errors.New("it does not answer")
+
+// askRefusal asks for the refusal. A server that is stuck is an error: it cannot be stopped either, so that only the end of the
+// process helps.
+func (n *natsServer) askRefusal(ctx context.Context) (string, error) {
+	answer := make(chan string, 1)
+	go func() { answer <- n.refusal(ctx) }()
+	select {
+	case refusal := <-answer:
+		return refusal, nil
+	case <-ctx.Done():
+		return "", ctx.Err()
+	case <-time.After(stuckAfter):
+		return "", fmt.Errorf("ask NATS how its store is: %w after %v: start pelton up again", errStuck, stuckAfter)
+	}
 }
 
 // health is what the server says of itself when it is asked over HTTP.
@@ -121,7 +144,7 @@ func (n *natsServer) refusal(ctx context.Context) string {
 }
 
 // causeOf is the cause of an error: what is before it names files.
-func causeOf(text string) string { return text[strings.LastIndex(text, ": ")+1:] }
+func causeOf(text string) string { return strings.TrimSpace(text[strings.LastIndex(text, ": ")+1:]) }
 
 // serves reports whether the server has opened a stream.
 func (n *natsServer) serves(stream string) bool {

@@ -30,6 +30,7 @@ const (
 	storeShare = 0.8
 
 	natsReady = 20 * time.Second
+	natsEnd   = 20 * time.Second
 )
 
 // natsServer is the NATS server inside `pelton up`. When its store has to be opened again it is another server, on the same
@@ -80,7 +81,7 @@ func (n *natsServer) start() error {
 	srv.SetLogger(n.log, false, false)
 	go srv.Start() // returns once it listens, or stays if it cannot; Shutdown ends it
 	if err := n.awaitReady(srv); err != nil {
-		end(srv)
+		_ = end(srv)
 		return err
 	}
 	if address, ok := srv.Addr().(*net.TCPAddr); ok {
@@ -90,9 +91,11 @@ func (n *natsServer) start() error {
 	return nil
 }
 
-// restart ends the server and starts it again.
+// restart ends the server and starts it again. Two must never have the store open.
 func (n *natsServer) restart() error {
-	n.stop()
+	if !end(n.current()) {
+		return fmt.Errorf("stop NATS, for a store that refuses: %w after %v: start pelton up again", errStuck, natsEnd)
+	}
 	if err := n.start(); err != nil {
 		return fmt.Errorf("start NATS again, for a store that refuses: %w", err)
 	}
@@ -149,18 +152,33 @@ func (n *natsServer) run(ctx context.Context) error {
 		case err := <-n.fatal:
 			return err
 		case <-tick.C:
-			if err := health.check(ctx); err != nil {
+			if err := health.check(ctx); err != nil && ctx.Err() == nil {
 				return err
 			}
 		}
 	}
 }
 
-func (n *natsServer) stop() { end(n.current()) }
+func (n *natsServer) stop() {
+	if !end(n.current()) {
+		n.logger.Error("the NATS server did not stop; what it had acknowledged is on the disk", zap.Duration("after", natsEnd))
+	}
+}
 
-func end(srv *server.Server) {
-	srv.Shutdown()
-	srv.WaitForShutdown()
+// end stops a server and reports whether it has ended. One that is stuck must keep nobody from leaving.
+func end(srv *server.Server) bool {
+	ended := make(chan struct{})
+	go func() {
+		srv.Shutdown()
+		srv.WaitForShutdown()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return true
+	case <-time.After(natsEnd):
+		return false
+	}
 }
 
 // storeLimit is how large a store in dir may be: what is already there, and most of what is free.

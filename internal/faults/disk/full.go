@@ -32,7 +32,7 @@ const (
 	fullData        = 2000
 	before          = 200 // events that are acknowledged before the disk is full
 	refusedAtLeast  = 3   // of each door
-	fullPatience    = time.Minute
+	acceptPatience  = time.Minute
 	recoverPatience = time.Minute
 	ackProbe        = 20 // events that somebody else acknowledges while the disk is full
 )
@@ -180,7 +180,7 @@ func (f *full) round(ctx context.Context, prefix, filler string) (*Full, error) 
 
 // hurt fills the disk until both doors have refused, and says when there was space again.
 func (f *full) hurt(ctx context.Context, r *Full, w *witness, pubs *publishers, filler string) (freed time.Time, err error) {
-	if err := poll(ctx, fullPatience, "events are accepted", pubs.accepted(before)); err != nil {
+	if err := poll(ctx, acceptPatience, "events are accepted", pubs.accepted(before)); err != nil {
 		return freed, err
 	}
 	probe, err := newAckProbe(ctx, w)
@@ -190,7 +190,7 @@ func (f *full) hurt(ctx context.Context, r *Full, w *witness, pubs *publishers, 
 	if err := fill(filler); err != nil {
 		return freed, err
 	}
-	err = poll(ctx, fullPatience, "both doors refuse", pubs.refused)
+	err = poll(ctx, acceptPatience, "both doors refuse", pubs.refused)
 	if err == nil {
 		r.Acked = probe.acknowledge(ctx)
 	}

@@ -180,6 +180,8 @@ func (m *machine) stop(ctx context.Context) error {
 	case <-m.done:
 		return m.awaitGone(ctx)
 	case <-time.After(endPatience):
+		_ = m.cmd.Process.Signal(syscall.SIGQUIT) // its goroutines are in its output then
+		<-m.done
 		return errors.Join(fmt.Errorf("stop pelton up: %w after %v", errRuns, endPatience), m.kill(ctx))
 	}
 }

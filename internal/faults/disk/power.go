@@ -27,6 +27,7 @@ const (
 	defaultCuts  = 5
 	cutsPerDisk  = 10 // then begins a new one, so that what is read after each cut stays little
 	powerData    = 200
+	powerAtLeast = 50 // events that are acknowledged before a cut, however slow the machine is
 	settleAtMost = 2 * time.Minute
 	onAtLeast    = 300 * time.Millisecond
 	onAtMost     = 3 * time.Second
@@ -185,8 +186,11 @@ func (p *power) lose(ctx context.Context, c *Cut, prefix, path string) error {
 	if err != nil {
 		return err
 	}
-	sleep(ctx, c.On)
-	err = p.machine.freeze(ctx)
+	err = poll(ctx, acceptPatience, "events are accepted", pubs.accepted(powerAtLeast))
+	if err == nil {
+		sleep(ctx, c.On)
+		err = p.machine.freeze(ctx)
+	}
 	if err == nil {
 		err = p.disk.cut(ctx, path) // whatever was acknowledged was so before
 	}
