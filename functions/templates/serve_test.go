@@ -76,11 +76,22 @@ func TestServers(t *testing.T) {
 				t.Run("outcomes", func(t *testing.T) { testOutcomes(t, inv) })
 				t.Run("echo", func(t *testing.T) { testEcho(t, inv) })
 				t.Run("at once", func(t *testing.T) { testAtOnce(t, inv) })
+				t.Run("batch", func(t *testing.T) { testBatch(t, inv) })
 				if exit := handler.Stop(time.Minute); exit.Code != 0 || exit.Signal != "" {
 					t.Errorf("SIGTERM: %v, want exit status 0", exit)
 				}
 			})
 		}
+	}
+}
+
+// testBatch gives what the plumbing does not take, by a manifest that does not fit it: no event may be rejected for that.
+func testBatch(t *testing.T, inv *httpcall.Invoker) {
+	e := &event.Event{ID: "1", Source: "/s", Type: "json"}
+	_, err := inv.InvokeBatch(t.Context(), &invoke.Batch{Items: []invoke.Item{{Event: e, Attempt: 1}}})
+	var failed *invoke.Error
+	if !errors.As(err, &failed) || failed.Code != invoke.CodeBadResponse || !strings.Contains(err.Error(), "leave batch out") {
+		t.Errorf("got %v, want an answer that is none", err)
 	}
 }
 

@@ -130,7 +130,7 @@ func manifestRows(v functionView) [][]string {
 	}
 	spec := v.Manifest.Spec
 	return append(rows,
-		[]string{"scale", fmt.Sprintf("%s replicas, %s at once in each", v.Scale, plural(spec.Concurrency, "event"))},
+		[]string{"scale", fmt.Sprintf("%s replicas, %s at once in each", v.Scale, plural(spec.InFlight(), "event"))},
 		[]string{"timeout", spec.Timeout.String()},
 		[]string{"retry", fmt.Sprintf("%s, %s to %s apart", plural(spec.Retry.MaxAttempts, "attempt"),
 			spec.Retry.MinBackoff, spec.Retry.MaxBackoff)})

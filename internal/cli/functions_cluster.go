@@ -178,7 +178,7 @@ func (d *describedFunction) rows(now time.Time) [][]string {
 	if d.fn != nil {
 		spec := d.fn.Spec
 		rows = append(rows,
-			[]string{"scale", fmt.Sprintf("%s replicas, %s at once in each", d.Scale, plural(spec.Concurrency, "event"))},
+			[]string{"scale", fmt.Sprintf("%s replicas, %s at once in each", d.Scale, plural(spec.InFlight(), "event"))},
 			[]string{"timeout", spec.Timeout.String()},
 			[]string{"retry", fmt.Sprintf("%s, %s to %s apart", plural(spec.Retry.MaxAttempts, "attempt"),
 				spec.Retry.MinBackoff, spec.Retry.MaxBackoff)})

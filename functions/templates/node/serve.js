@@ -62,13 +62,20 @@ function serve(handle) {
 async function respond(handle, req, res) {
   try {
     const data = await body(req);
-    const [status, headers, text] =
-      req.method === 'POST' ? await answer(handle, eventOf(req.headers, data)) : [405, { Allow: 'POST' }, ''];
+    const [status, headers, text] = await dispatch(handle, req, data);
     res.writeHead(status, { ...headers, ...(status === 204 ? {} : { 'Content-Length': Buffer.byteLength(text) }) });
     res.end(text);
   } catch {
     req.destroy(); // the caller went away, or sent more than maxBody
   }
+}
+
+async function dispatch(handle, req, data) {
+  if (req.method !== 'POST') return [405, { Allow: 'POST' }, ''];
+  if ((req.headers['content-type'] || '').startsWith('application/cloudevents-batch')) {
+    return [415, {}, 'serve.js takes one event per request: leave batch out of function.yaml'];
+  }
+  return answer(handle, eventOf(req.headers, data));
 }
 
 /** Calls handle and returns [status, headers, body]: the status decides what Pelton does with the event. */

@@ -163,7 +163,12 @@ def _request(conn, reader, handle, busy):
         return False
     keep = version == "HTTP/1.1" and headers.get("connection", "").lower() != "close"
     with busy:
-        status, extra, text = answer(handle, _event(headers, body)) if method == "POST" else (405, {"Allow": "POST"}, b"")
+        if method != "POST":
+            status, extra, text = 405, {"Allow": "POST"}, b""
+        elif headers.get("content-type", "").startswith("application/cloudevents-batch"):
+            status, extra, text = 415, {}, b"serve.py takes one event per request: leave batch out of function.yaml"
+        else:
+            status, extra, text = answer(handle, _event(headers, body))
         conn.sendall(_response(status, extra, text, keep))
     return keep
 
@@ -192,7 +197,7 @@ def _decode(value):
 
 
 _REASONS = {200: "OK", 204: "No Content", 405: "Method Not Allowed", 413: "Content Too Large",
-            422: "Unprocessable Content", 500: "Internal Server Error", 503: "Service Unavailable"}
+            415: "Unsupported Media Type", 422: "Unprocessable Content", 500: "Internal Server Error", 503: "Service Unavailable"}
 
 
 def _response(status, headers, body, keep):

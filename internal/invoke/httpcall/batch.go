@@ -3,6 +3,7 @@ package httpcall
 import (
 	"context"
 	"errors"
+	"net/http"
 
 	"github.com/pelton-dev/pelton/internal/invoke"
 	"github.com/pelton-dev/pelton/internal/invoke/batchjson"
@@ -38,8 +39,12 @@ func (i *Invoker) InvokeBatch(ctx context.Context, batch *invoke.Batch) (invoke.
 	return a.verdict(batch.Items)
 }
 
-// verdict is what the answer to a batch says.
+// verdict is what the answer to a batch says. A handler that does not know the media type has refused no event: its function is
+// not the one that the manifest describes.
 func (a *answer) verdict(items []invoke.Item) (invoke.Verdict, error) {
+	if a.head.status == http.StatusUnsupportedMediaType {
+		return invoke.Verdict{}, bad("the handler takes no batches: %s", a.reason())
+	}
 	if a.kind != invoke.Done {
 		all, err := a.outcome()
 		return invoke.Verdict{All: &all}, err
