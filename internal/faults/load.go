@@ -75,6 +75,10 @@ type body struct {
 // orderKeys is how many keys events have for their order.
 const orderKeys = 100
 
+// inTurn is how many events of one key come one after another, so that the next is there before the last has ended, however slow the
+// machine.
+const inTurn = 2
+
 // sources is how many sources events have. Each id is there in every one of them.
 const sources = 2
 
@@ -87,7 +91,7 @@ func (l Load) make(seed uint64, number int) (message, error) {
 		work = time.Duration(random.Int64N(int64(work)))
 	}
 	m := message{
-		do: share.Kind, sequence: number, http: l.HTTP > 0 && number%l.HTTP == 0, order: "key-" + strconv.Itoa(number%orderKeys),
+		do: share.Kind, sequence: number, http: l.HTTP > 0 && number%l.HTTP == 0, order: "key-" + strconv.Itoa(number/inTurn%orderKeys),
 		key: key{Source: "/faults/" + strconv.Itoa(number%sources), ID: fmt.Sprintf("event-%06d", number/sources)},
 	}
 	var err error
