@@ -36,6 +36,7 @@ const (
 // is space again: only a restart of the server opens it. One goroutine uses it.
 type storeHealth struct {
 	server    *natsServer
+	doubted   bool      // the last look was a bad one, and one can be wrong: of a stream that was just being made
 	since     time.Time // when the store began to refuse; zero: it does not
 	restarted time.Time
 }
@@ -47,9 +48,13 @@ func (h *storeHealth) check(ctx context.Context) error {
 	case err != nil:
 		return err
 	case refusal == "" && h.since.IsZero():
+		h.doubted = false
 		return nil
 	case refusal == "": // it has been mended from outside, as by the deletion of the stream
 		h.back()
+		return nil
+	case !h.doubted:
+		h.doubted = true
 		return nil
 	case h.since.IsZero():
 		h.since = time.Now()
@@ -59,8 +64,9 @@ func (h *storeHealth) check(ctx context.Context) error {
 	if err := probeDisk(h.server.dir); err != nil || time.Since(h.restarted) < restartRest {
 		return nil //nolint:nilerr // it is what we wait for
 	}
-	h.restarted = time.Now()
-	if err := h.server.restart(); err != nil {
+	err = h.server.restart()
+	h.restarted = time.Now() // opening a large store takes its time
+	if err != nil {
 		return err
 	}
 	if refusal, err = h.server.askRefusal(ctx); err == nil && refusal == "" {

@@ -48,6 +48,8 @@ func (r *rig) snapshot(ctx context.Context) (map[string]any, error) {
 	same = regexp.MustCompile(`\b`+portOf(r.settings.NATSURL)+`\b`).ReplaceAllString(same, "4222") // of the NetworkPolicy
 	// The name of a ConfigMap is made of what is in it, the namespace too.
 	same = regexp.MustCompile(`(\bhello-pfn-|manifest-hash":")[0-9a-f]{10}\b`).ReplaceAllString(same, "${1}HASH")
+	// When the last event was stored that an earlier manifest asked for.
+	same = regexp.MustCompile(`(\\"time\\":\\")[^\\]+`).ReplaceAllString(same, "${1}TIME")
 	var named map[string]any
 	return named, json.Unmarshal([]byte(same), &named)
 }

@@ -144,7 +144,9 @@ func (f *feed) callBack(ctx context.Context, info *jetstream.ConsumerInfo, p *pu
 	if info.NumAckPending == 0 || planted(bugNoCallBack) {
 		return nil
 	}
-	if err := stream.HandBack(ctx, f.nc, info); err != nil {
+	soon, cancel := context.WithTimeout(ctx, collectQuiet) // an answer can be lost with the consumer's leader
+	defer cancel()
+	if err := stream.HandBack(soon, f.nc, info); err != nil {
 		return err
 	}
 	var all []delivered

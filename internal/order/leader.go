@@ -45,6 +45,11 @@ func poke(ch chan struct{}) {
 	}
 }
 
+// inTouch reports whether the lease was written of late, so that nobody can be about to take it over without our knowing.
+func (l *leader) inTouch(now time.Time) bool {
+	return int64(l.r.clock.at(now.Add(LeaseTime-2*renewEvery))) < l.valid.Load()
+}
+
 // extend notes that we lead for LeaseTime from a moment on.
 func (l *leader) extend(from time.Time) {
 	l.valid.Store(int64(l.r.clock.at(from.Add(LeaseTime))))
@@ -209,7 +214,7 @@ func (l *leader) room(ctx context.Context) int {
 func (l *leader) failures() (list []failing, version uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.board.prune(l.r.sources())
+	l.board.prune(l.r.gone)
 	for id, f := range l.board.failing {
 		list = append(list, failing{id, f})
 	}

@@ -214,10 +214,10 @@ func (b *board) remove(m *member, now time.Time) {
 }
 
 // prune drops failures of events that are gone: settled by another, or of a source that is not ours any more.
-func (b *board) prune(sources []string) {
+func (b *board) prune(gone func(source string) bool) {
 	for id := range b.failing {
 		passed := b.held[id] == nil && id.Sequence <= b.high[id.Source]
-		if passed || !slices.Contains(sources, id.Source) {
+		if passed || gone(id.Source) {
 			delete(b.failing, id)
 			b.version++
 		}

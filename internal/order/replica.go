@@ -3,6 +3,8 @@ package order
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -112,14 +114,20 @@ func (r *Replica) know(source string, index int) {
 	r.index[source] = index
 }
 
-func (r *Replica) sources() []string {
+// gone reports whether a source is none of ours any more: the function has no such consumer, or the consumer has begun another
+// life. One of which nothing has come yet is not gone: whoever takes over knows none at first.
+func (r *Replica) gone(source string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	list := make([]string, 0, len(r.index))
-	for source := range r.index {
-		list = append(list, source)
+	if _, known := r.index[source]; known {
+		return false
 	}
-	return list
+	for i, c := range r.cfg.Consumers {
+		if isOf(source, c) {
+			return slices.Contains(slices.Collect(maps.Values(r.index)), i)
+		}
+	}
+	return true
 }
 
 // Run takes part until ctx ends. Then it gives up leading, has nothing begin any more, and waits for finished to be closed:

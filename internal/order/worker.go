@@ -258,11 +258,11 @@ func (w *worker) onGrant(m *nats.Msg) {
 }
 
 // greet gives a hello to the leader: ourselves, or over NATS. answered says that somebody has heard it, or that the server
-// knows nobody who leads.
+// knows nobody who leads. A leader that hears itself is no sign that others can hear it: its lease must have been written.
 func (r *Replica) greet(ctx context.Context, h *hello) (a *answer, answered bool) {
 	if l := r.leading(); l != nil {
 		a := l.hear(h, true)
-		return &a, true
+		return &a, l.inTouch(time.Now())
 	}
 	body, err := json.Marshal(h)
 	if err != nil {

@@ -63,12 +63,13 @@ func (s *streamScan) scanBlock(path string, number int) (*block, error) {
 }
 
 // possible looks at a subject whose length no checksum covers: where there are no headers, the subject may have been made longer
-// or shorter at the cost of the data. An index of the very end knows all subjects.
+// or shorter at the cost of the data. An index of the very end knows the subjects of all messages that are still there; those
+// that were deleted stay in the block for a while, and their subjects may be gone from the index.
 func (s *streamScan) possible(r record) bool {
 	if r.headers || r.tomb || r.erased {
 		return true
 	}
-	return plausible(r.subject) != "" && (!s.clean || s.index.subjects[string(r.subject)])
+	return plausible(r.subject) != "" && (!s.clean || !s.index.live(r.seq) || s.index.subjects[string(r.subject)])
 }
 
 func (b *block) take(r record, live, gone *avl.SequenceSet) {

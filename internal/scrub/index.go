@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/minio/highwayhash"
 	"github.com/nats-io/nats-server/v2/server/avl"
@@ -34,6 +35,13 @@ type index struct {
 	extents   []extent
 	lastBlock int            // the last when it was written
 	tail      [hashSize]byte // how that ended
+}
+
+// live reports whether the index has a message for a sequence.
+func (i *index) live(seq uint64) bool {
+	return slices.ContainsFunc(i.extents, func(e extent) bool {
+		return e.first <= seq && seq <= e.last && !e.deleted.Exists(seq)
+	})
 }
 
 var (

@@ -126,6 +126,9 @@ func (s *streamScan) judge(aside string) error {
 		if torn || len(b.holes) == 0 && len(lost) == 0 {
 			continue // at most a write that was never acknowledged: the server cuts it off
 		}
+		if s.index != nil && b == s.newest() && s.index.last > b.last {
+			rest = max(rest, s.index.last) // the last may have been deleted: its number is not to be given again either
+		}
 		d := Damage{File: b.path, What: what(b, rest), Lost: lost, Subjects: b.subjects()}
 		err := s.mend(b, marks, rest, aside)
 		d.Mended = err == nil

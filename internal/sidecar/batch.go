@@ -137,6 +137,11 @@ func (s *Sidecar) callEach(p *phases, w *batchWorker, events []*entry) {
 func witnessOf(events []*entry, settlements []settlement) int {
 	witness := 0
 	for i, e := range events {
+		if e.slot.probe {
+			return i // it waits for the verdict: with any other, the circuit would stay open for ever
+		}
+	}
+	for i, e := range events {
 		if verdictOf(&settlements[i]) == answered {
 			return i
 		}

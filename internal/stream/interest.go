@@ -141,6 +141,15 @@ func (e *ensuring) noteEpochs(ctx context.Context, want *Interest) error {
 	if err != nil {
 		return err
 	}
+	// Another who changes the same may have been through since the first look: what it has noted is there if the filters are new.
+	if now, err := ReadInterest(ctx, e.js, e.fn.Key()); err == nil {
+		for name, s := range want.Streams {
+			s.Before = now.Streams[name].Before
+			want.Streams[name] = s
+		}
+	} else if !errors.Is(err, errNoInterest) && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return err
+	}
 	filters, floors := map[string][]string{}, map[string]uint64{}
 	for _, c := range owned {
 		wanted := slices.ContainsFunc(e.consumers, func(w Consumer) bool { return w.Stream == c.Stream && w.Name == c.Name })
@@ -159,11 +168,19 @@ func (e *ensuring) noteEpochs(ctx context.Context, want *Interest) error {
 			s.Before = nil
 		case !slices.Equal(had, s.Subjects):
 			end := e.streams[name].State
-			s.Before = append(s.Before, Epoch{had, end.LastSeq, end.LastTime})
+			s.Before = prolong(s.Before, Epoch{had, end.LastSeq, end.LastTime})
 		}
 		want.Streams[name] = s
 	}
 	return nil
+}
+
+// prolong adds an epoch. One that asked for the same as the last is that one, later: a change was cut off and is taken up again.
+func prolong(before []Epoch, e Epoch) []Epoch {
+	if n := len(before); n > 0 && slices.Equal(before[n-1].Subjects, e.Subjects) {
+		before = before[:n-1]
+	}
+	return append(before, e)
 }
 
 // filtersOf returns the subjects a consumer selects: the server keeps a single one in a field of its own.
