@@ -231,18 +231,17 @@ func (u *upRun) run(ctx context.Context) error {
 	return err
 }
 
-// announce writes the start screen and the state file once HTTP is served, then shows what happens until ctx ends. Who finds the
-// state file may stop us at once: the screen has said by then how everything stood before that.
+// announce writes the state file and the start screen once HTTP is served, then shows what happens until ctx ends.
 func (u *upRun) announce(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return nil
 	case <-u.bridge.Ready():
 	}
-	u.startScreen()
 	if err := writeState(u.opts.stateDir, &u.state); err != nil {
 		return err
 	}
+	u.startScreen()
 	u.showing = startBackground(ctx, "console", func(ctx context.Context) error {
 		u.console.run(ctx)
 		return nil
