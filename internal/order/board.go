@@ -8,10 +8,12 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// ID names an event as a consumer delivers it.
+// ID names an event as a consumer delivers it. A sequence alone does not: a server that comes back from a power cut without its
+// last writes gives their sequences again.
 type ID struct {
 	Source   string `json:"s"` // the consumer, and when it was made: sequences of another one may mean something else
 	Sequence uint64 `json:"n"` // in its stream
+	Stored   int64  `json:"w"` // when, in nanoseconds since 1970 by the server
 }
 
 // ticket names a grant. What is said of an earlier grant of the same event cannot be taken for one of this.
@@ -23,7 +25,7 @@ type ticket struct {
 // Event is one that the leader holds.
 type Event struct {
 	ID
-	Key        string // one of KeyOf, or Keyless
+	Key        string // one of Keys
 	Msg        *nats.Msg
 	Attempt    int  // the one to make next
 	Lost       int  // how often a worker went away with it, as far as is known
@@ -44,6 +46,7 @@ const (
 type report struct {
 	ID
 	ticket
+	Key   string        `json:"k"`
 	End   string        `json:"end"`
 	Delay time.Duration `json:"d,omitempty"` // Again, Back: before the next
 }
@@ -75,11 +78,12 @@ const suspicious = 8
 
 // member is a replica that works.
 type member struct {
-	id    string
-	slots int
-	out   map[ID]*lane
-	heard time.Time
-	beat  beat
+	id      string
+	slots   int
+	out     map[ID]*lane
+	heard   time.Time
+	beat    beat
+	version uint64 // what must be written before it is granted anything: that it is a member
 }
 
 // lane is the queue of one key.
@@ -110,21 +114,25 @@ const (
 // board is the leader's: who waits, and who works. It is pure: it knows no connection and is told the time. One goroutine
 // uses it at a time.
 type board struct {
-	epoch   uint64
-	tickets uint64
-	lanes   map[string]*lane
-	held    map[ID]*lane
-	high    map[string]uint64 // by source: the last sequence that has come
-	settled map[ID]struct{}   // settled before they came to us
-	members map[string]*member
-	ready   []*lane
-	delayed delays
-	saving  []*lane
-	bytes   int
-	outs    int
+	epoch    uint64
+	tickets  uint64
+	lanes    map[string]*lane
+	held     map[ID]*lane
+	high     map[string]ID            // by source: the last that has come
+	settled  map[ID]struct{}          // settled before they came to us
+	proofs   map[string]map[string]ID // by key and source: what is before this was settled under an earlier leader
+	repeated []*Event                 // found to be settled while they waited
+	retired  map[string]struct{}      // sources that are no more
+	members  map[string]*member
+	absent   map[string]struct{} // who may have grants of earlier leaders, and has not said so
+	ready    []*lane
+	delayed  delays
+	saving   []*lane
+	bytes    int
+	outs     int
 
 	failing map[ID]Failure
-	version uint64 // of failing
+	version uint64 // of failing and members
 	saved   uint64 // what is known to be written
 }
 
@@ -133,9 +141,16 @@ func newBoard(epoch uint64, failing map[ID]Failure) *board {
 		failing = map[ID]Failure{}
 	}
 	return &board{
-		epoch: epoch, lanes: map[string]*lane{}, held: map[ID]*lane{}, high: map[string]uint64{}, settled: map[ID]struct{}{},
-		members: map[string]*member{}, failing: failing,
+		epoch: epoch, lanes: map[string]*lane{}, held: map[ID]*lane{}, high: map[string]ID{}, settled: map[ID]struct{}{},
+		proofs: map[string]map[string]ID{}, members: map[string]*member{}, absent: map[string]struct{}{}, retired: map[string]struct{}{},
+		failing: failing,
 	}
+}
+
+// hasPassed reports whether an event is one that has come, or is before one that has.
+func (b *board) hasPassed(id ID) bool {
+	high, some := b.high[id.Source]
+	return some && id.Sequence <= high.Sequence && id.Stored <= high.Stored
 }
 
 // add takes an event that was delivered. It reports false if it was settled before: it is to be acknowledged again.
@@ -143,12 +158,13 @@ func (b *board) add(e *Event, now time.Time) bool {
 	if b.held[e.ID] != nil {
 		return true // it is delivered again while we have it
 	}
-	_, early := b.settled[e.ID]
-	if early || e.Sequence <= b.high[e.Source] {
-		b.high[e.Source] = max(b.high[e.Source], e.Sequence)
+	if b.hasPassed(e.ID) {
 		return false
 	}
-	b.high[e.Source] = e.Sequence
+	b.high[e.Source] = e.ID
+	if b.isSettled(e.ID, e.Key) {
+		return false
+	}
 	l := b.lane(e.Key)
 	b.held[e.ID] = l
 	b.bytes += len(e.Msg.Data)
@@ -258,7 +274,7 @@ func (b *board) choose(local bool) *member {
 	for _, m := range b.members {
 		room := m.slots - len(m.out)
 		switch {
-		case room <= 0:
+		case room <= 0 || m.version > b.saved:
 		case m.id == self:
 			return m
 		case !local && (best == nil || room > best.slots-len(best.out)):
@@ -307,6 +323,36 @@ func (b *board) wrote(version uint64, now time.Time) {
 func (b *board) fail(e *Event, due time.Time) {
 	b.version++
 	b.failing[e.ID] = Failure{e.Attempt, e.Lost, due}
+}
+
+// isOpen reports whether anything may be granted: all who may be at work for an earlier leader have told what they have.
+func (b *board) isOpen() bool { return len(b.absent) == 0 }
+
+// open has no more waited for who has not spoken.
+func (b *board) open() { clear(b.absent) }
+
+// isUrgent reports whether something waits for what must outlive us to be written.
+func (b *board) isUrgent() bool {
+	if len(b.saving) > 0 {
+		return true
+	}
+	for _, m := range b.members {
+		if m.version > b.saved {
+			return true
+		}
+	}
+	return false
+}
+
+// room is how many more events may be held, and how large all of them may be; 0 bytes is for one of any size.
+func (b *board) room() (events, bytes int) {
+	if len(b.held) == 0 {
+		return Window, windowBytes
+	}
+	if b.bytes >= windowBytes {
+		return 0, 0
+	}
+	return Window - len(b.held), windowBytes - b.bytes
 }
 
 // runnable is how many keys have something to do: as many calls could run at a time.

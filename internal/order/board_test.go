@@ -16,16 +16,17 @@ var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 const source = "EVENTS/fn/1"
 
 func newEvent(sequence uint64, key string) *Event {
-	return &Event{ID: ID{source, sequence}, Key: key, Msg: &nats.Msg{Data: []byte("x")}, Attempt: 1}
+	return &Event{ID: ID{source, sequence, 0}, Key: key, Msg: &nats.Msg{Data: []byte("x")}, Attempt: 1}
 }
 
-// joins has a member say that it is there and has nothing.
+// joins has a member say that it is there and has nothing, and that be written.
 func joins(b *board, id string, slots int, at time.Time) {
 	number := uint64(1)
 	if m := b.members[id]; m != nil {
 		number = m.beat.Number + 1
 	}
 	b.hear(id, beat{number, at.Sub(start)}, slots, []call{}, at)
+	b.wrote(b.version, at)
 }
 
 // TestBoardModel has events come, members come, go, report, repeat themselves and fall silent, and wants the promise: of each
@@ -131,7 +132,7 @@ func (m *model) report(t *rapid.T, end string) {
 	g := m.at[rapid.SampledFrom(all).Draw(t, "which")]
 	delete(m.at, g.event.Sequence)
 	m.ended = append(m.ended, g)
-	m.b.report(g.to, report{g.event.ID, g.ticket, end, rapid.SampledFrom([]time.Duration{0, time.Second}).Draw(t, "delay")}, m.now)
+	m.b.report(g.to, report{g.event.ID, g.ticket, g.event.Key, end, rapid.SampledFrom([]time.Duration{0, time.Second}).Draw(t, "delay")}, m.now)
 	if end == Settled {
 		m.settle(g)
 	}
@@ -148,7 +149,7 @@ func (m *model) late(t *rapid.T) {
 		t.Skip("nothing has ended")
 	}
 	g := rapid.SampledFrom(m.ended).Draw(t, "which")
-	m.b.report(g.to, report{g.event.ID, g.ticket, rapid.SampledFrom([]string{Again, Back}).Draw(t, "end"), 0}, m.now)
+	m.b.report(g.to, report{g.event.ID, g.ticket, g.event.Key, rapid.SampledFrom([]string{Again, Back}).Draw(t, "end"), 0}, m.now)
 }
 
 // silent has everybody fall silent until they are taken for dead. What they had is theirs no more.
@@ -179,7 +180,7 @@ func (m *model) finish() {
 		m.b.wrote(m.b.version, m.now)
 		joins(m.b, self, 100, m.now)
 		for _, g := range m.at {
-			m.b.report(g.to, report{g.event.ID, g.ticket, Settled, 0}, m.now)
+			m.b.report(g.to, report{g.event.ID, g.ticket, g.event.Key, Settled, 0}, m.now)
 			m.settle(g)
 		}
 		clear(m.at)
@@ -199,14 +200,14 @@ func TestAdopt(t *testing.T) {
 	b := newBoard(2, nil)
 	joins(b, self, 5, start)
 	old := ticket{1, 7}
-	b.hear("x", beat{1, 0}, 5, []call{{ID{source, 1}, old, "a"}}, start)
+	b.hear("x", beat{1, 0}, 5, []call{{ID{source, 1, 0}, old, "a"}}, start)
 	b.add(newEvent(1, "a"), start)
 	b.add(newEvent(2, "a"), start)
 	b.add(newEvent(3, "b"), start)
 	if got := granted(b, start); got != "3" {
 		t.Errorf("granted %s, want what has another key", got)
 	}
-	b.report("x", report{ID{source, 1}, old, Settled, 0}, start)
+	b.report("x", report{ID{source, 1, 0}, old, "a", Settled, 0}, start)
 	if got := granted(b, start); got != "2" {
 		t.Errorf("granted %s, want what waited", got)
 	}
@@ -217,8 +218,8 @@ func TestAdoptSettled(t *testing.T) {
 	t.Parallel()
 	b := newBoard(2, nil)
 	old := ticket{1, 7}
-	b.hear("x", beat{1, 0}, 5, []call{{ID{source, 1}, old, "a"}}, start)
-	b.report("x", report{ID{source, 1}, old, Settled, 0}, start)
+	b.hear("x", beat{1, 0}, 5, []call{{ID{source, 1, 0}, old, "a"}}, start)
+	b.report("x", report{ID{source, 1, 0}, old, "a", Settled, 0}, start)
 	if b.add(newEvent(1, "a"), start) || len(b.held) != 0 {
 		t.Error("a settled event is held")
 	}
@@ -246,7 +247,7 @@ func TestLostGrant(t *testing.T) {
 // TestAttemptsOutlive has attempts and what waits for its time be taken over.
 func TestAttemptsOutlive(t *testing.T) {
 	t.Parallel()
-	b := newBoard(1, map[ID]Failure{{source, 1}: {Attempt: 3, Lost: 2, Due: start.Add(time.Minute)}})
+	b := newBoard(1, map[ID]Failure{{source, 1, 0}: {Attempt: 3, Lost: 2, Due: start.Add(time.Minute)}})
 	joins(b, self, 1, start)
 	b.add(newEvent(1, "a"), start)
 	if got := granted(b, start); got != "" {
@@ -265,7 +266,7 @@ func TestFailureIsWrittenFirst(t *testing.T) {
 	joins(b, self, 1, start)
 	b.add(newEvent(1, "a"), start)
 	g, _ := b.grant(start)
-	b.report(self, report{g.event.ID, g.ticket, Again, 0}, start)
+	b.report(self, report{g.event.ID, g.ticket, g.event.Key, Again, 0}, start)
 	if got := granted(b, start); got != "" {
 		t.Errorf("granted %s", got)
 	}

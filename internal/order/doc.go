@@ -10,7 +10,7 @@
 //	                         +-----report------+   settled, to be tried again, or handed back
 //
 // Who leads is written in one message for each function, by compare-and-set (lease). Its writer's term has a number that
-// only grows, the epoch. The message also holds the attempts of events that have failed, so they outlive their leader; an
+// only grows, the epoch. The message also holds who may be at work, and the attempts of events that have failed, so they outlive their leader; an
 // event that succeeds at once costs no write.
 //
 // Nothing here trusts a clock of another machine. Times are measured by the monotonic clock of who acts on them:
@@ -21,6 +21,11 @@
 //     here or there, is not begun.
 //   - A worker that has not been heard of for deathAfter is taken for dead, and its events are granted again. One that cannot
 //     be heard cuts its calls after cutAfter, which is sooner.
+//   - Who may have grants is written down before the first one. A new leader grants nothing before all of them have told it what
+//     they have, or deathAfter is over.
+//
+// Nor is the server's memory trusted: one that dies may forget acknowledgements that it has confirmed. What others were granted
+// tells which events these were (proof.go).
 //
 // What is left is a worker that is stopped as a whole after the check and before its handler has the call, or whose handler
 // goes on while its sidecar stands still. The handler is told the epoch, so that what it writes to can refuse an older one.

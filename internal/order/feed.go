@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -37,7 +38,7 @@ type delivered struct {
 	msg      *nats.Msg
 	source   string
 	sequence uint64 // in the stream
-	consumer uint64 // in the order of deliveries
+	stored   int64  // when, in nanoseconds since 1970
 	count    int    // of deliveries
 }
 
@@ -45,8 +46,9 @@ type delivered struct {
 type sink interface {
 	// take is given messages of a source in the order of the stream.
 	take(f *feed, d delivered)
-	// room waits until there is room for events, and returns for how many. It returns 0 when ctx ends.
-	room(ctx context.Context) int
+	// room waits until there is room for events, and returns for how many, and how large all of them may be; 0 bytes is for one of
+	// any size. It returns no events when ctx ends.
+	room(ctx context.Context) (events, bytes int)
 }
 
 // feed brings the events of one consumer in their order: first all that were delivered before and not acknowledged, whoever
@@ -97,11 +99,16 @@ func (f *feed) session(ctx context.Context) error {
 		return err
 	}
 	for {
-		room := f.sink.room(ctx)
-		if room == 0 {
+		events, bytes := f.sink.room(ctx)
+		if events == 0 {
 			return ctx.Err()
 		}
-		if err := p.ask(ctx, min(room, pullAtMost), func(d delivered) { f.sink.take(f, d) }); err != nil {
+		take := func(d delivered) { f.sink.take(f, d) }
+		err := p.ask(ctx, min(events, pullAtMost), bytes, take)
+		if errors.Is(err, errTooLarge) {
+			err = p.ask(ctx, 1, 0, take)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -162,7 +169,7 @@ func (f *feed) callBack(ctx context.Context, info *jetstream.ConsumerInfo, p *pu
 		}
 	}
 	for len(have) < info.NumAckPending {
-		if err := p.ask(ctx, min(pullAtMost, info.NumAckPending-len(have)), collect); err != nil {
+		if err := p.ask(ctx, min(pullAtMost, info.NumAckPending-len(have)), 0, collect); err != nil {
 			return err
 		}
 		if time.Since(quiet) > collectQuiet {
@@ -185,9 +192,9 @@ type pull struct {
 }
 
 // ask makes one request and gives on what it brings, until it is answered in full, has expired, or goes wrong.
-func (p *pull) ask(ctx context.Context, batch int, take func(delivered)) error {
+func (p *pull) ask(ctx context.Context, batch, bytes int, take func(delivered)) error {
 	f := p.feed
-	body := stream.PullRequest(int64(batch), pullExpires)
+	body := stream.Pull{Batch: int64(batch), MaxBytes: bytes, Expires: pullExpires}.Body()
 	subject := "$JS.API.CONSUMER.MSG.NEXT." + f.consumer.Stream + "." + f.consumer.Name
 	if err := f.nc.PublishRequest(subject, p.inbox, body); err != nil {
 		return fmt.Errorf("ask for messages: %w", err)
@@ -226,15 +233,20 @@ func (p *pull) read(m *nats.Msg) (delivered, error) {
 		return delivered{}, fmt.Errorf("%w: delivery %d came after %d", errGap, meta.Sequence.Consumer, p.feed.next-1)
 	}
 	p.feed.next++
-	return delivered{m, p.source, meta.Sequence.Stream, meta.Sequence.Consumer, int(meta.NumDelivered)}, nil
+	return delivered{m, p.source, meta.Sequence.Stream, meta.Timestamp.UnixNano(), int(meta.NumDelivered)}, nil
 }
+
+// errTooLarge says that the next message is larger than what was asked for, or what is left of it.
+var errTooLarge = errors.New("the next message is too large")
 
 // statusErr is nil for the ordinary end of a request.
 func statusErr(m *nats.Msg) error {
-	switch status := m.Header.Get("Status"); status {
-	case "408", "404":
+	status, description := m.Header.Get("Status"), m.Header.Get("Description")
+	switch {
+	case status == "408" || status == "404":
 		return nil
-	default:
-		return fmt.Errorf("ask for messages: %w: %s %s", errAnswer, status, m.Header.Get("Description"))
+	case status == "409" && strings.EqualFold(description, "Message Size Exceeds MaxBytes"):
+		return errTooLarge
 	}
+	return fmt.Errorf("ask for messages: %w: %s %s", errAnswer, status, description)
 }

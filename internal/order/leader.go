@@ -19,23 +19,33 @@ import (
 type leader struct {
 	r       *Replica
 	epoch   uint64
-	opens   time.Time // no grant before
+	opens   time.Time // when those who are absent are dead: no grant before, unless all have spoken
 	changed chan struct{}
 	dirty   chan struct{} // what must outlive us has changed, and something waits for its being written
 	space   chan struct{} // there may be room for events
 
-	valid atomic.Int64 // nanoseconds of the replica's clock: until when we lead, unless we are told more
+	valid  atomic.Int64  // nanoseconds of the replica's clock: until when we lead, unless we are told more
+	outrun atomic.Uint64 // an epoch higher than ours that somebody has heard of; 0 is none
 
 	mu    sync.Mutex // guards board; grants are sent with it held, so that none is sent after the term
 	board *board
 	over  bool
 }
 
-func newLeader(r *Replica, epoch uint64, failures map[ID]Failure, opens time.Time) *leader {
-	return &leader{
-		r: r, epoch: epoch, opens: opens, board: newBoard(epoch, failures), changed: make(chan struct{}, 1),
-		dirty: make(chan struct{}, 1), space: make(chan struct{}, 1),
+// newLeader begins a term. Before it grants anything, all that may be at work for an earlier leader tell what they have, ourselves
+// as well, or are dead.
+func newLeader(r *Replica, epoch uint64, before *paper, now time.Time) *leader {
+	l := &leader{
+		r: r, epoch: epoch, opens: now.Add(deathAfter), board: newBoard(epoch, before.failures(now)),
+		changed: make(chan struct{}, 1), dirty: make(chan struct{}, 1), space: make(chan struct{}, 1),
 	}
+	l.board.absent[self] = struct{}{}
+	for _, id := range before.atWork() {
+		if id != r.me {
+			l.board.absent[id] = struct{}{}
+		}
+	}
+	return l
 }
 
 func poke(ch chan struct{}) {
@@ -45,9 +55,9 @@ func poke(ch chan struct{}) {
 	}
 }
 
-// inTouch reports whether the lease was written of late, so that nobody can be about to take it over without our knowing.
-func (l *leader) inTouch(now time.Time) bool {
-	return int64(l.r.clock.at(now.Add(LeaseTime-2*renewEvery))) < l.valid.Load()
+// written is when we began to write the lease that we have.
+func (l *leader) written() time.Time {
+	return l.r.clock.start.Add(time.Duration(l.valid.Load()) - LeaseTime)
 }
 
 // extend notes that we lead for LeaseTime from a moment on.
@@ -85,9 +95,13 @@ func (l *leader) dispatch(now time.Time) time.Duration {
 	for _, id := range l.board.bury(now) {
 		l.r.log.Warn("replica is not heard of any more, its events are given to others", zap.String("member", id))
 	}
-	if wait := l.opens.Sub(now); wait > 0 {
+	if l.board.isUrgent() {
+		poke(l.dirty)
+	}
+	if wait := l.opens.Sub(now); wait > 0 && !l.board.isOpen() {
 		return wait
 	}
+	l.board.open()
 	for l.leads(time.Now()) {
 		g, ok := l.board.grant(time.Now())
 		if !ok {
@@ -95,7 +109,7 @@ func (l *leader) dispatch(now time.Time) time.Duration {
 		}
 		l.send(&g)
 	}
-	if len(l.board.saving) > 0 {
+	if l.board.isUrgent() {
 		poke(l.dirty)
 	}
 	if due, waits := l.board.nextDue(); waits {
@@ -115,7 +129,7 @@ func (l *leader) send(g *grant) {
 		return
 	}
 	g.event.Local = g.event.Local || errors.Is(err, nats.ErrMaxPayload)
-	l.board.report(g.to, report{g.event.ID, g.ticket, Back, sendRest}, time.Now())
+	l.board.report(g.to, report{g.event.ID, g.ticket, g.event.Key, Back, sendRest}, time.Now())
 }
 
 // sendRest is before a grant that could not be sent is tried again.
@@ -128,6 +142,11 @@ func (l *leader) hear(h *hello, own bool) answer {
 	if l.over {
 		return answer{}
 	}
+	if h.Epoch > l.epoch { // what we are to outlive has been deleted, and we began to count anew
+		l.outrun.Store(max(h.Epoch, l.outrun.Load()))
+		poke(l.dirty)
+		return answer{}
+	}
 	id, now := h.Member, time.Now()
 	if own {
 		id = self
@@ -135,8 +154,11 @@ func (l *leader) hear(h *hello, own bool) answer {
 	for _, r := range h.Reports {
 		l.board.report(id, r, now)
 	}
-	if h.Epoch >= l.epoch { // or it may take grants of another leader yet
+	if h.Epoch == l.epoch || h.Slots == leaves { // or it may take grants of another leader yet
 		l.board.hear(id, h.Beat, h.Slots, h.Calls, now)
+	}
+	for _, e := range l.board.takeRepeated() {
+		l.r.cfg.Acknowledge(e.Msg)
 	}
 	poke(l.changed)
 	poke(l.space)
@@ -169,13 +191,14 @@ func (l *leader) take(f *feed, d delivered) {
 	if e == nil {
 		return // it needs no call, and is acknowledged
 	}
-	e.ID, e.Msg, e.Deliveries = ID{d.source, d.sequence}, d.msg, d.count
+	e.ID, e.Msg, e.Deliveries = ID{d.source, d.sequence, d.stored}, d.msg, d.count
 	e.Attempt = max(1, e.Attempt)
 	if planted(bugKeyless) {
 		e.Key += d.msg.Reply
 	}
-	l.r.know(d.source, f.index)
+	former := l.r.know(d.source, f.index)
 	l.mu.Lock()
+	l.board.retire(former, time.Now())
 	known := l.over || l.board.add(e, time.Now())
 	l.mu.Unlock()
 	if !known {
@@ -185,40 +208,35 @@ func (l *leader) take(f *feed, d delivered) {
 	poke(l.changed)
 }
 
-// room waits until there is room for events.
-func (l *leader) room(ctx context.Context) int {
+// room waits until there is room for events. While we do not lead there is none: another one may, and what we ask for would be
+// missing there.
+func (l *leader) room(ctx context.Context) (events, bytes int) {
 	for {
 		l.mu.Lock()
-		held, bytes := len(l.board.held), l.board.bytes
+		events, bytes = l.board.room()
 		l.mu.Unlock()
-		room := Window - held
-		if !l.leads(time.Now()) {
-			room = 0 // another one may, and what we ask for would be missing there
-		}
-		if held > 0 && bytes > 0 {
-			room = min(room, (windowBytes-bytes)/max(1, bytes/held))
-		}
-		if room > 0 {
-			return room
+		if events > 0 && l.leads(time.Now()) {
+			return events, bytes
 		}
 		select {
 		case <-ctx.Done():
-			return 0
+			return 0, 0
 		case <-l.space:
 		case <-time.After(beatEvery):
 		}
 	}
 }
 
-// failures returns what must outlive us, and its version.
-func (l *leader) failures() (list []failing, version uint64) {
+// paper is what must outlive us, and its version.
+func (l *leader) paper() (p paper, version uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.board.prune(l.r.gone)
+	p = paper{Epoch: l.epoch, Members: l.board.names(), At: time.Now()}
 	for id, f := range l.board.failing {
-		list = append(list, failing{id, f})
+		p.Failing = append(p.Failing, failing{id, f})
 	}
-	return list, l.board.version
+	return p, l.board.version
 }
 
 func (l *leader) wrote(version uint64) {

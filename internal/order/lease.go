@@ -22,7 +22,33 @@ type paper struct {
 	Epoch    uint64    `json:"epoch"`              // of its term
 	Released bool      `json:"released,omitempty"` // it does not lead any more
 	Idle     bool      `json:"idle,omitempty"`     // and nothing that it granted was out
+	Members  []string  `json:"members,omitempty"`  // other replicas that may have grants
+	At       time.Time `json:"at"`                 // when it was written, by the clock that Due is of
 	Failing  []failing `json:"failing,omitempty"`
+}
+
+// failures returns what must outlive its leader, with times by our clock.
+func (p *paper) failures(now time.Time) map[ID]Failure {
+	all := make(map[ID]Failure, len(p.Failing))
+	for _, f := range p.Failing {
+		if !f.Due.IsZero() {
+			f.Due = now.Add(f.Due.Sub(p.At))
+		}
+		all[f.ID] = f.Failure
+	}
+	return all
+}
+
+// atWork returns those who may have grants: all that are named, and the leader itself if it has gone with some of its own out.
+// One that has not given up leading has cut its calls before another may lead.
+func (p *paper) atWork() []string {
+	switch {
+	case !p.Released:
+		return p.Members
+	case p.Idle:
+		return nil
+	}
+	return append(p.Members, p.Leader)
 }
 
 type failing struct {

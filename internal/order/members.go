@@ -20,16 +20,16 @@ func (b *board) hear(id string, at beat, slots int, calls []call, now time.Time)
 	m := b.members[id]
 	if slots == leaves {
 		if m != nil {
-			b.remove(m, now)
+			b.part(m, now)
 		}
+		delete(b.absent, id)
 		return
 	}
 	if m == nil {
 		if calls == nil {
 			return // it says the rest with its next one
 		}
-		m = &member{id: id, out: map[ID]*lane{}}
-		b.members[id] = m
+		m = b.join(id)
 	}
 	m.heard = now
 	m.slots = slots
@@ -40,7 +40,7 @@ func (b *board) hear(id string, at beat, slots int, calls []call, now time.Time)
 		return
 	}
 	for _, c := range calls {
-		b.adopt(m, c)
+		b.adopt(m, c, now)
 	}
 	for _, l := range m.out {
 		// A grant that is not there has not arrived, or was not begun in time. It may be on its way until it is too old.
@@ -51,19 +51,40 @@ func (b *board) hear(id string, at beat, slots int, calls []call, now time.Time)
 	}
 }
 
+// join takes a member in. It is granted something only when it is written down that it may have something: the next leader waits
+// for its word.
+func (b *board) join(id string) *member {
+	m := &member{id: id, out: map[ID]*lane{}}
+	b.members[id] = m
+	delete(b.absent, id)
+	if id != self {
+		b.version++
+		m.version = b.version
+	}
+	return m
+}
+
 // adopt takes over what a member was granted by another leader.
-func (b *board) adopt(m *member, c call) {
+func (b *board) adopt(m *member, c call, now time.Time) {
+	if _, done := b.settled[c.ID]; done {
+		return
+	}
+	if c.Epoch < b.epoch {
+		b.prove(c.Key, c.ID, now)
+	}
 	l := b.lane(c.Key)
-	if _, done := b.settled[c.ID]; done || l.member != "" {
+	if l.member != "" {
 		return
 	}
 	if have := b.held[c.ID]; have != nil {
 		i := slices.IndexFunc(have.waiting, func(e *Event) bool { return e.ID == c.ID })
-		if have != l || i != 0 {
-			return // it is not the first of its key, or its key is another by our manifest
+		if have != l || i < 0 {
+			b.drop(l)
+			return // its key is another by our manifest
 		}
-		l.event, l.waiting = l.waiting[0], l.waiting[1:]
-	} else if c.Sequence <= b.high[c.Source] {
+		l.event = l.waiting[i]
+		l.waiting = slices.Delete(l.waiting, i, i+1)
+	} else if b.hasPassed(c.ID) {
 		b.drop(l)
 		return // it was settled here
 	}
@@ -105,6 +126,10 @@ func (b *board) report(id string, r report, now time.Time) {
 			b.version++
 			b.failing[r.ID] = Failure{max(f.Attempt, 1) + 1, f.Lost, now.Add(r.Delay)}
 		}
+	case b.isRetired(r.Source):
+		b.forget(e)
+		l.due, l.version = time.Time{}, 0
+		b.begin(l)
 	default:
 		b.retry(l, e, r, now)
 	}
@@ -130,26 +155,27 @@ func (b *board) retry(l *lane, e *Event, r report, now time.Time) {
 
 // reportLate is for what was granted again meanwhile, or never by us.
 func (b *board) reportLate(r report, now time.Time) {
+	if b.isRetired(r.Source) {
+		return
+	}
+	if r.Epoch < b.epoch {
+		b.prove(r.Key, r.ID, now)
+	}
 	if r.End != Settled {
 		return
 	}
 	l := b.held[r.ID]
 	if l == nil {
-		b.settled[r.ID] = struct{}{}
+		if !b.hasPassed(r.ID) {
+			b.settled[r.ID] = struct{}{}
+		}
 		return
 	}
 	i := slices.IndexFunc(l.waiting, func(e *Event) bool { return e.ID == r.ID })
-	if i < 0 {
-		return // it is being worked on once more, and that will be reported
+	if i < 0 || l.member != "" && l.out.isBefore(r.ID) {
+		return // it is being worked on once more, or what was before it is: then it comes again after that
 	}
-	e := l.waiting[i]
-	l.waiting = slices.Delete(l.waiting, i, i+1)
-	b.forget(e)
-	if i == 0 {
-		l.due, l.version, l.state = time.Time{}, 0, idle
-		b.begin(l)
-		b.next(l, now)
-	}
+	b.remove(l, now, func(e *Event) bool { return e.ID == r.ID })
 }
 
 // begin has the first event of a lane wait as long as it must.
@@ -180,7 +206,11 @@ func (b *board) free(m *member, l *lane) {
 func (b *board) release(l *lane, now time.Time) {
 	m, e := b.members[l.member], l.event
 	b.free(m, l)
-	if e != nil {
+	switch {
+	case e == nil:
+	case b.isRetired(e.Source):
+		b.forget(e)
+	default:
 		l.due, l.version = time.Time{}, 0
 		l.waiting = slices.Insert(l.waiting, 0, e)
 	}
@@ -199,14 +229,14 @@ func (b *board) bury(now time.Time) (dead []string) {
 				b.fail(l.event, time.Time{})
 			}
 		}
-		b.remove(m, now)
+		b.part(m, now)
 		dead = append(dead, id)
 	}
 	return dead
 }
 
-// remove forgets a member, and has granted again what it had.
-func (b *board) remove(m *member, now time.Time) {
+// part forgets a member, and has granted again what it had.
+func (b *board) part(m *member, now time.Time) {
 	for _, l := range m.out {
 		b.release(l, now)
 	}
@@ -216,10 +246,26 @@ func (b *board) remove(m *member, now time.Time) {
 // prune drops failures of events that are gone: settled by another, or of a source that is not ours any more.
 func (b *board) prune(gone func(source string) bool) {
 	for id := range b.failing {
-		passed := b.held[id] == nil && id.Sequence <= b.high[id.Source]
-		if passed || gone(id.Source) {
+		if b.held[id] == nil && b.hasPassed(id) || gone(id.Source) {
 			delete(b.failing, id)
 			b.version++
 		}
 	}
+}
+
+// names returns those who may have grants, as far as others cannot know it: the leader's own is known.
+func (b *board) names() []string {
+	var names []string
+	for id := range b.members {
+		if id != self {
+			names = append(names, id)
+		}
+	}
+	for id := range b.absent {
+		if id != self {
+			names = append(names, id)
+		}
+	}
+	slices.Sort(names)
+	return names
 }

@@ -54,6 +54,8 @@ type Replica struct {
 
 	mu    sync.Mutex
 	index map[string]int // of the consumers by source
+
+	outrun uint64 // the highest epoch that was heard of while we led with a lower one
 }
 
 // New makes a replica. It does nothing until Run.
@@ -108,10 +110,21 @@ func (r *Replica) indexOf(source string) int {
 	return -1
 }
 
-func (r *Replica) know(source string, index int) {
+// know notes that something of a source has come, and returns the earlier lives of its consumer.
+func (r *Replica) know(source string, index int) (former []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if _, known := r.index[source]; known {
+		return nil
+	}
+	for other, i := range r.index {
+		if i == index {
+			former = append(former, other)
+			delete(r.index, other)
+		}
+	}
 	r.index[source] = index
+	return former
 }
 
 // gone reports whether a source is none of ours any more: the function has no such consumer, or the consumer has begun another
@@ -186,22 +199,16 @@ func (r *Replica) tryToLead(ctx context.Context, seen *watch) *leader {
 	if !seen.free(p, r.lease.last, now) {
 		return nil
 	}
-	next := paper{Epoch: max(p.Epoch, r.lease.last) + 1, Failing: p.Failing}
+	next := p
+	next.Epoch, next.Released, next.Idle = max(p.Epoch, r.lease.last, r.outrun)+1, false, false
+	next.Members = p.atWork()
 	if err := r.lease.write(ctx, next); err != nil {
 		if !errors.Is(err, errTaken) {
 			r.log.Warn("lease not written", zap.Error(err))
 		}
 		return nil
 	}
-	opens := now
-	if !p.Released || !p.Idle {
-		opens = time.Now().Add(GrantTime + beatEvery) // others tell meanwhile what they have
-	}
-	failures := map[ID]Failure{}
-	for _, f := range p.Failing {
-		failures[f.ID] = f.Failure
-	}
-	l := newLeader(r, next.Epoch, failures, opens)
+	l := newLeader(r, next.Epoch, &p, time.Now())
 	l.extend(now)
 	return l
 }
@@ -231,7 +238,7 @@ func (r *Replica) lead(ctx context.Context, l *leader, finished <-chan struct{})
 	all.Go(func() { l.keepAlive(ctx) })
 	taken := r.renew(ctx, l)
 	cancel()
-	if !taken {
+	if !taken && r.outrun == 0 {
 		taken = r.linger(ctx, l, finished)
 	}
 	waiting, out := l.end()
@@ -255,6 +262,10 @@ func (r *Replica) renew(ctx context.Context, l *leader) (taken bool) {
 			return false
 		case <-tick.C:
 		case <-l.dirty:
+		}
+		if r.outrun = l.outrun.Load(); r.outrun > 0 {
+			r.log.Warn("a later leader was heard of than the lease knows, it is taken anew", zap.Uint64("epoch", r.outrun))
+			return false
 		}
 		err := r.writeTerm(ctx, l)
 		if errors.Is(err, errTaken) {
@@ -287,9 +298,9 @@ func (r *Replica) linger(ctx context.Context, l *leader, finished <-chan struct{
 func (r *Replica) writeTerm(ctx context.Context, l *leader) error {
 	ctx, cancel := context.WithTimeout(ctx, writeWait)
 	defer cancel()
-	list, version := l.failures()
+	p, version := l.paper()
 	now := time.Now()
-	if err := r.lease.write(ctx, paper{Epoch: l.epoch, Failing: list}); err != nil {
+	if err := r.lease.write(ctx, p); err != nil {
 		return err
 	}
 	l.extend(now)
@@ -306,8 +317,8 @@ func (r *Replica) giveUp(ctx context.Context, l *leader, waiting []*Event, out i
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeWait)
 	defer cancel()
-	list, _ := l.failures()
-	p := paper{Epoch: l.epoch, Failing: list, Released: true, Idle: out == 0}
+	p, _ := l.paper()
+	p.Released, p.Idle = true, out == 0
 	if err := r.lease.write(ctx, p); err != nil {
 		r.log.Info("lease not released, others wait for its end", zap.Error(err))
 	}

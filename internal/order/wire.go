@@ -47,6 +47,7 @@ const (
 	headerBeat     = "Pelton-Order-Beat"
 	headerSource   = "Pelton-Order-Source"
 	headerSequence = "Pelton-Order-Sequence"
+	headerStored   = "Pelton-Order-Stored"
 	headerSubject  = "Pelton-Order-Subject"
 	headerReply    = "Pelton-Order-Reply"
 	headerAttempt  = "Pelton-Order-Attempt"
@@ -58,7 +59,7 @@ const (
 // encode makes the message that brings a grant to another replica.
 func (g *grant) encode(subject string) *nats.Msg {
 	e := g.event
-	m := &nats.Msg{Subject: subject, Data: e.Msg.Data, Header: make(nats.Header, len(e.Msg.Header)+10)}
+	m := &nats.Msg{Subject: subject, Data: e.Msg.Data, Header: make(nats.Header, len(e.Msg.Header)+11)}
 	for name, values := range e.Msg.Header {
 		if !strings.HasPrefix(name, headerPrefix) {
 			m.Header[name] = values
@@ -68,6 +69,7 @@ func (g *grant) encode(subject string) *nats.Msg {
 	m.Header[headerEpoch], m.Header[headerTicket] = number(g.ticket.Epoch), number(g.ticket.Number)
 	m.Header[headerBeat] = number(g.beat.Number)
 	m.Header[headerSource], m.Header[headerSequence] = []string{e.Source}, number(e.Sequence)
+	m.Header[headerStored] = number(uint64(e.Stored))
 	m.Header[headerSubject], m.Header[headerReply] = []string{e.Msg.Subject}, []string{e.Msg.Reply}
 	m.Header[headerAttempt], m.Header[headerLost] = number(uint64(e.Attempt)), number(uint64(e.Lost))
 	m.Header[headerKey] = []string{e.Key}
@@ -86,7 +88,7 @@ func decodeGrant(m *nats.Msg) (g grant, err error) {
 	g.ticket = ticket{number(headerEpoch), number(headerTicket)}
 	g.beat.Number = number(headerBeat)
 	g.event = &Event{
-		ID:  ID{m.Header.Get(headerSource), number(headerSequence)},
+		ID:  ID{m.Header.Get(headerSource), number(headerSequence), int64(number(headerStored))},
 		Key: m.Header.Get(headerKey), Attempt: int(number(headerAttempt)), Lost: int(number(headerLost)),
 	}
 	if err != nil {

@@ -51,6 +51,7 @@ type worker struct {
 	leader   time.Time // when a leader answered last
 	alone    context.Context
 	cut      context.CancelFunc
+	deadline *time.Timer // cuts when nobody has heard of us for too long
 	stopping bool
 }
 
@@ -77,6 +78,34 @@ func (w *worker) begin(ctx context.Context) {
 	defer w.mu.Unlock()
 	w.heard, w.whole = time.Now(), true
 	w.alone, w.cut = context.WithCancel(context.WithoutCancel(ctx))
+	w.deadline = time.AfterFunc(cutAfter, w.expire)
+}
+
+// expire cuts what runs, unless somebody has heard of us meanwhile.
+func (w *worker) expire() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if left := cutAfter - time.Since(w.heard); left > 0 {
+		w.deadline.Reset(left)
+		return
+	}
+	w.cut()
+}
+
+// contacted notes that what we sent at a moment was heard.
+func (w *worker) contacted(ctx context.Context, at time.Time) {
+	if !at.After(w.heard) {
+		return
+	}
+	w.heard = at
+	left := cutAfter - time.Since(at)
+	if left <= 0 {
+		return
+	}
+	if w.alone.Err() != nil {
+		w.alone, w.cut = context.WithCancel(context.WithoutCancel(ctx))
+	}
+	w.deadline.Reset(left)
 }
 
 // isLed reports whether a leader has answered just now.
@@ -118,17 +147,10 @@ func (w *worker) wake() {
 // beat tells the leader that we live, what we have, and what became of it.
 func (w *worker) beat(ctx context.Context) {
 	h, at := w.hello()
-	a, answered := w.r.greet(ctx, &h)
+	a, contact := w.r.greet(ctx, &h, at)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if answered {
-		w.heard = at
-	} else if time.Since(w.heard) > cutAfter {
-		w.cut()
-	}
-	if w.alone.Err() != nil && answered {
-		w.alone, w.cut = context.WithCancel(context.WithoutCancel(ctx))
-	}
+	w.contacted(ctx, contact)
 	if a == nil || a.Epoch < w.epoch {
 		return
 	}
@@ -193,7 +215,7 @@ func (w *worker) end(g *grant, end string, delay time.Duration) {
 	if c, ok := w.have[g.event.ID]; ok && c.ticket == g.ticket {
 		delete(w.have, g.event.ID)
 	}
-	w.reports = append(w.reports, report{g.event.ID, g.ticket, end, delay})
+	w.reports = append(w.reports, report{g.event.ID, g.ticket, g.event.Key, end, delay})
 	w.mu.Unlock()
 	w.wake()
 }
@@ -244,6 +266,7 @@ func (w *worker) leave(ctx context.Context) {
 	w.offer(leaves)
 	w.tellAll()
 	w.beat(ctx)
+	w.deadline.Stop()
 	w.cut()
 }
 
@@ -257,31 +280,32 @@ func (w *worker) onGrant(m *nats.Msg) {
 	w.take(&g)
 }
 
-// greet gives a hello to the leader: ourselves, or over NATS. answered says that somebody has heard it, or that the server
-// knows nobody who leads. A leader that hears itself is no sign that others can hear it: its lease must have been written.
-func (r *Replica) greet(ctx context.Context, h *hello) (a *answer, answered bool) {
+// greet gives a hello to the leader: ourselves, or over NATS. contact is when we sent the last thing that somebody has heard, or
+// of which the server says that nobody leads; zero if that is not this hello. A leader that hears itself is no sign that others
+// can hear it: what counts is when it began to write its lease.
+func (r *Replica) greet(ctx context.Context, h *hello, now time.Time) (a *answer, contact time.Time) {
 	if l := r.leading(); l != nil {
 		a := l.hear(h, true)
-		return &a, l.inTouch(time.Now())
+		return &a, l.written()
 	}
 	body, err := json.Marshal(h)
 	if err != nil {
 		r.log.Error("hello not encoded", zap.Error(err))
-		return nil, false
+		return nil, contact
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), beatEvery*2)
 	defer cancel()
 	m, err := r.cfg.Conn.RequestWithContext(ctx, helloSubject(r.key), body)
 	if errors.Is(err, nats.ErrNoResponders) {
-		return nil, true
+		return nil, now
 	}
 	if err != nil {
-		return nil, false
+		return nil, contact
 	}
 	a = &answer{}
 	if err := json.Unmarshal(m.Data, a); err != nil {
 		r.log.Warn("answer to a hello makes no sense", zap.Error(err))
-		return nil, false
+		return nil, contact
 	}
-	return a, true
+	return a, now
 }

@@ -20,6 +20,7 @@ import (
 type ordered struct {
 	*order.Replica
 	key      *filter.Key
+	keys     order.Keys
 	finished chan struct{} // closed when no call runs any more
 	phases   *phases       // set before the first event comes
 }
@@ -45,7 +46,7 @@ func (s *Sidecar) addOrder(consumers []stream.Consumer) error {
 	if err != nil {
 		return err
 	}
-	s.ordered = &ordered{Replica: r, key: key, finished: make(chan struct{})}
+	s.ordered = &ordered{Replica: r, key: key, keys: order.NewKeys(s.fn.Spec.Ordering.Key), finished: make(chan struct{})}
 	return nil
 }
 
@@ -70,16 +71,16 @@ func (s *Sidecar) arrived(source int, m *nats.Msg) *order.Event {
 	src, now := s.sources[source], time.Now()
 	var d delivery
 	if err := d.read(m, src.consumer); err != nil {
-		return &order.Event{Key: order.Keyless, Attempt: d.attempt, Local: true}
+		return &order.Event{Key: s.ordered.keys.None(), Attempt: d.attempt, Local: true}
 	}
 	if st, decided := s.examineRead(s.ordered.phases, &d, src, nil, now); decided && st.action == ackNoMatch {
 		s.acker.ack(m.Reply, now)
 		s.record(&d, &st, &ledger.Run{Started: now})
 		return nil
 	}
-	e := &order.Event{Key: order.Keyless, Attempt: d.attempt}
+	e := &order.Event{Key: s.ordered.keys.None(), Attempt: d.attempt}
 	if key, err := s.ordered.key.Of(&d.event); err == nil {
-		e.Key = order.KeyOf(key)
+		e.Key = s.ordered.keys.Of(key)
 	} else {
 		s.log.Debug("event has no key, it is in order with those that have none", zap.String("event_id", d.event.ID), zap.Error(err))
 	}
@@ -140,6 +141,9 @@ func (s *Sidecar) settleInOrder(ctx context.Context, d *delivery, st *settlement
 		err = s.acknowledge(ctx, d.msg)
 	}
 	switch {
+	case errors.Is(err, errNotConfirmed) && ctx.Err() == nil:
+		// Its outcome is recorded, and who leads knows it: if it is delivered once more it is acknowledged once more.
+		s.log.Warn("acknowledgement not confirmed", zap.String("event_id", d.event.ID), zap.Error(err))
 	case isTooLarge(err):
 		s.log.Error("outcome is too large to be recorded anywhere, the event is kept in place",
 			zap.String("event_id", d.event.ID), zap.Error(err))

@@ -131,26 +131,12 @@ func (s *source) ask(credit, window int64) {
 		r.asked.CompareAndSwap(0, time.Now().UnixNano())
 	}
 	reply := g.inbox + strconv.FormatUint(s.requests, 36)
-	if err := s.nc.PublishRequest(s.next, reply, pullRequest(want)); err != nil {
+	if err := s.nc.PublishRequest(s.next, reply, stream.Pull{Batch: want, Expires: pullExpires, Heartbeat: pullHeartbeat}.Body()); err != nil {
 		g.outstanding.Add(-want)
 		s.retry.Reset(pullRetryWait)
 		return
 	}
 	s.retry.Reset(pullSilence)
-}
-
-// pullRequest is the body of a pull request, by the server's API: durations in nanoseconds.
-func pullRequest(batch int64) []byte {
-	b := make([]byte, 0, 128)
-	b = append(b, `{"batch":`...)
-	b = strconv.AppendInt(b, batch, 10)
-	b = append(b, `,"expires":`...)
-	b = strconv.AppendInt(b, int64(pullExpires), 10)
-	b = append(b, `,"idle_heartbeat":`...)
-	b = strconv.AppendInt(b, int64(pullHeartbeat), 10)
-	b = append(b, `,"group":"`+stream.PriorityGroup+`","priority":`...)
-	b = strconv.AppendInt(b, stream.WorkerPriority, 10)
-	return append(b, '}')
 }
 
 // delivered notes that one of the messages asked for has come.
