@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -154,6 +155,32 @@ func newPlan(w worldKind, seed uint64, duration, every time.Duration) []Action {
 	}
 	slices.SortStableFunc(plan, func(a, b Action) int { return cmp.Compare(a.At, b.At) })
 	return plan
+}
+
+// newKillPlan kills processes of one kind, so that it is seen how long one takes to recover that nothing else disturbs.
+func newKillPlan(w worldKind, kind string, seed uint64, duration, every time.Duration) []Action {
+	var plan []Action
+	var targets []string
+	for _, name := range w.processes() {
+		if kindOf(name) == kind {
+			targets = append(targets, name)
+		}
+	}
+	if every <= 0 || len(targets) == 0 {
+		return nil
+	}
+	random := rand.New(rand.NewPCG(seed, 0))
+	for at := quietStart; at < duration; at += between(random, every/2, every*3/2) {
+		target := targets[random.IntN(len(targets))]
+		plan = append(plan, Action{At: at, Target: target, Fault: FaultKill, Pause: pickPause(random, FaultKill)})
+	}
+	return plan
+}
+
+// kindOf is what a target is one of.
+func kindOf(target string) string {
+	kind, _, _ := strings.Cut(target, "-")
+	return kind
 }
 
 func between(random *rand.Rand, low, high time.Duration) time.Duration {

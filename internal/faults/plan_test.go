@@ -59,6 +59,24 @@ func TestLoadIsOfItsSeed(t *testing.T) {
 	}
 }
 
+// TestKillPlan kills processes of one kind, and each of them.
+func TestKillPlan(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for _, a := range newKillPlan(worldKind{bridge: true}, "sidecar", 7, 10*time.Minute, 10*time.Second) {
+		if a.Fault != FaultKill || kindOf(a.Target) != "sidecar" || a.validate(worldKind{}) != nil {
+			t.Errorf("%v", a)
+		}
+		seen[a.Target] = true
+	}
+	if len(seen) != replicas {
+		t.Errorf("hurts %v", seen)
+	}
+	if plan := newKillPlan(worldKind{}, "bridge", 7, time.Minute, time.Second); plan != nil {
+		t.Errorf("kills what is not there: %v", plan)
+	}
+}
+
 func TestBugsAreFoundByName(t *testing.T) {
 	t.Parallel()
 	for _, b := range Bugs() {

@@ -35,7 +35,7 @@ func recoveries(done []Action, e *evidence) []Recovery {
 		if a.Result != "" || a.Fault != FaultKill {
 			continue
 		}
-		kind, _, _ := strings.Cut(a.Target, "-")
+		kind := kindOf(a.Target)
 		back := a.Began.Add(a.Pause)
 		at := recovered(kind, a, back, e)
 		if at.IsZero() || kind != "sidecar" && disturbed(done, i, at) {

@@ -23,6 +23,7 @@ type Config struct {
 	Every    time.Duration // between two faults, on average; 0 is none
 	Load     Load          // the zero value is DefaultLoad at a hundred events a second
 	Plan     []Action      // nil is NewPlan
+	Kill     string        // the plan kills processes of this kind and does nothing else: handler, sidecar, server or bridge
 
 	Self        string // this program, whose main calls RunRole
 	Programs    Programs
@@ -48,7 +49,11 @@ func (c Config) withDefaults() Config {
 	if c.Programs.Bridge == "" {
 		c.Load.HTTP = 0
 	}
-	if c.Plan == nil {
+	switch {
+	case c.Plan != nil:
+	case c.Kill != "":
+		c.Plan = newKillPlan(c.kind(), c.Kill, c.Seed, c.Duration, c.Every)
+	default:
 		c.Plan = newPlan(c.kind(), c.Seed, c.Duration, c.Every)
 	}
 	c.Concurrency = cmp.Or(c.Concurrency, function.DefaultConcurrency)

@@ -41,6 +41,9 @@ var profiles = map[string]struct {
 
 func profileNames() string { return strings.Join(slices.Sorted(maps.Keys(profiles)), ", ") }
 
+// kinds are those of the processes that -kill may name.
+var kinds = []string{"handler", "sidecar", "server", "bridge"}
+
 // quietTimeout is more than any call takes on a machine that is busy with other things. Calls that hang then hold a place for
 // so long that there must be more of them.
 const (
@@ -78,6 +81,7 @@ func (o *options) register(flags *flag.FlagSet) {
 	flags.DurationVar(&o.cfg.Every, "every", 0, "between two faults, on average")
 	flags.BoolVar(&o.quiet, "quiet", false, "hurt nothing: then nothing may happen twice")
 	flags.BoolVar(&o.cfg.Host, "host", false, "let `pelton up` keep the replicas, and hurt it, in place of sidecars and handlers")
+	flags.StringVar(&o.cfg.Kill, "kill", "", "kill processes of one kind and hurt nothing else: "+strings.Join(kinds, ", "))
 	flags.IntVar(&o.cfg.Batch, "batch", 0, "give handlers so many events in one call")
 	flags.BoolVar(&o.cfg.Ordered, "ordered", false, "give the function an order per key, and want it kept")
 	flags.StringVar(&o.planted, "planted", "", "build the programs with this bug in them, and run what shows it")
@@ -96,6 +100,9 @@ func (o *options) check(given map[string]bool) error {
 	if _, ok := profiles[o.profile]; !ok {
 		return fmt.Errorf("-profile %q: want one of %s", o.profile, profileNames())
 	}
+	if o.cfg.Kill != "" && !slices.Contains(kinds, o.cfg.Kill) {
+		return fmt.Errorf("-kill %q: want one of %s", o.cfg.Kill, strings.Join(kinds, ", "))
+	}
 	var problems []error
 	for name, ok := range map[string]bool{
 		"rate": o.rate > 0, "events": o.events > 0, "batch": o.cfg.Batch > 0, "duration": o.cfg.Duration > 0, "every": o.cfg.Every > 0,
@@ -105,10 +112,11 @@ func (o *options) check(given map[string]bool) error {
 		}
 	}
 	for name, others := range map[string][]string{
-		"events": {"duration"}, "quiet": {"every", "planted"},
+		"events": {"duration"}, "quiet": {"every", "planted", "kill"},
 		"ordered": {"batch"},
-		"replay":  {"seed", "profile", "duration", "events", "rate", "every", "quiet", "host", "batch", "ordered", "planted", "dies"},
-		"planted": {"profile", "duration", "events", "rate", "every", "host", "batch", "ordered", "dies"},
+		"kill":    {"host"},
+		"replay":  {"seed", "profile", "duration", "events", "rate", "every", "quiet", "host", "batch", "ordered", "planted", "dies", "kill"},
+		"planted": {"profile", "duration", "events", "rate", "every", "host", "batch", "ordered", "dies", "kill"},
 	} {
 		for _, other := range others {
 			if given[name] && given[other] {

@@ -55,6 +55,9 @@ func TestFlagsCountMoreThanTheProfile(t *testing.T) {
 	if o = read(t, "-quiet", "-events", "9"); o.cfg.Every != 0 || o.cfg.Timeout != quietTimeout || o.cfg.Load.Events != 9 {
 		t.Errorf("%+v", o.cfg)
 	}
+	if o = read(t, "-kill", "sidecar", "-every", "9s"); o.cfg.Kill != "sidecar" || o.cfg.Every != 9*time.Second {
+		t.Errorf("%+v", o.cfg)
+	}
 	if o = read(t, "-planted", "double-start"); o.cfg.Planted != "double-start" || !o.cfg.Host || len(o.cfg.Plan) != 1 {
 		t.Errorf("%+v", o.cfg)
 	}
@@ -95,6 +98,8 @@ func TestFlagsThatCannotBeAreRefused(t *testing.T) {
 		"-planted x -profile ci":  "-planted, -profile",
 		"-dies never":             `-dies "never"`,
 		"-replay /does/not/exist": "-replay: read verdict",
+		"-kill publisher":         `-kill "publisher": want one of handler, sidecar, server, bridge`,
+		"-kill server -host":      "-kill, -host: want one of them",
 		"extra":                   `argument "extra"`,
 	} {
 		if _, err := readOptions(strings.Fields(args), io.Discard); err == nil || !strings.Contains(err.Error(), want) {
