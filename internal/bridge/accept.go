@@ -33,6 +33,9 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, t target, body [
 		return p
 	}
 	msgs, p := s.messages(t, events)
+	if p == nil {
+		p = s.mayPublish(r, t, msgs)
+	}
 	if p != nil {
 		return p
 	}

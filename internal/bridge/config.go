@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"cmp"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -13,6 +14,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
+
+	"github.com/pelton-dev/pelton/internal/access"
 )
 
 // The limits of a Server whose Config leaves them zero. The body limit leaves room for headers under the NATS default of
@@ -45,9 +48,12 @@ type Config struct {
 	Address  string       // host:port to listen on; not used if Listener is set
 	Listener net.Listener // taken over: Run closes it
 
-	Token          string   // callers must send it as a bearer token; without one only loopback addresses are served
-	Hosts          []string // allowed in the Host header besides localhost, 127.0.0.1 and [::1]; "*" allows every host
-	TrustedOrigins []string // scheme://host of web pages that may send events
+	Token          string       // whoever sends it as a bearer token may do everything
+	Access         *access.Gate // further callers, and what they may; who runs it is not the Server
+	Insecure       bool         // serve beyond loopback although nobody is asked who he is
+	TLS            *tls.Config  // nil is plain HTTP
+	Hosts          []string     // allowed in the Host header besides localhost, 127.0.0.1 and [::1]; "*" allows every host
+	TrustedOrigins []string     // scheme://host of web pages that may send events
 
 	// Handlers are further pages, such as a dashboard, behind the same Host, origin and token checks. A key is a path; if
 	// it ends in / everything below it is meant. Those of Public need no token.
@@ -102,7 +108,7 @@ func (c Config) validate() error {
 	if (c.Address == "") == (c.Listener == nil) {
 		errs = append(errs, errors.New("address: want either it or a listener"))
 	}
-	if c.Listener != nil && c.Token == "" && !loopback(c.Listener.Addr()) {
+	if c.Listener != nil && !c.mayServe(c.Listener.Addr()) {
 		errs = append(errs, fmt.Errorf("listener: %w", ErrTokenRequired))
 	}
 	if c.Token != "" && (len(c.Token) < minToken || strings.ContainsFunc(c.Token, notVisible)) {
@@ -124,6 +130,12 @@ func (c Config) validate() error {
 	}
 	return errors.Join(errs...)
 }
+
+// asks reports whether callers must show who they are.
+func (c Config) asks() bool { return c.Token != "" || c.Access != nil && c.Access.Asks() }
+
+// mayServe reports whether an address may be served: one that others reach must ask, or be meant not to.
+func (c Config) mayServe(a net.Addr) bool { return loopback(a) || c.asks() || c.Insecure }
 
 func notVisible(r rune) bool { return r < '!' || r > '~' }
 

@@ -61,18 +61,11 @@ func (g *guard) admit(r *http.Request) *problem {
 	return nil
 }
 
-// authorize asks for the token, if there is one. What is behind it stays hidden: it comes before every 404.
-func (g *guard) authorize(r *http.Request) *problem {
-	if !g.hasToken {
-		return nil
-	}
+// isToken reports whether a request has the token that Config names.
+func (g *guard) isToken(r *http.Request) bool {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	sum := sha256.Sum256([]byte(strings.TrimLeft(token, " ")))
-	if !strings.EqualFold(scheme, "Bearer") || subtle.ConstantTimeCompare(sum[:], g.token[:]) != 1 {
-		return kindUnauthorized.refuse("Send the token in the header: Authorization: Bearer TOKEN.").
-			with("Www-Authenticate", `Bearer realm="pelton"`)
-	}
-	return nil
+	return g.hasToken && strings.EqualFold(scheme, "Bearer") && subtle.ConstantTimeCompare(sum[:], g.token[:]) == 1
 }
 
 // listenHost is the host the server is told to listen on, unless that means every address.

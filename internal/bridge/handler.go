@@ -82,7 +82,8 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) *problem {
 	if h, _ := lookUp(s.cfg.Public, path); h != nil && !takesEvents {
 		return serveMounted(h, w, r)
 	}
-	if p := s.guard.authorize(r); p != nil {
+	r, p := s.authorize(r)
+	if p != nil {
 		return p
 	}
 	if h, _ := lookUp(s.cfg.Handlers, path); h != nil && !takesEvents {

@@ -17,6 +17,8 @@ var (
 	kindBadRequest     = kind{http.StatusBadRequest, "malformed-request", "The request is not valid HTTP"}
 
 	kindUnauthorized  = kind{http.StatusUnauthorized, "unauthorized", "A valid token is needed"}
+	kindForbidden     = kind{http.StatusForbidden, "forbidden", "The caller may not do this"}
+	kindRateLimited   = kind{http.StatusTooManyRequests, "rate-limited", "The caller asks too often"}
 	kindCrossOrigin   = kind{http.StatusForbidden, "cross-origin", "Requests from other web sites are refused"}
 	kindWebhookOrigin = kind{http.StatusForbidden, "webhook-origin", "The webhook's origin is not allowed"}
 
@@ -51,6 +53,7 @@ var (
 		"The transfer encoding is not supported",
 	}
 	kindVersion      = kind{http.StatusHTTPVersionNotSupported, "unsupported-version", "The HTTP version is not supported"}
+	kindNoKeys       = kind{http.StatusServiceUnavailable, "issuer-unavailable", "The token cannot be checked at the moment"}
 	kindUnavailable  = kind{http.StatusServiceUnavailable, "store-unavailable", "Events cannot be stored at the moment"}
 	kindFull         = kind{http.StatusServiceUnavailable, "store-full", "The stream takes no more events at the moment"}
 	kindStoreTimeout = kind{http.StatusServiceUnavailable, "store-timeout", "The event was not stored in time"}

@@ -226,7 +226,7 @@ func TestDrainEndsForCertain(t *testing.T) {
 
 func TestRunEndsWhenItsListenerFails(t *testing.T) {
 	t.Parallel()
-	l, err := Listen(t.Context(), "127.0.0.1:0", "")
+	l, err := Config{Address: "127.0.0.1:0", Token: ""}.listen(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -112,19 +112,19 @@ func TestOtherSitesArePrevented(t *testing.T) {
 func TestListenNeedsATokenBeyondLoopback(t *testing.T) {
 	t.Parallel()
 	for _, address := range []string{":0", "0.0.0.0:0", "[::]:0", "192.0.2.1:0"} {
-		_, err := Listen(t.Context(), address, "")
+		_, err := Config{Address: address}.listen(t.Context())
 		if !errors.Is(err, ErrTokenRequired) || !strings.Contains(err.Error(), "set one, or listen on 127.0.0.1") {
 			t.Errorf("%s: %v", address, err)
 		}
 	}
 	for _, address := range []string{"127.0.0.1:0", "localhost:0"} {
-		l, err := Listen(t.Context(), address, "")
+		l, err := Config{Address: address}.listen(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
 		l.Close()
 	}
-	l, err := Listen(t.Context(), "0.0.0.0:0", testToken)
+	l, err := Config{Address: "0.0.0.0:0", Token: testToken}.listen(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func TestListenNeedsATokenBeyondLoopback(t *testing.T) {
 	if !errors.Is(err, ErrTokenRequired) {
 		t.Errorf("a listener for everybody without a token: %v", err)
 	}
-	if _, err := Listen(t.Context(), "127.0.0.1:99999", ""); err == nil {
+	if _, err := (Config{Address: "127.0.0.1:99999"}).listen(t.Context()); err == nil {
 		t.Error("port 99999 was taken")
 	}
 }

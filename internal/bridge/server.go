@@ -66,7 +66,7 @@ func (s *Server) Listen(ctx context.Context) error {
 	if s.listener != nil {
 		return nil
 	}
-	l, err := Listen(ctx, s.cfg.Address, s.cfg.Token)
+	l, err := s.cfg.listen(ctx)
 	if err != nil {
 		return err
 	}

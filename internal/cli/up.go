@@ -1,11 +1,7 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,6 +19,7 @@ type upOptions struct {
 	ephemeral bool
 	watch     bool
 	tokenFile string
+	rulesFile string
 	grace     time.Duration
 	logLevel  string
 }
@@ -56,10 +53,11 @@ func (a *app) upCommand() *cobra.Command {
 	flags.StringVar(&a.natsURL, "nats", "", "use this NATS server instead of starting one") // not $NATS_URL, as elsewhere
 	flags.BoolVar(&o.ephemeral, "ephemeral", false, "keep nothing: events are in a temporary folder that is deleted at the end")
 	flags.BoolVar(&o.watch, "watch", true, "restart a function when its files change")
-	flags.StringVar(&o.tokenFile, "token-file", "", "file with the bearer token that HTTP callers must send")
+	flags.StringVar(&o.tokenFile, "token-file", "", "file with the bearer tokens of HTTP callers: lines of NAME TOKEN, or one token")
+	flags.StringVar(&o.rulesFile, "access-file", "", "file that says what HTTP callers may, and how much of it")
 	flags.DurationVar(&o.grace, "grace", 20*time.Second, "how long running calls may go on when pelton stops")
 	flags.StringVar(&o.logLevel, "log-level", "warn", "log to stderr: debug, info, warn or error")
-	bindEnv(flags, "port", "nats-port", "nats", "ephemeral", "watch", "token-file", "grace", "log-level")
+	bindEnv(flags, "port", "nats-port", "nats", "ephemeral", "watch", "token-file", "access-file", "grace", "log-level")
 	return cmd
 }
 
@@ -85,26 +83,6 @@ func (o *upOptions) check() error {
 		return usage("--grace 20s", "--grace must be positive")
 	}
 	return nil
-}
-
-// token reads the token for HTTP callers; a token on the command line would be seen by every user of the machine.
-func (o *upOptions) token() (string, error) {
-	if o.tokenFile == "" {
-		return "", nil
-	}
-	hint := "make one: openssl rand -base64 24 > " + o.tokenFile
-	data, err := os.ReadFile(o.tokenFile)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return "", &Error{Exit: ExitNotFound, Message: "there is no token file " + o.tokenFile, Hint: hint}
-	case err != nil:
-		return "", &Error{Exit: ExitFailed, Message: "cannot read the token file", Cause: err}
-	}
-	token := strings.TrimSpace(string(data))
-	if token == "" {
-		return "", &Error{Exit: ExitInvalid, Message: "token file " + o.tokenFile + " is empty", Hint: hint}
-	}
-	return token, nil
 }
 
 // logger writes what packages log to stderr, for people in lines like those of runs.

@@ -52,6 +52,9 @@ func (u *upRun) build(ctx context.Context) error {
 	u.state.ControlSocket = u.control.socket()
 	u.keep(ctx, "run records", writer.Run)
 	u.keep(ctx, "wake", watcher.Run)
+	if u.access != nil {
+		u.keep(ctx, "access", u.access.Run)
+	}
 	u.actors = append(u.actors, lifecycle.Actor{Name: "functions", Run: u.sup.Run},
 		lifecycle.Actor{Name: "http", Run: u.bridge.Run}, lifecycle.Actor{Name: "control", Run: u.control.run})
 	return nil
@@ -81,7 +84,7 @@ func (u *upRun) buildBridge() error {
 		return err
 	}
 	u.bridge, err = bridge.New(bridge.Config{
-		Conn: nc, Listener: u.http, Token: u.token, Logger: u.log.Named("http"),
+		Conn: nc, Listener: u.http, Access: u.access, Logger: u.log.Named("http"),
 		DrainTimeout: min(u.opts.grace, bridge.DefaultDrainTimeout), MaxMessage: u.maxEvent,
 	})
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 
+	"github.com/pelton-dev/pelton/internal/access"
 	"github.com/pelton-dev/pelton/internal/bridge"
 	"github.com/pelton-dev/pelton/internal/function"
 	"github.com/pelton-dev/pelton/internal/lifecycle"
@@ -33,7 +34,7 @@ type upRun struct {
 
 	functions []*function.Function
 	problems  map[function.Key]string // why a function cannot run now
-	token     string                  // that HTTP callers must send; "" is none
+	access    *access.Gate            // who may ask over HTTP; nil asks nobody
 	http      net.Listener
 	runtime   string // folder for sockets, of this run alone
 	guard     *process.Guard
@@ -70,7 +71,7 @@ func (a *app) up(ctx context.Context, o upOptions) error {
 	if u.functions, err = loadFunctions(o.paths, o.checks()...); err != nil {
 		return err
 	}
-	if u.token, err = o.token(); err != nil {
+	if err = u.openAccess(ctx); err != nil {
 		return err
 	}
 	defer u.close()
