@@ -77,7 +77,7 @@ func drain(ctx context.Context, r *rig, t *table) error {
 // drained is one run: events per second, and processor time in µs per event.
 type drained struct{ rate, feeder, handler, server float64 }
 
-func medianOf(runs []drained, of func(drained) float64) float64 {
+func medianOf[T any](runs []T, of func(T) float64) float64 {
 	xs := make([]float64, len(runs))
 	for i, d := range runs {
 		xs[i] = of(d)

@@ -5,7 +5,8 @@
 // and drift, so only the ratios mean anything. Everything it starts it also stops.
 //
 //	go run ./internal/bench               # everything
-//	go run ./internal/bench -only drain   # one part: drain, batch, latency, stall, coldstart, wake, idle, memory, scaler, build
+//	go run ./internal/bench -only drain   # one part: drain, batch, accept, latency, stall, coldstart, wake, idle, memory,
+//	                                      # scaler, build
 //	go run ./internal/bench -quick        # a first look at everything
 package main
 
@@ -76,6 +77,7 @@ func measure(ctx context.Context, opts options) error {
 	parts := []part{
 		{"drain", drain},
 		{"batch", batches},
+		{"accept", accept},
 		{"latency", latency},
 		{"stall", stall},
 		{"coldstart", coldStart},

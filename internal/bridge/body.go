@@ -54,7 +54,7 @@ func (s *Server) bodyFault(err error) *problem {
 	case errors.As(err, &netErr) && netErr.Timeout():
 		return kindSlowBody.refuse("The whole request must arrive within %s.", s.cfg.ReadTimeout).because(err)
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return kindBadBody.refuse("The body ended before its announced length.").because(err)
+		return kindBadBody.refuse("The body ended before its announced length: send as many bytes as the header says.").because(err)
 	}
-	return kindBadBody.refuse("The body does not follow its transfer encoding.").because(err)
+	return kindBadBody.refuse("The body does not follow its transfer encoding. Send a Content-Length, or chunks as RFC 9112 has them.").because(err)
 }

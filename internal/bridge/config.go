@@ -18,10 +18,10 @@ import (
 	"github.com/pelton-dev/pelton/internal/access"
 )
 
-// The limits of a Server whose Config leaves them zero. The body limit leaves room for headers under the NATS default of
-// 1 MiB for a whole message.
+// The limits of a Server whose Config leaves them zero. What the stream and the NATS server take of an event may be less than
+// the body limit: then an event that is larger is refused by its own size.
 const (
-	DefaultMaxBody       = 960 << 10
+	DefaultMaxBody       = 1 << 20
 	DefaultMaxBatch      = 100
 	DefaultMaxConns      = 1024
 	DefaultMaxConnsPerIP = 64

@@ -55,7 +55,8 @@ func libraryDetail(k kind) string {
 	case http.StatusExpectationFailed:
 		return "Leave the Expect header out, or send 100-continue."
 	}
-	return "The request line or a header field breaks the rules of HTTP/1.1."
+	return "The request line or a header field breaks the rules of HTTP/1.1. Send METHOD PATH HTTP/1.1, one Host, one length, " +
+		"and fields as Name: value."
 }
 
 // plainAnswer writes a whole response with p, for connections that no handler sees.

@@ -7,6 +7,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/pelton-dev/pelton/internal/event"
+	"github.com/pelton-dev/pelton/internal/stream"
 )
 
 // messages makes what is published of the events of a request. Every event is checked before any is stored.
@@ -45,9 +46,13 @@ func (s *Server) message(t target, e *event.Event) (*nats.Msg, *problem) {
 	return m, nil
 }
 
-// maxMessage is the size that both the streams and the server take. The server's may change with a reconnect.
+// maxMessage is the size that both the streams and the server take, with room for what a retry or a dead letter adds: a
+// function's own queue has no limit of its own. The server's may change with a reconnect.
 func (s *Server) maxMessage() int64 {
 	limit := s.conn.MaxPayload()
+	if limit > 0 {
+		limit = stream.EventLimit(limit)
+	}
 	if s.cfg.MaxMessage > 0 && (limit <= 0 || s.cfg.MaxMessage < limit) {
 		return s.cfg.MaxMessage
 	}

@@ -112,7 +112,7 @@ func (s *Server) find(r *http.Request) (target, *problem) {
 		}
 		methods[http.MethodPost] = t
 	} else if methods = (*s.routes.Load())[path]; methods == nil {
-		return target{}, kindNotFound.refuse("Events go to %s/SUBJECT, or to the path of a function's HTTP trigger.", eventsPath)
+		return target{}, kindNotFound.refuse("Send events to %s/SUBJECT, or to the path of a function's HTTP trigger.", eventsPath)
 	}
 	t, ok := methods[r.Method]
 	if !ok {
@@ -131,7 +131,7 @@ func refuseMethod(r *http.Request, methods map[string]target) *problem {
 	allow := strings.Join(append(allowed, http.MethodOptions), ", ")
 	if r.Method == http.MethodOptions {
 		if r.Header.Get("Webhook-Request-Origin") != "" {
-			return kindWebhookOrigin.refuse("No webhook origin is allowed to deliver here.").with("Allow", allow)
+			return kindWebhookOrigin.refuse("No webhook origin is asked for or noted here: leave the handshake out and send the events.").with("Allow", allow)
 		}
 		return (&problem{Status: http.StatusNoContent, header: http.Header{}}).with("Allow", allow).with("Accept-Post", acceptPost)
 	}

@@ -63,7 +63,7 @@ func checkContentType(name, value string) (code, detail string) {
 		return invalid(name, value, "is not a media type: want for example application/json")
 	}
 	if isCloudEventsType(value) {
-		return invalid(name, value, "names an event format: an event inside an event cannot travel in binary mode")
+		return invalid(name, value, "names an event format, which cannot travel in binary mode: want the type of the data inside")
 	}
 	return "", ""
 }

@@ -81,14 +81,14 @@ func withSyntax(problems []Problem, pointer string, err error) []Problem {
 		return problems
 	}
 	return append(problems, Problem{
-		Pointer: pointer, Code: CodeInvalidJSON, Detail: "document is not valid JSON: " + err.Error(),
+		Pointer: pointer, Code: CodeInvalidJSON, Detail: "document is not valid JSON (want RFC 8259, in UTF-8): " + err.Error(),
 	})
 }
 
 func notA(want string, document []byte) Problem {
-	detail := "document is not a JSON " + want + ": it begins with " + quote(string(document[:min(len(document), 16)]))
+	detail := "document begins with " + quote(string(document[:min(len(document), 16)])) + ": want a JSON " + want
 	if bytes.HasPrefix(document, []byte("\xef\xbb\xbf")) {
-		detail = "document begins with a byte order mark: JSON has none"
+		detail = "document begins with a byte order mark: leave it out"
 	}
 	if len(document) == 0 {
 		detail = "document is empty: want a JSON " + want
@@ -136,7 +136,7 @@ func (p *eventParser) member(key []byte, depth int) error {
 	case slices.Contains(p.names, name):
 		p.duplicate(name)
 	case len(p.names) == maxMembers:
-		p.problem("", CodeTooManyAttributes, fmt.Sprintf("event has more than %d members", maxMembers))
+		p.problem("", CodeTooManyAttributes, fmt.Sprintf("event has too many members: at most %d", maxMembers))
 		return errStop
 	default:
 		p.names = append(p.names, name)

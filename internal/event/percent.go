@@ -62,14 +62,14 @@ func decodeValue(s string) (value, fault string) {
 		i += 2
 	}
 	if !utf8.Valid(out) {
-		return "", "is not valid UTF-8 after percent-decoding"
+		return "", "is not valid UTF-8 after percent-decoding: want percent-encoded UTF-8"
 	}
 	return string(out), ""
 }
 
 // unquoteHeader reads a quoted-string of RFC 9110.
 func unquoteHeader(s string) (value, fault string) {
-	const unterminated = "begins with a double quote but is not one quoted string"
+	const unterminated = "begins with a double quote but is not one quoted string: want one, or each double quote as %22"
 	out := make([]byte, 0, len(s))
 	for i := 1; i < len(s); i++ {
 		switch s[i] {

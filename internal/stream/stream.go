@@ -97,7 +97,7 @@ func wanted(cfg Config) []jetstream.StreamConfig {
 	events.Name, events.Subjects = EventsStream, []string{eventSubjects}
 	events.Description = "Pelton: what publishers publish"
 	events.MaxAge, events.AllowAtomicPublish = 7*24*time.Hour, true
-	events.MaxMsgSize = maxEvent(cfg.MaxPayload)
+	events.MaxMsgSize = int32(EventLimit(cfg.MaxPayload))
 
 	work.Name, work.Subjects = WorkStream, []string{"pelton.work.>", "pelton.park.>"}
 	work.Description = "Pelton: each function's own queue, parked retries and schedules"
@@ -128,11 +128,12 @@ const headerRoom = 64 << 10
 // MaxEvent is the largest event in bytes, headers included, where the server accepts messages twice as large.
 const MaxEvent = 1<<20 + headerRoom
 
-func maxEvent(maxPayload int64) int32 {
+// EventLimit is the largest event in bytes, headers included, where the server accepts messages of maxPayload; 0 is its default.
+func EventLimit(maxPayload int64) int64 {
 	if maxPayload == 0 {
 		maxPayload = 1 << 20
 	}
-	return int32(min(MaxEvent, maxPayload-headerRoom))
+	return min(MaxEvent, maxPayload-headerRoom)
 }
 
 // update brings one of our own streams to the wanted configuration, if it differs in something we set.
