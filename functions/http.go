@@ -120,7 +120,7 @@ func (h *httpHandler) serveBatch(ctx context.Context, w http.ResponseWriter, eve
 }
 
 func (h *httpHandler) delivery(header http.Header) Delivery {
-	attempt, _ := strconv.Atoi(header.Get("Pelton-Attempt")) // absent if another system called
+	attempt, _ := strconv.Atoi(header.Get("Pelton-Attempt")) // absent at the first
 	redeliveries, _ := strconv.Atoi(header.Get("Pelton-Redeliveries"))
 	epoch, _ := strconv.ParseUint(header.Get("Pelton-Epoch"), 10, 64)
 	return Delivery{

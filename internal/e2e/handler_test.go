@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -130,7 +131,7 @@ func serveHTTP() int {
 		if err != nil {
 			return
 		}
-		attempt, _ := strconv.Atoi(r.Header.Get("Pelton-Attempt"))
+		attempt, _ := strconv.Atoi(cmp.Or(r.Header.Get("Pelton-Attempt"), "1"))
 		c := newCall(record{
 			ID: r.Header.Get("Ce-Id"), Source: r.Header.Get("Ce-Source"), Type: r.Header.Get("Ce-Type"),
 			Subject: r.Header.Get("Ce-Subject"), ContentType: r.Header.Get("Content-Type"), Attempt: attempt,

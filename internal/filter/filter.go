@@ -37,6 +37,7 @@ const (
 
 // Filter is a compiled expression. It is safe for concurrent use.
 type Filter struct {
+	plain   plain // asked first; nil if the expression has nothing plain
 	program cel.Program
 	scratch sync.Pool // of *activation: an evaluation keeps nothing
 }
@@ -44,11 +45,11 @@ type Filter struct {
 // Compile checks and compiles an expression, which must be boolean. The error is an *Error. It takes some tenths of a
 // millisecond, more the first time; a Filter is kept for the life of its trigger and holds a few kilobytes.
 func Compile(expr string) (*Filter, error) {
-	program, err := compile(expr, result{cel.BoolType, "true or false", `compare it, as in event.type == "order.created"`})
+	program, checked, err := compile(expr, result{cel.BoolType, "true or false", `compare it, as in event.type == "order.created"`})
 	if err != nil {
 		return nil, err
 	}
-	return &Filter{program: program, scratch: newScratch()}, nil
+	return &Filter{plain: plainOf(checked), program: program, scratch: newScratch()}, nil
 }
 
 // result is what an expression must give.
@@ -60,32 +61,34 @@ type result struct {
 
 func newScratch() sync.Pool { return sync.Pool{New: func() any { return new(activation) }} }
 
-func compile(expr string, want result) (cel.Program, error) {
+// compile returns the program of an expression, and the expression as it was checked.
+func compile(expr string, want result) (cel.Program, ast.Expr, error) {
 	if err := checkLength(expr); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	env, err := environment()
 	if err != nil {
-		return nil, fmt.Errorf("build filter environment: %w", err)
+		return nil, nil, fmt.Errorf("build filter environment: %w", err)
 	}
 	compiled, issues := env.Compile(expr)
 	if issues.Err() != nil {
-		return nil, describe(issues.Errors()[0])
+		return nil, nil, describe(issues.Errors()[0])
 	}
 	if t := compiled.OutputType(); !t.IsExactType(want.typ) && !t.IsExactType(cel.DynType) {
-		return nil, &Error{
+		return nil, nil, &Error{
 			Line: 1, Column: 1, Message: fmt.Sprintf("the expression gives a %s, not %s", t, want.name), Hint: want.hint,
 		}
 	}
 	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
-	if repeats(compiled.NativeRep().Expr()) {
+	checked := compiled.NativeRep().Expr()
+	if repeats(checked) {
 		options = append(options, cel.CostLimit(maxCost))
 	}
 	program, err := env.Program(compiled, options...)
 	if err != nil {
-		return nil, &Error{Line: 1, Column: 1, Message: oneLine(err.Error())}
+		return nil, nil, &Error{Line: 1, Column: 1, Message: oneLine(err.Error())}
 	}
-	return program, nil
+	return program, checked, nil
 }
 
 func environment() (*cel.Env, error) {
@@ -121,6 +124,11 @@ func repeats(expr ast.Expr) bool {
 // has()), compares values of different types, reads data that is not JSON, or costs too much. Callers treat it as no match
 // and count it.
 func (f *Filter) Match(e *event.Event) (bool, error) {
+	if f.plain != nil {
+		if v := f.plain(e); v != unknown {
+			return v == yes, nil
+		}
+	}
 	out, err := evaluate(f.program, &f.scratch, e)
 	if err != nil {
 		return false, fmt.Errorf("evaluate filter: %w", err)

@@ -18,7 +18,7 @@ type Key struct {
 
 // CompileKey checks and compiles an expression, which must give a string. The error is an *Error.
 func CompileKey(expr string) (*Key, error) {
-	program, err := compile(expr, result{cel.StringType, "a string", "convert it, as in string(data.id)"})
+	program, _, err := compile(expr, result{cel.StringType, "a string", "convert it, as in string(data.id)"})
 	if err != nil {
 		return nil, err
 	}

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strconv"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -115,7 +114,6 @@ func netHTTPClient(network, address string) func(context.Context, *invoke.Call) 
 		for name, value := range map[string]string{
 			"ce-specversion": "1.0", "ce-id": e.ID, "ce-source": e.Source, "ce-type": e.Type, "ce-subject": e.Subject,
 			"ce-time": e.Time, "Content-Type": e.DataContentType,
-			"Pelton-Attempt": strconv.Itoa(call.Attempt),
 		} {
 			req.Header.Set(name, value)
 		}

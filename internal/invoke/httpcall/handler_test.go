@@ -3,6 +3,7 @@ package httpcall_test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"net"
@@ -107,7 +108,7 @@ func received(h http.Header, body []byte) (*invoketest.Request, error) {
 	}
 	r.Event = events[0]
 	var err error
-	if r.Attempt, err = strconv.Atoi(h.Get("Pelton-Attempt")); err != nil {
+	if r.Attempt, err = strconv.Atoi(cmp.Or(h.Get("Pelton-Attempt"), "1")); err != nil {
 		return nil, err
 	}
 	r.Epoch, _ = strconv.ParseUint(h.Get("Pelton-Epoch"), 10, 64) // not there without an order

@@ -52,20 +52,22 @@ func (i *Invoker) appendCall(b []byte, call *invoke.Call) []byte {
 	return appendMetadata(appendTrace(b, call.Event), call)
 }
 
-// appendMetadata says only what differs from call to call: each header costs a handler more than it costs us, and the
-// function and its time limit are known where the handler was started.
+// appendMetadata says only what is not as nearly always: each header costs a handler more than it costs us. The function and its
+// time limit are known where the handler was started.
 func appendMetadata(b []byte, call *invoke.Call) []byte {
-	b = append(b, "Pelton-Attempt: "...)
-	b = strconv.AppendInt(b, int64(call.Attempt), 10)
+	if call.Attempt > 1 {
+		b = append(b, "Pelton-Attempt: "...)
+		b = append(strconv.AppendInt(b, int64(call.Attempt), 10), "\r\n"...)
+	}
 	if call.Epoch > 0 {
-		b = append(b, "\r\nPelton-Epoch: "...)
-		b = strconv.AppendUint(b, call.Epoch, 10)
+		b = append(b, "Pelton-Epoch: "...)
+		b = append(strconv.AppendUint(b, call.Epoch, 10), "\r\n"...)
 	}
 	if call.Redeliveries > 0 {
-		b = append(b, "\r\nPelton-Redeliveries: "...)
-		b = strconv.AppendInt(b, int64(call.Redeliveries), 10)
+		b = append(b, "Pelton-Redeliveries: "...)
+		b = append(strconv.AppendInt(b, int64(call.Redeliveries), 10), "\r\n"...)
 	}
-	return append(b, "\r\n"...)
+	return b
 }
 
 // appendTrace gives the trace context of the event the names that tracing libraries look for.
