@@ -70,11 +70,15 @@ func TestRunsComeBackAsTheyWere(t *testing.T) {
 	t.Parallel()
 	_, js := start(t)
 	least := ledger.Run{Namespace: "default", Function: "thumbnail", Outcome: ledger.OutcomeDone}
+	earlier := run(0)
+	earlier.Started, earlier.Replica = earlier.Started.Add(-time.Minute), "thumbnail-2"
+	want := []ledger.Run{run(0), least, least, run(1), run(2), earlier, run(3)}
 	write(t, js, ledger.WriterConfig{}, func(w *ledger.Writer) {
-		w.Record(run(0))
-		w.Record(least)
+		for _, r := range want {
+			w.Record(r)
+		}
 	})
-	if diff := cmp.Diff([]ledger.Run{run(0), least}, history(t, js, 10)); diff != "" {
+	if diff := cmp.Diff(want, history(t, js, 10)); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 }
@@ -244,6 +248,26 @@ func TestRecordFromManyGoroutines(t *testing.T) {
 	})
 	if n := len(history(t, js, 10000)); n != 1600 {
 		t.Errorf("%d runs, want 1600", n)
+	}
+}
+
+// TestWhatRunsShareIsWrittenOnce says what a run costs among others like it: the disk of the server pays for every byte.
+func TestWhatRunsShareIsWrittenOnce(t *testing.T) {
+	t.Parallel()
+	_, js := start(t)
+	write(t, js, ledger.WriterConfig{}, func(w *ledger.Writer) {
+		for i := range 100 {
+			r := run(i)
+			r.EventSource = strings.Repeat("/camera", 100)
+			w.Record(r)
+		}
+	})
+	s, err := js.Stream(t.Context(), stream.RunsStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if state := s.CachedInfo().State; state.Msgs != 1 || state.Bytes > 20_000 {
+		t.Errorf("100 runs are %d bytes in %d messages, want at most 20000 in one", state.Bytes, state.Msgs)
 	}
 }
 

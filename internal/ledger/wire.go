@@ -8,45 +8,50 @@ import (
 )
 
 // wireRun is a run on the wire: one JSON object on a line of its own. Namespace and function are in the message's subject,
-// times are Unix nanoseconds. The names are short because a busy sidecar writes tens of thousands of them a second.
+// times are Unix nanoseconds. The names are short because a busy sidecar writes tens of thousands of them a second, and for the
+// same reason what is nearly always as in the line before is written only where it is not.
 type wireRun struct {
-	EventID     string        `json:"i"`
-	EventSource string        `json:"s"`
-	EventType   string        `json:"t"`
-	Stream      string        `json:"st"`
-	Sequence    uint64        `json:"q"`
-	Attempt     int           `json:"a"`
-	MaxAttempts int           `json:"m"`
-	Outcome     string        `json:"o"`
-	Reason      string        `json:"r"`
-	Error       string        `json:"e"`
-	Replica     string        `json:"p"`
-	Started     int64         `json:"b"`
-	Wait        time.Duration `json:"w"`
-	Cold        time.Duration `json:"c"`
-	Duration    time.Duration `json:"d"`
-	Next        int64         `json:"n"`
-	Rests       time.Duration `json:"x"`
+	kept
+
+	EventID  string        `json:"i"`
+	Sequence uint64        `json:"q"`
+	Reason   string        `json:"r"`
+	Error    string        `json:"e"`
+	Later    int64         `json:"l"` // Started, since the line before
+	Wait     time.Duration `json:"w"`
+	Cold     time.Duration `json:"c"`
+	Duration time.Duration `json:"d"`
+	Next     int64         `json:"n"`
+	Rests    time.Duration `json:"x"`
 }
 
-// appendRun appends r as one line. It is written by hand because encoding/json is several times slower.
-func appendRun(b []byte, r *Run) []byte {
+// kept is what stays as in the line before if it is not written.
+type kept struct {
+	EventSource string `json:"s"`
+	EventType   string `json:"t"`
+	Stream      string `json:"st"`
+	Attempt     int    `json:"a"`
+	MaxAttempts int    `json:"m"`
+	Outcome     string `json:"o"`
+	Replica     string `json:"p"`
+	Started     int64  `json:"b"`
+}
+
+// keptOf is what the line of a run is written against in the next.
+func keptOf(r *Run) kept {
+	return kept{
+		EventSource: r.EventSource, EventType: r.EventType, Stream: r.Stream, Attempt: r.Attempt, MaxAttempts: r.MaxAttempts,
+		Outcome: r.Outcome, Replica: r.Replica, Started: unixNano(r.Started),
+	}
+}
+
+// appendRun appends r as one line, the first of a message or one that follows another. It is written by hand because
+// encoding/json is several times slower.
+func appendRun(b []byte, r *Run, before *kept) []byte {
 	b = appendText(append(b, `{"i":`...), r.EventID)
-	b = appendText(append(b, `,"s":`...), r.EventSource)
-	b = appendText(append(b, `,"t":`...), r.EventType)
-	b = appendText(append(b, `,"st":`...), r.Stream)
 	b = strconv.AppendUint(append(b, `,"q":`...), r.Sequence, 10)
-	b = strconv.AppendInt(append(b, `,"a":`...), int64(r.Attempt), 10)
-	b = strconv.AppendInt(append(b, `,"m":`...), int64(r.MaxAttempts), 10)
-	b = appendText(append(b, `,"o":`...), r.Outcome)
-	if r.Reason != "" {
-		b = appendText(append(b, `,"r":`...), r.Reason)
-	}
-	if r.Error != "" {
-		b = appendText(append(b, `,"e":`...), r.Error)
-	}
-	b = appendText(append(b, `,"p":`...), r.Replica)
-	b = strconv.AppendInt(append(b, `,"b":`...), unixNano(r.Started), 10)
+	b = appendKept(b, r, before)
+	b = appendReason(b, r)
 	b = strconv.AppendInt(append(b, `,"w":`...), int64(r.Wait), 10)
 	if r.Cold != 0 {
 		b = strconv.AppendInt(append(b, `,"c":`...), int64(r.Cold), 10)
@@ -59,6 +64,49 @@ func appendRun(b []byte, r *Run) []byte {
 		b = strconv.AppendInt(append(b, `,"x":`...), int64(r.Rests), 10)
 	}
 	return append(b, '}', '\n')
+}
+
+// appendKept appends what is not as before; all of it if there is no line before.
+func appendKept(b []byte, r *Run, before *kept) []byte {
+	first := before == nil
+	if first {
+		before = &kept{}
+	}
+	if first || r.EventSource != before.EventSource {
+		b = appendText(append(b, `,"s":`...), r.EventSource)
+	}
+	if first || r.EventType != before.EventType {
+		b = appendText(append(b, `,"t":`...), r.EventType)
+	}
+	if first || r.Stream != before.Stream {
+		b = appendText(append(b, `,"st":`...), r.Stream)
+	}
+	if first || r.Attempt != before.Attempt {
+		b = strconv.AppendInt(append(b, `,"a":`...), int64(r.Attempt), 10)
+	}
+	if first || r.MaxAttempts != before.MaxAttempts {
+		b = strconv.AppendInt(append(b, `,"m":`...), int64(r.MaxAttempts), 10)
+	}
+	if first || r.Outcome != before.Outcome {
+		b = appendText(append(b, `,"o":`...), r.Outcome)
+	}
+	if first || r.Replica != before.Replica {
+		b = appendText(append(b, `,"p":`...), r.Replica)
+	}
+	if first {
+		return strconv.AppendInt(append(b, `,"b":`...), unixNano(r.Started), 10)
+	}
+	return strconv.AppendInt(append(b, `,"l":`...), unixNano(r.Started)-before.Started, 10)
+}
+
+func appendReason(b []byte, r *Run) []byte {
+	if r.Reason != "" {
+		b = appendText(append(b, `,"r":`...), r.Reason)
+	}
+	if r.Error != "" {
+		b = appendText(append(b, `,"e":`...), r.Error)
+	}
+	return b
 }
 
 // appendText appends s as a JSON string. Plain ASCII, the usual case, is copied.
@@ -77,11 +125,14 @@ func appendText(b []byte, s string) []byte {
 // parseRuns calls deliver for every run in a message's data. A line that is not a run is passed over: a newer version may
 // write something else.
 func parseRuns(namespace, function string, data []byte, deliver func(Run)) {
+	var before kept
 	for line := range bytes.Lines(data) {
-		var w wireRun
+		w := wireRun{kept: before}
 		if json.Unmarshal(line, &w) != nil {
 			continue
 		}
+		w.Started += w.Later
+		before = w.kept
 		deliver(Run{
 			Namespace: namespace, Function: function,
 			EventID: w.EventID, EventSource: w.EventSource, EventType: w.EventType,

@@ -68,6 +68,17 @@ type batch struct {
 	key  function.Key
 	data []byte
 	runs int
+	last kept // of the latest run
+}
+
+func (b *batch) add(r *Run) {
+	var before *kept
+	if b.runs > 0 {
+		before = &b.last
+	}
+	b.data = appendRun(b.data, r, before)
+	b.last = keptOf(r)
+	b.runs++
 }
 
 // NewWriter makes a writer. It publishes nothing until Run is called; up to MaxBuffered bytes of runs wait for it.
@@ -89,8 +100,7 @@ func (w *Writer) Record(r Run) {
 	w.mu.Lock()
 	b := w.batch(r.Namespace, r.Function)
 	before := len(b.data)
-	b.data = appendRun(b.data, &r)
-	b.runs++
+	b.add(&r)
 	w.runs++
 	w.bytes += len(b.data) - before
 	if len(b.data) >= maxMessage {
@@ -165,7 +175,7 @@ func (w *Writer) dropOldest() bool {
 // recycle keeps a buffer for reuse. The caller holds the mutex.
 func (w *Writer) recycle(b *batch) {
 	if len(w.free) < maxFree && cap(b.data) <= 2*maxMessage {
-		b.data, b.runs = b.data[:0], 0
+		b.data, b.runs, b.last = b.data[:0], 0, kept{}
 		w.free = append(w.free, b)
 	}
 }
