@@ -32,6 +32,11 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, t target, body [
 	if p != nil {
 		return p
 	}
+	return s.keep(w, r, t, mode, events)
+}
+
+// keep stores events and answers.
+func (s *Server) keep(w http.ResponseWriter, r *http.Request, t target, mode event.Mode, events []*event.Event) *problem {
 	msgs, p := s.messages(t, events)
 	if p == nil {
 		p = s.mayPublish(r, t, msgs)

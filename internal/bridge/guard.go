@@ -41,8 +41,8 @@ func newGuard(cfg Config) (*guard, error) {
 // admit applies what holds for every path. The Host is checked against web pages that point their own name at this
 // address; the origin against pages that post here from a user's browser.
 func (g *guard) admit(r *http.Request) *problem {
-	if r.ProtoMajor != 1 {
-		return kindVersion.refuse("Use HTTP/1.1.") // net/http hands on the preface of HTTP/2
+	if p := g.wellFormed(r); p != nil {
+		return p
 	}
 	if !g.anyHost && !g.hosts[hostName(r.Host)] {
 		return kindMisdirected.refuse("Web pages could point a name of their own at this address, so the Host header must name " +
@@ -51,6 +51,14 @@ func (g *guard) admit(r *http.Request) *problem {
 	if err := g.origins.Check(r); err != nil {
 		return kindCrossOrigin.refuse("A page of another site must not send events from a user's browser. " +
 			"Send them from a page of this same origin, or from a program that sends no Origin header.").because(err)
+	}
+	return nil
+}
+
+// wellFormed applies what holds whoever asks.
+func (g *guard) wellFormed(r *http.Request) *problem {
+	if r.ProtoMajor != 1 {
+		return kindVersion.refuse("Use HTTP/1.1.") // net/http hands on the preface of HTTP/2
 	}
 	if n := countFields(r.Header); n > maxHeaderFields {
 		return kindTooManyFields.refuse("The request has %d header fields: at most %d are allowed.", n, maxHeaderFields)

@@ -74,6 +74,9 @@ func (s *Server) finish(w *recorder, r *http.Request) {
 
 // handle finds out what is asked for and does it. Who asks is checked before what is there.
 func (s *Server) handle(w http.ResponseWriter, r *http.Request) *problem {
+	if t, ok := s.webhookTarget(r); ok {
+		return s.acceptWebhook(w, r, t)
+	}
 	if p := s.guard.admit(r); p != nil {
 		return p
 	}
@@ -92,6 +95,9 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) *problem {
 	t, p := s.find(r)
 	if p != nil {
 		return p
+	}
+	if t.webhook != nil {
+		return s.acceptWebhook(w, r, t) // whatever way leads to it, it is verified
 	}
 	body, p := s.readBody(w, r)
 	if p != nil {
@@ -126,7 +132,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, p *problem) {
 	}
 	err := p.write(w)
 	level := zap.DebugLevel
-	if p.Status >= http.StatusInternalServerError {
+	if p.Status >= http.StatusInternalServerError || p.Code == kindSignature.code {
 		level = zap.WarnLevel
 	}
 	s.log.Log(level, "request refused", zap.String("request_id", w.Header().Get(headerRequestID)), zap.Int("status", p.Status),

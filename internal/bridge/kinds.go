@@ -16,6 +16,10 @@ var (
 	kindTokenInQuery   = kind{http.StatusBadRequest, "token-in-query", "A token must not be part of the URL"}
 	kindBadRequest     = kind{http.StatusBadRequest, "malformed-request", "The request is not valid HTTP"}
 
+	kindWebhook       = kind{http.StatusBadRequest, "invalid-webhook", "The request is not a webhook of this provider"}
+	kindSignature     = kind{http.StatusUnauthorized, "invalid-signature", "The webhook's signature is not valid"}
+	kindWebhookSecret = kind{http.StatusServiceUnavailable, "webhook-secret-missing", "The webhook cannot be verified at the moment"}
+
 	kindUnauthorized  = kind{http.StatusUnauthorized, "unauthorized", "A valid token is needed"}
 	kindForbidden     = kind{http.StatusForbidden, "forbidden", "The caller may not do this"}
 	kindRateLimited   = kind{http.StatusTooManyRequests, "rate-limited", "The caller asks too often"}

@@ -16,6 +16,7 @@ type Route struct {
 	Methods   []string // default POST
 	Namespace string
 	Function  string
+	Webhook   *Webhook // a provider signs the requests; they need no token
 }
 
 // routeTable finds the target of a path and method.
@@ -27,6 +28,7 @@ type target struct {
 	subject string   // "" when the type of each event says it
 	scope   []string // of the message id: one function's copy of an event is not another's
 	work    bool     // in a function's own queue
+	webhook *Webhook
 }
 
 // SetRoutes replaces all HTTP triggers. It may be called at any time; when a route is not valid, nothing changes and the
@@ -54,6 +56,9 @@ func (s *Server) addRoute(table routeTable, r Route) error {
 	if !strings.HasPrefix(r.Path, "/") || isEventsPath(r.Path) || s.isMounted(r.Path) {
 		return errors.New("the path is not free")
 	}
+	if err := r.Webhook.validate(); err != nil {
+		return err
+	}
 	methods := r.Methods
 	if len(methods) == 0 {
 		methods = []string{http.MethodPost}
@@ -65,7 +70,9 @@ func (s *Server) addRoute(table routeTable, r Route) error {
 		if _, taken := table[r.Path][method]; taken {
 			return fmt.Errorf("%s is taken by another route", method)
 		}
-		table[r.Path][method] = target{path: r.Path, subject: subject, scope: []string{r.Namespace + "/" + r.Function}, work: true}
+		table[r.Path][method] = target{
+			path: r.Path, subject: subject, scope: []string{r.Namespace + "/" + r.Function}, work: true, webhook: r.Webhook,
+		}
 	}
 	return nil
 }

@@ -246,7 +246,11 @@ func triggersText(fn *function.Function) []string {
 		case t.Schedule != nil:
 			out = append(out, strings.TrimSpace(fmt.Sprintf("cron %q %s", t.Schedule.Cron, t.Schedule.TimeZone)))
 		case t.HTTP != nil:
-			out = append(out, strings.Join(t.HTTP.Methods, ",")+" "+t.HTTP.Path)
+			text := strings.Join(t.HTTP.Methods, ",") + " " + t.HTTP.Path
+			if t.HTTP.Webhook != nil {
+				text += " signed by " + t.HTTP.Webhook.Scheme
+			}
+			out = append(out, text)
 		}
 	}
 	return out

@@ -119,6 +119,7 @@ func routesOf(fns []*function.Function) []bridge.Route {
 			if t.HTTP != nil {
 				routes = append(routes, bridge.Route{
 					Path: t.HTTP.Path, Methods: t.HTTP.Methods, Namespace: fn.Metadata.Namespace, Function: fn.Metadata.Name,
+					Webhook: bridge.WebhookOf(t.HTTP, func(ref function.KeyRef) string { return ref.SecretFile(fn.Origin.Dir) }),
 				})
 			}
 		}

@@ -167,6 +167,37 @@ func httpProblems() []problemTest {
 	}
 }
 
+func webhookProblems() []problemTest {
+	hook := func(text string) string { return trigger("{http: {path: /a, webhook: {" + text + "}}}") }
+	const (
+		at     = "6: spec.triggers[0].http.webhook."
+		secret = "secretFrom: [{secretKeyRef: {name: a, key: b}}]"
+	)
+	return []problemTest{
+		{"good", hook("scheme: github, " + secret), nil},
+		{"empty", hook(""), []string{
+			at + "scheme: it is missing (write one of standard, github, stripe, slack)",
+			at + "secretFrom: there is no secret, and without one nobody could tell who has sent a request (write - secretKeyRef: {name:",
+		}},
+		{"other scheme", hook("scheme: gitlab, " + secret), []string{at + `scheme: "gitlab" is not a scheme (write one of`}},
+		{
+			"secret by value", hook("scheme: slack, secretFrom: hunter2"),
+			[]string{at + "secretFrom: "},
+		},
+		{"secret without a key", hook("scheme: slack, secretFrom: [{secretKeyRef: {name: A}}]"), []string{
+			at + "secretFrom[0].secretKeyRef.key: it is missing", at + `secretFrom[0].secretKeyRef.name: "A" is not a name of an object`,
+		}},
+		{
+			"five secrets", hook("scheme: slack, secretFrom: [" + strings.Repeat("{secretKeyRef: {name: a, key: b}},", 5) + "]"),
+			[]string{at + "secretFrom: 5 secrets are more than 4"},
+		},
+		{
+			"methods", trigger("{http: {path: /a, methods: [POST, GET], webhook: {scheme: slack, " + secret + "}}}"),
+			[]string{"6: spec.triggers[0].http.methods: providers send webhooks by POST (write [POST], or delete it)"},
+		},
+	}
+}
+
 func handlerProblems() []problemTest {
 	const at = "6: spec.handler."
 	return []problemTest{

@@ -49,6 +49,7 @@ func TestProblems(t *testing.T) {
 		"triggers": triggerProblems(),
 		"schedule": scheduleProblems(),
 		"http":     httpProblems(),
+		"webhook":  webhookProblems(),
 		"handler":  handlerProblems(),
 		"delivery": deliveryProblems(),
 		"set":      setProblems(),

@@ -20,7 +20,7 @@ func TestSampleLoads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(functions) != 1 || functions[0].Metadata.Name != "thumbnail" || len(functions[0].Spec.Triggers) != 3 {
+	if len(functions) != 1 || functions[0].Metadata.Name != "thumbnail" || len(functions[0].Spec.Triggers) != 4 {
 		t.Fatalf("loaded %+v", functions)
 	}
 	if got := functions[0].Origin; got.File != sampleFile || got.Line != 8 || !strings.HasSuffix(got.Dir, "/deploy/docs") {

@@ -67,6 +67,8 @@ type ScheduleTrigger struct {
 
 // HTTPTrigger turns requests for a path into events in the function's own queue.
 //
+// +kubebuilder:validation:XValidation:rule="!has(self.webhook) || !has(self.methods) || self.methods.all(m, m == 'POST')",message="providers send webhooks by POST",fieldPath=".methods"
+// +kubebuilder:validation:XValidation:rule="!has(self.webhook) || !has(self.mode) || self.mode == 'async'",message="a webhook is answered as soon as it is stored",fieldPath=".mode"
 // +kubebuilder:object:generate=true
 type HTTPTrigger struct {
 	// Letters, digits and -._~ between slashes. No two functions may share path and method.
@@ -84,6 +86,8 @@ type HTTPTrigger struct {
 	// async answers 202 once the event is stored. Default: async.
 	// +kubebuilder:validation:Enum=async
 	Mode string `json:"mode,omitempty"`
+	// Takes what a provider has signed, and nothing else. Default: none.
+	Webhook *Webhook `json:"webhook,omitempty"`
 }
 
 // ModeAsync answers 202 once the event is stored. ModeSync, where the caller waits for the answer, is refused by Validate

@@ -148,6 +148,7 @@ func (c *checker) checkHTTP(path string, h *HTTPTrigger) {
 		c.add(path+".mode", missingOr(h.Mode, "is not a mode"), "write async")
 	}
 	c.checkMethods(path+".methods", h.Methods)
+	c.checkWebhook(path, h)
 }
 
 func (c *checker) checkMethods(path string, methods []string) {

@@ -11,12 +11,8 @@ import (
 	"github.com/pelton-dev/pelton/internal/function"
 )
 
-// The folders beside a manifest that stand for secrets and config maps of a cluster: a folder for each, a file for each key. So
-// `kubectl create secret generic NAME --from-file=.pelton-secrets/NAME` makes the same of it there.
-const (
-	secretsDir    = ".pelton-secrets"
-	configMapsDir = ".pelton-configmaps"
-)
+// configMapsDir is the folder beside a manifest that stands for the config maps of a cluster, as another one does for secrets.
+const configMapsDir = ".pelton-configmaps"
 
 // referenced reads the variables of a handler that come from secrets and config maps, and looks whether what it mounts is there.
 // The error names everything that is missing.
@@ -44,11 +40,14 @@ func referenced(fn *function.Function) (env []string, err error) {
 
 // readReference reads one value. Only an optional one may be missing.
 func readReference(dir string, from *function.ValueSource) (value string, found bool, err error) {
-	ref, kind, under := from.SecretKeyRef, "secret", secretsDir
-	if ref == nil {
-		ref, kind, under = from.ConfigMapKeyRef, "config map", configMapsDir
+	var path, kind string
+	ref := from.SecretKeyRef
+	if ref != nil {
+		path, kind = ref.SecretFile(dir), "secret"
+	} else {
+		ref, kind = from.ConfigMapKeyRef, "config map"
+		path = filepath.Join(dir, configMapsDir, ref.Name, ref.Key)
 	}
-	path := filepath.Join(dir, under, ref.Name, ref.Key)
 	text, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && ref.Optional:

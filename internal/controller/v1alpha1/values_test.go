@@ -95,7 +95,21 @@ func triggerValues() []values {
 			texts("GET", "POST", "PUT", "PATCH", "DELETE", "GET"),
 		}},
 		{"spec.triggers.2.http.mode", texts("async", "sync", "", "asynk")},
+		{"spec.triggers.3.http.mode", texts("async", "sync")},
+		{"spec.triggers.3.http.methods", []any{absent{}, texts("POST"), texts("POST", "PUT"), texts("GET")}},
+		{"spec.triggers.3.http.webhook.scheme", texts("standard", "github", "stripe", "slack", "GitHub", "gitlab", "")},
+		{"spec.triggers.3.http.webhook.secretFrom", []any{secrets(0), secrets(1), secrets(4), secrets(5), []any{map[string]any{}}}},
+		{"spec.triggers.3.http.webhook.secretFrom.0.secretKeyRef.name", texts("a", "A", "", "a/b")},
+		{"spec.triggers.3.http.webhook.secretFrom.0.secretKeyRef.key", texts("a", "A", "", "a/b", "..")},
 	}
+}
+
+func secrets(n int) []any {
+	list := make([]any, n)
+	for i := range list {
+		list[i] = map[string]any{"secretKeyRef": map[string]any{"name": "a", "key": fmt.Sprint(i)}}
+	}
+	return list
 }
 
 // crons are good ones.
