@@ -29,7 +29,7 @@ func TestChart(t *testing.T) {
 	r := startRig(t)
 	r.prepare()
 	r.checkRefusal()
-	js := r.install()
+	js := r.install("--set", "namespaces={"+ordersHere+"}")
 	text, err := os.ReadFile("example/orders.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -64,17 +64,17 @@ func (r *rig) checkRefusal() {
 	}
 }
 
-// install installs the release. There is no DNS in the lab, so that NATS gets its address by an upgrade, which keeps the certificates.
-func (r *rig) install() jetstream.JetStream {
+// install installs the release with some values. There is no DNS in the lab, so that NATS gets its address by an upgrade, which keeps the certificates.
+func (r *rig) install(values ...string) jetstream.JetStream {
 	r.t.Helper()
-	common := []string{
-		release, "chart/pelton", "--set", "crd.install=false", "--set", "namespaces={" + ordersHere + "}",
+	common := append([]string{
+		release, "chart/pelton", "--set", "crd.install=false",
 		"--set", "image.registry=pelton.local,image.tag=dev,image.pullPolicy=Never",
 		"--set", "nats.trial.enabled=true,nats.trial.image=" + natsImage,
 		// There is no kube-proxy either: the apiserver is reached where it listens.
 		"--set-json", `controller.extraEnv=[{"name":"KUBERNETES_SERVICE_HOST","value":"` + r.lab.BridgeAddress() +
 			`"},{"name":"KUBERNETES_SERVICE_PORT","value":"` + r.apiServerPort() + `"}]`,
-	}
+	}, values...)
 	r.t.Log(r.helm(append([]string{"install"}, common...)...))
 	before := r.certificates()
 	var address string

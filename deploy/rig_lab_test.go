@@ -25,6 +25,7 @@ const (
 	release    = "chart-lab"
 	system     = "chart-lab-system"
 	ordersHere = "chart-lab-orders"
+	moreHere   = "chart-lab-more"
 	fullname   = release + "-pelton"
 	natsImage  = "pelton.local/nats:dev"
 )
@@ -121,7 +122,7 @@ func (r *rig) prepare() {
 	r.kubectl("", "apply", "--server-side", "--force-conflicts", "-f", "crd/functions.pelton.dev.yaml")
 	r.kubectl("", "wait", "--for=condition=Established", "crd/functions.pelton.dev")
 	r.clear(r.t.Context())
-	for _, namespace := range []string{system, ordersHere} {
+	for _, namespace := range []string{system, ordersHere, moreHere} {
 		r.kubectl(`{apiVersion: v1, kind: Namespace, metadata: {name: `+namespace+
 			`, labels: {pod-security.kubernetes.io/enforce: restricted}}}`, "apply", "-f", "-")
 	}
@@ -131,13 +132,15 @@ func (r *rig) prepare() {
 // clear takes away what an earlier run may have left, also one that was killed.
 func (r *rig) clear(ctx context.Context) {
 	r.t.Helper()
-	names, _ := r.lab.Kubectl(ctx, "", "-n", ordersHere, "get", "pfn", "-o", "name")
-	for name := range strings.FieldsSeq(string(names)) {
-		_, _ = r.lab.Kubectl(ctx, "", "-n", ordersHere, "delete", name, "--wait=false")
-		_, _ = r.lab.Kubectl(ctx, "", "-n", ordersHere, "patch", name, "--type=merge", "-p", `{"metadata":{"finalizers":null}}`)
+	for _, namespace := range []string{ordersHere, moreHere} {
+		names, _ := r.lab.Kubectl(ctx, "", "-n", namespace, "get", "pfn", "-o", "name")
+		for name := range strings.FieldsSeq(string(names)) {
+			_, _ = r.lab.Kubectl(ctx, "", "-n", namespace, "delete", name, "--wait=false")
+			_, _ = r.lab.Kubectl(ctx, "", "-n", namespace, "patch", name, "--type=merge", "-p", `{"metadata":{"finalizers":null}}`)
+		}
 	}
 	_, uninstall := r.try(ctx, filepath.Join(r.bin, "helm"), "uninstall", release, "-n", system, "--ignore-not-found", "--wait")
-	_, namespaces := r.lab.Kubectl(ctx, "", "delete", "namespace", system, ordersHere, "--ignore-not-found", "--wait=true")
+	_, namespaces := r.lab.Kubectl(ctx, "", "delete", "namespace", system, ordersHere, moreHere, "--ignore-not-found", "--wait=true")
 	host := r.lab.SetHost(ctx, fullname+"-scaler."+system+".svc")
 	if err := errors.Join(uninstall, namespaces, host); err != nil {
 		r.t.Error(err)

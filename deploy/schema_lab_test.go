@@ -2,7 +2,9 @@ package deploy
 
 import (
 	"context"
+	"encoding/json"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -30,4 +32,68 @@ func TestSchema(t *testing.T) {
 			t.Errorf("%s: %d objects were taken, it has %d:\n%s", path, n, len(readRelease(t, path)), out)
 		}
 	}
+}
+
+// certManager is the release whose definition of certificates ours must be good for.
+const certManager = "github.com/cert-manager/cert-manager@v1.18.2"
+
+// TestCertManagerSchema has a real apiserver look at the certificates that the chart asks cert-manager for, with the definition that
+// cert-manager brings. Nobody signs them.
+func TestCertManagerSchema(t *testing.T) {
+	r := openLab(t)
+	const namespace = "chart-lab-certs"
+	crd := r.certificateDefinition()
+	r.kubectl("", "apply", "--server-side", "-f", crd)
+	r.kubectl("", "delete", "namespace", namespace, "--ignore-not-found", "--wait=true")
+	r.kubectl("", "create", "namespace", namespace)
+	t.Cleanup(func() {
+		for _, args := range [][]string{{"delete", "namespace", namespace, "--wait=false"}, {"delete", "-f", crd}} {
+			if _, err := r.lab.Kubectl(context.Background(), "", args...); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	r.kubectl("", "wait", "--for=condition=Established", "-f", crd)
+	certificates := certificatesOf(t, "testdata/chart/namespaced.yaml", namespace)
+	const apply, dry, strict = "apply", "--dry-run=server", "--validate=strict"
+	out := r.kubectl(certificates, apply, dry, strict, "-f", "-")
+	if n := strings.Count(out, "created"); n != 2 {
+		t.Errorf("%d certificates were taken, want those of the scaler and of KEDA:\n%s", n, out)
+	}
+	wrong := strings.Replace(certificates, "ECDSA", "ECDH", 1)
+	if _, err := r.lab.Kubectl(t.Context(), wrong, apply, dry, strict, "-f", "-"); err == nil || !strings.Contains(err.Error(), "ECDH") {
+		t.Errorf("an algorithm that there is not: %v", err)
+	}
+}
+
+// certificateDefinition is the path of cert-manager's definition, which its Go module has.
+func (r *rig) certificateDefinition() (path string) {
+	r.t.Helper()
+	var module struct{ Dir string }
+	if err := json.Unmarshal([]byte(r.run("go", "mod", "download", "-json", certManager)), &module); err != nil {
+		r.t.Fatal(err)
+	}
+	return filepath.Join(module.Dir, "deploy", "crds", "crd-certificates.yaml")
+}
+
+// certificatesOf are the certificates of a rendered release, all in one namespace.
+func certificatesOf(t *testing.T, path, namespace string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for document := range strings.SplitSeq(string(text), "\n---\n") {
+		if strings.Contains(document, "kind: Certificate\n") {
+			lines := strings.Split(document, "\n")
+			for i, line := range lines {
+				if strings.HasPrefix(line, "  namespace: ") {
+					lines[i] = "  namespace: " + namespace
+				}
+			}
+			found = append(found, strings.Join(lines, "\n"))
+		}
+	}
+	return strings.Join(found, "\n---\n")
 }

@@ -32,9 +32,9 @@ func TestRollingUpgrade(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	js := r.install()
+	js := r.install("--set", "namespaces={"+ordersHere+"}")
 	for _, name := range []string{"steady", "seldom"} {
-		r.kubectl(greeter(name), "apply", "-f", "-")
+		r.kubectl(greeter(ordersHere, name), "apply", "-f", "-")
 	}
 	r.kubectl("", "-n", ordersHere, "wait", "pfn", "--all", "--for=condition=Ready", "--timeout=5m")
 	stopNaming := r.nameScaler()
@@ -59,11 +59,11 @@ func TestRollingUpgrade(t *testing.T) {
 	}
 }
 
-func greeter(name string) string {
+func greeter(namespace, name string) string {
 	return `
 apiVersion: pelton.dev/v1alpha1
 kind: Function
-metadata: {name: ` + name + `, namespace: ` + ordersHere + `}
+metadata: {name: ` + name + `, namespace: ` + namespace + `}
 spec:
   triggers:
     - event: {subjects: [events.` + name + `]}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"strings"
 	"time"
@@ -46,13 +47,15 @@ func run(ctx context.Context, getenv func(string) string) error {
 	if err != nil {
 		return err
 	}
+	rests := &restPage{}
 	h, err := probes.Listen(probes.Config{
 		Address: s.health, Metrics: registry, Waiting: "NATS has not been connected yet", Logger: log,
+		Handlers: map[string]http.Handler{"GET " + sidecar.RestingPath: rests},
 	})
 	if err != nil {
 		return fmt.Errorf("PELTON_HEALTH_ADDRESS (off = none): %w", err)
 	}
-	d := &deliverer{settings: s, inv: inv, log: log, health: h, metrics: metrics, started: started}
+	d := &deliverer{settings: s, inv: inv, log: log, health: h, rests: rests, metrics: metrics, started: started}
 	return lifecycle.Run(ctx, func(e lifecycle.Exit) {
 		log.Info("stopping", zap.String("first", e.Name), zap.Error(e.Err))
 	}, lifecycle.Actor{Name: "health", Run: h.Run}, lifecycle.Actor{Name: "delivery", Run: d.Run})
@@ -64,6 +67,7 @@ type deliverer struct {
 	inv      invoke.Invoker
 	log      *zap.Logger
 	health   *probes.Server
+	rests    *restPage
 	metrics  *sidecar.Metrics
 	started  time.Time
 }
@@ -107,6 +111,7 @@ func (d *deliverer) Run(ctx context.Context) error {
 	stopRecords := background(ctx, records.Run)
 	defer stopRecords()
 	nc.OnRenewal(sc.Reconnect)
+	d.rests.of.Store(sc)
 	d.health.ReadyWhen(func() string { return unready(ctx, sc, nc) })
 	return lifecycle.Run(ctx, nil, lifecycle.Actor{Name: "sidecar", Run: sc.Run}, lifecycle.Actor{Name: "NATS", Run: nc.Run})
 }

@@ -76,6 +76,9 @@ func (a *app) diagnoseCluster(ctx context.Context, c *kube.Cluster, s *whyScaled
 	for _, line := range w.pods() {
 		s.diag.add(line)
 	}
+	if line := w.rests(ctx, c); line != nil {
+		s.diag.add(*line)
+	}
 	for _, note := range l.notes {
 		s.diag.add(check{Name: "not seen", State: checkNote, Detail: note})
 	}

@@ -154,14 +154,20 @@ func (w *whyScaled) askPods(ctx context.Context, c *kube.Cluster, host string, p
 
 // askPod asks one replica over a forwarded port: on its own loopback it tells everything.
 func (w *whyScaled) askPod(ctx context.Context, c *kube.Cluster, pod *corev1.Pod) ([]decision.Object, int, error) {
+	client, base, end := forwarded(ctx, c, pod)
+	defer end()
+	asking := *w
+	asking.client = client
+	return asking.fetch(ctx, base)
+}
+
+// forwarded returns a client for the port on which a pod answers over HTTP, and the address to ask it at.
+func forwarded(ctx context.Context, c *kube.Cluster, pod *corev1.Pod) (client *http.Client, base string, end func()) {
 	port := healthPort(pod)
 	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(context.Context, string, string) (net.Conn, error) {
 		return c.Dial(ctx, pod.Namespace, pod.Name, port)
 	}}
-	defer transport.CloseIdleConnections()
-	asking := *w
-	asking.client = &http.Client{Transport: transport}
-	return asking.fetch(ctx, "http://"+net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	return &http.Client{Transport: transport}, "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), transport.CloseIdleConnections
 }
 
 // mergeObjects makes one of what several replicas tell of one ScaledObject.

@@ -25,17 +25,18 @@ var secrets = schema.GroupVersionKind{Version: "v1", Kind: "Secret"}
 // secured is a NATS in operator mode, on which the controller, the scaler and each function have their own rights and no more.
 type secured struct {
 	operator *natsauth.Operator
+	account  int // of the operator's, that everything of the rig is in
 	lifetime time.Duration
 }
 
 // withCredentials has NATS ask who comes, and functions given credentials that hold so long.
 func withCredentials(lifetime time.Duration) func(*rig) {
 	return func(r *rig) {
-		o, err := natsauth.NewOperator("lab", "a")
+		o, err := natsauth.NewOperator("lab", "a", "b")
 		if err != nil {
 			r.t.Fatal(err)
 		}
-		r.secure = &secured{o, lifetime}
+		r.secure = &secured{operator: o, lifetime: lifetime}
 	}
 }
 
@@ -52,7 +53,7 @@ func (r *rig) issuer() *natsauth.Issuer {
 	if r.secure == nil {
 		return nil
 	}
-	a := r.secure.operator.Accounts[0]
+	a := r.secure.operator.Accounts[r.secure.account]
 	i, err := natsauth.NewIssuer(a.Signing, a.PublicKey, r.secure.lifetime)
 	if err != nil {
 		r.t.Fatal(err)

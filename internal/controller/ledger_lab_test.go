@@ -20,6 +20,8 @@ type told struct {
 	Replica string `json:"replica"`
 	Attempt int    `json:"attempt"`
 	Version string `json:"version"`
+	Secret  string `json:"secret"` // of the variable and of the file that are given by reference
+	File    string `json:"file"`
 	at      time.Time
 }
 
@@ -107,6 +109,30 @@ func (l *ledger) publish(perSecond int, subjects ...string) (stop func()) {
 		close(end)
 		publishing.Wait()
 	}
+}
+
+// call publishes one event and waits until it is handled.
+func (l *ledger) call(subject, id string) told {
+	l.rig.t.Helper()
+	if _, err := l.rig.js.Publish(l.rig.t.Context(), subject, fmt.Appendf(nil, `{"id":%q}`, id)); err != nil {
+		l.rig.t.Fatal(err)
+	}
+	return l.awaitCall(id)
+}
+
+// awaitCall waits until an event is handled, and returns its first call.
+func (l *ledger) awaitCall(id string) (first told) {
+	l.rig.t.Helper()
+	await(l.rig.t, id+" is handled", func() error {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if len(l.calls[id]) == 0 {
+			return fmt.Errorf("it is not; %d others are", len(l.calls))
+		}
+		first = l.calls[id][0]
+		return nil
+	})
+	return first
 }
 
 // awaitAll waits until everything that was published is handled, and returns what was handled more than once.

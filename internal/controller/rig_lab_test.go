@@ -107,9 +107,13 @@ func start(t *testing.T, namespace string, change ...func(*rig)) *rig {
 	if r.client, err = client.New(r.cluster, client.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	r.nats = natstest.StartAs(t, r.as(natsauth.Everything()), natstest.Listen(), r.configure,
-		func(o *server.Options) { o.Host = l.BridgeAddress() })
-	r.js = r.nats.JetStream(t)
+	if r.nats == nil {
+		r.nats = natstest.StartAs(t, r.as(natsauth.Everything()), natstest.Listen(), r.configure,
+			func(o *server.Options) { o.Host = l.BridgeAddress() })
+	}
+	if r.js, err = jetstream.New(r.nats.Conn(t, r.as(natsauth.Everything())...), jetstream.WithDefaultTimeout(30*time.Second)); err != nil {
+		t.Fatal(err)
+	}
 	r.settings = desired.Settings{
 		SidecarImage: lab.SidecarImage, NATSURL: r.nats.URL(), ScalerAddress: r.startScaler(), PollingInterval: 5 * time.Second,
 	}
@@ -123,7 +127,8 @@ func start(t *testing.T, namespace string, change ...func(*rig)) *rig {
 	return r
 }
 
-// close deletes the Functions while there is still a controller for their finalizers.
+// close deletes the Functions while there is still a controller for their finalizers. Nobody waits for the end of the namespace:
+// its name belongs to this test alone, which waits when it begins.
 func (r *rig) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -140,7 +145,7 @@ func (r *rig) close() {
 	}
 	for _, args := range [][]string{
 		{"-n", r.namespace, "delete", "pfn", "--all", "--wait=true", "--timeout=2m"},
-		{"delete", "namespace", r.namespace, "--wait=true", "--timeout=2m"},
+		{"delete", "namespace", r.namespace, "--wait=false"},
 	} {
 		if out, err := r.lab.Kubectl(ctx, "", args...); err != nil {
 			r.t.Errorf("kubectl %s: %v: %s", strings.Join(args, " "), err, out)

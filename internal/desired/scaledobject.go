@@ -44,9 +44,11 @@ func (b *blueprint) scaledObject() *unstructured.Unstructured {
 	return o
 }
 
+// target names the sidecar as the container whose environment KEDA reads, of which the trigger needs nothing. By default KEDA reads
+// the first one's, the handler's: it would need each secret in it to be there, and to be let read it, before it watches anything.
 func (b *blueprint) target() map[string]any {
 	apiVersion, kind := DeploymentKind.ToAPIVersionAndKind()
-	return map[string]any{"apiVersion": apiVersion, "kind": kind, "name": b.name()}
+	return map[string]any{"apiVersion": apiVersion, "kind": kind, "name": b.name(), "envSourceContainerName": SidecarContainer}
 }
 
 // trigger says the goal where it is a number of events: KEDA then keeps one stream for the function instead of two. A goal in

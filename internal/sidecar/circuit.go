@@ -226,6 +226,9 @@ func (s *Sidecar) probe(ctx context.Context) bool {
 	}
 }
 
+// RestingPath is where a sidecar that is a program of its own says what Resting returns: pods that rest are ready all the same.
+const RestingPath = "/resting"
+
 // Resting is why nothing is asked for although the handler listens, or "": calls have failed one after another.
 func (s *Sidecar) Resting() string {
 	c := &s.circuit

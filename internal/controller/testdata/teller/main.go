@@ -1,5 +1,5 @@
 // Command teller is the handler of the lab's tests under load: it tells a ledger, at the address in LEDGER, which event it handles,
-// and in which attempt and replica.
+// in which attempt and replica, and what it was given by reference.
 package main
 
 import (
@@ -37,7 +37,14 @@ func tell(ctx context.Context, e event.Event) (*event.Event, error) {
 		return nil, ctx.Err()
 	}
 	d := functions.FromContext(ctx)
-	text, err := json.Marshal(map[string]any{"id": order.ID, "replica": d.Replica, "attempt": d.Attempt, "version": os.Getenv("VERSION")})
+	file, err := os.ReadFile(os.Getenv("SECRET_FILE"))
+	if err != nil && os.Getenv("SECRET_FILE") != "" {
+		return nil, err
+	}
+	text, err := json.Marshal(map[string]any{
+		"id": order.ID, "replica": d.Replica, "attempt": d.Attempt, "version": os.Getenv("VERSION"),
+		"secret": os.Getenv("SECRET"), "file": string(file),
+	})
 	if err != nil {
 		return nil, err
 	}
