@@ -45,7 +45,7 @@ func (b *blueprint) scaledObject() *unstructured.Unstructured {
 }
 
 // target names the sidecar as the container whose environment KEDA reads, of which the trigger needs nothing. By default KEDA reads
-// the first one's, the handler's: it would need each secret in it to be there, and to be let read it, before it watches anything.
+// the first one's, the handler's: it would know each secret in it, and watch nothing before all of them are there.
 func (b *blueprint) target() map[string]any {
 	apiVersion, kind := DeploymentKind.ToAPIVersionAndKind()
 	return map[string]any{"apiVersion": apiVersion, "kind": kind, "name": b.name(), "envSourceContainerName": SidecarContainer}
