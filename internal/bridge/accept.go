@@ -41,6 +41,9 @@ func (s *Server) keep(w http.ResponseWriter, r *http.Request, t target, mode eve
 	if p == nil {
 		p = s.mayPublish(r, t, msgs)
 	}
+	if p == nil && t.plain {
+		p = s.forward(msgs[0], r)
+	}
 	if p != nil {
 		return p
 	}
@@ -63,6 +66,10 @@ func (s *Server) keep(w http.ResponseWriter, r *http.Request, t target, mode eve
 
 // read makes events of a request: CloudEvents as they are, anything else as the data of a new event.
 func (s *Server) read(r *http.Request, t target, body []byte) (event.Mode, []*event.Event, *problem) {
+	if t.plain {
+		e, p := rawEvent(r, t, body)
+		return event.ModeNone, []*event.Event{e}, p
+	}
 	mode, events, faults := event.FromHTTP(r.Header, body, event.Limits{Batch: s.cfg.MaxBatch})
 	if len(faults) > 0 {
 		return mode, nil, refuseEvent(faults)

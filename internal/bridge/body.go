@@ -11,9 +11,9 @@ import (
 
 // readBody reads the whole body within the limit. A Content-Length over the limit is refused before a byte is read, so a
 // client that waits for 100 Continue never sends it.
-func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, *problem) {
+func (s *Server) readBody(w http.ResponseWriter, r *http.Request, t target) ([]byte, *problem) {
 	for _, encoding := range r.Header.Values("Content-Encoding") {
-		if e := strings.TrimSpace(encoding); e != "" && !strings.EqualFold(e, "identity") {
+		if e := strings.TrimSpace(encoding); e != "" && !strings.EqualFold(e, "identity") && !t.plain {
 			return nil, kindEncoding.refuse("Send the body as it is, without Content-Encoding.").with("Accept-Encoding", "identity")
 		}
 	}

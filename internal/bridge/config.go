@@ -54,6 +54,7 @@ type Config struct {
 	TLS            *tls.Config  // nil is plain HTTP
 	Hosts          []string     // allowed in the Host header besides localhost, 127.0.0.1 and [::1]; "*" allows every host
 	TrustedOrigins []string     // scheme://host of web pages that may send events
+	TrustForwarded bool         // X-Forwarded-* and Forwarded of callers are a proxy's word, and passed on to handlers
 
 	// Handlers are further pages, such as a dashboard, behind the same Host, origin and token checks. A key is a path; if
 	// it ends in / everything below it is meant. Those of Public need no token.

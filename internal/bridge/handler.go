@@ -81,7 +81,7 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) *problem {
 		return p
 	}
 	path := r.URL.EscapedPath()
-	takesEvents := isEventsPath(path) || (*s.routes.Load())[path] != nil
+	takesEvents := isEventsPath(path) || s.takes(path)
 	if h, _ := lookUp(s.cfg.Public, path); h != nil && !takesEvents {
 		return serveMounted(h, w, r)
 	}
@@ -99,11 +99,14 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) *problem {
 	if t.webhook != nil {
 		return s.acceptWebhook(w, r, t) // whatever way leads to it, it is verified
 	}
-	body, p := s.readBody(w, r)
+	body, p := s.readBody(w, r, t)
 	if p != nil {
 		return p
 	}
 	connOf(r).answering()
+	if t.sync {
+		return s.call(w, r, t, body)
+	}
 	return s.accept(w, r, t, body)
 }
 

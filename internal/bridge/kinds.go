@@ -59,6 +59,12 @@ var (
 	kindVersion      = kind{http.StatusHTTPVersionNotSupported, "unsupported-version", "The HTTP version is not supported"}
 	kindNoKeys       = kind{http.StatusServiceUnavailable, "issuer-unavailable", "The token cannot be checked at the moment"}
 	kindUnavailable  = kind{http.StatusServiceUnavailable, "store-unavailable", "Events cannot be stored at the moment"}
+	kindBatchCall    = kind{http.StatusBadRequest, "batch-call", "A batch of events has no answer"}
+	kindRejected     = kind{http.StatusUnprocessableEntity, "rejected", "The function does not take the request"}
+	kindBrokenCall   = kind{http.StatusBadGateway, "call-failed", "The function gave no answer"}
+	kindBadAnswer    = kind{http.StatusBadGateway, "bad-answer", "The function's answer cannot be passed on"}
+	kindFailed       = kind{http.StatusServiceUnavailable, "call-not-done", "The function could not do it now"}
+	kindNoAnswer     = kind{http.StatusGatewayTimeout, "no-answer-in-time", "The function has not answered in time"}
 	kindFull         = kind{http.StatusServiceUnavailable, "store-full", "The stream takes no more events at the moment"}
 	kindStoreTimeout = kind{http.StatusServiceUnavailable, "store-timeout", "The event was not stored in time"}
 	kindTooMany      = kind{http.StatusServiceUnavailable, "too-many-connections", "There are too many connections"}

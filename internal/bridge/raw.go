@@ -26,7 +26,7 @@ const maxIdempotencyKey = 255
 // rawEvent makes an event of a request that knows nothing of CloudEvents. Its source contains the path: the same
 // Idempotency-Key on two paths means two events.
 func rawEvent(r *http.Request, t target, body []byte) (*event.Event, *problem) {
-	id, p := rawID(r)
+	id, p := rawID(r, t)
 	if p != nil {
 		return nil, p
 	}
@@ -54,10 +54,10 @@ func rawEvent(r *http.Request, t target, body []byte) (*event.Event, *problem) {
 }
 
 // rawID is the caller's Idempotency-Key, which makes a retry the same event, or a new id. A CloudEvent has an id already:
-// there the header means nothing.
-func rawID(r *http.Request) (string, *problem) {
+// there the header means nothing. Nor does it where the caller waits: he needs an answer of his own, and his key is for the handler.
+func rawID(r *http.Request, t target) (string, *problem) {
 	keys := r.Header.Values("Idempotency-Key")
-	if len(keys) == 0 {
+	if len(keys) == 0 || t.sync {
 		return uuid.Must(uuid.NewV7()).String(), nil
 	}
 	if key := keys[0]; len(keys) > 1 || key == "" || len(key) > maxIdempotencyKey || strings.ContainsFunc(key, notVisible) {

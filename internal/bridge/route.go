@@ -1,34 +1,47 @@
 package bridge
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/pelton-dev/pelton/internal/event"
+	"github.com/pelton-dev/pelton/internal/function"
 )
 
 // Route is one HTTP trigger: requests for Path become events in the function's own queue.
 type Route struct {
-	Path      string
+	Path      string   // with /* at its end it takes in everything below
 	Methods   []string // default POST
 	Namespace string
 	Function  string
 	Webhook   *Webhook // a provider signs the requests; they need no token
+
+	Sync    bool          // the caller waits for the function's answer
+	Timeout time.Duration // for at most that long; default function.DefaultTimeout
+	Plain   bool          // the handler is a web application: what looks like a CloudEvent is a request like any other
 }
 
-// routeTable finds the target of a path and method.
+// routeTable finds the target of a path and method. A path that ends in /* is a key like any other.
 type routeTable map[string]map[string]target
 
 // target is where the events of a request go.
 type target struct {
-	path    string
+	path    string   // of the request
 	subject string   // "" when the type of each event says it
 	scope   []string // of the message id: one function's copy of an event is not another's
 	work    bool     // in a function's own queue
 	webhook *Webhook
+
+	namespace, function string        // of work
+	sync                bool          // the caller waits for the answer
+	timeout             time.Duration // for at most that long
+	plain               bool          // the handler gets the request
 }
 
 // SetRoutes replaces all HTTP triggers. It may be called at any time; when a route is not valid, nothing changes and the
@@ -53,7 +66,7 @@ func (s *Server) addRoute(table routeTable, r Route) error {
 	if err != nil {
 		return err
 	}
-	if !strings.HasPrefix(r.Path, "/") || isEventsPath(r.Path) || s.isMounted(r.Path) {
+	if base := strings.TrimSuffix(r.Path, "/*"); !strings.HasPrefix(r.Path, "/") || isEventsPath(base) || s.isMounted(base) {
 		return errors.New("the path is not free")
 	}
 	if err := r.Webhook.validate(); err != nil {
@@ -71,10 +84,46 @@ func (s *Server) addRoute(table routeTable, r Route) error {
 			return fmt.Errorf("%s is taken by another route", method)
 		}
 		table[r.Path][method] = target{
-			path: r.Path, subject: subject, scope: []string{r.Namespace + "/" + r.Function}, work: true, webhook: r.Webhook,
+			subject: subject, scope: []string{r.Namespace + "/" + r.Function}, work: true, webhook: r.Webhook,
+			namespace: r.Namespace, function: r.Function, sync: r.Sync, plain: r.Plain,
+			timeout: cmp.Or(r.Timeout, time.Duration(function.DefaultTimeout)),
 		}
 	}
 	return nil
+}
+
+// of returns the targets of a path by method: those of the path itself, or else of the longest path above it with a /* at its end.
+func (t routeTable) of(path string) map[string]target {
+	if methods := t[path]; methods != nil || hasDots(path) {
+		return methods
+	}
+	for above := path; above != ""; above = above[:strings.LastIndexByte(above, '/')] {
+		if methods := t[strings.TrimSuffix(above, "/")+"/*"]; methods != nil {
+			return methods
+		}
+	}
+	return nil
+}
+
+// hasDots reports whether a path leads elsewhere than it seems: an application may resolve what is below its own path.
+func hasDots(escaped string) bool {
+	path, err := url.PathUnescape(escaped)
+	if err != nil {
+		return true
+	}
+	for segment := range strings.FieldsFuncSeq(path, func(r rune) bool { return r == '/' || r == '\\' }) {
+		if segment == "." || segment == ".." {
+			return true
+		}
+	}
+	return false
+}
+
+// takes reports whether a path is a function's: by a path of its own before every page that is mounted here, by one above it only
+// before the page that takes what nobody else wants.
+func (s *Server) takes(path string) bool {
+	table := *s.routes.Load()
+	return table[path] != nil || table.of(path) != nil && !s.isMounted(path)
 }
 
 // isMounted reports whether a configured handler claims a path. One for / takes what nobody else wants and claims nothing.
@@ -118,13 +167,17 @@ func (s *Server) find(r *http.Request) (target, *problem) {
 			t.subject = subject
 		}
 		methods[http.MethodPost] = t
-	} else if methods = (*s.routes.Load())[path]; methods == nil {
+	} else if methods = s.routes.Load().of(path); methods == nil {
 		return target{}, kindNotFound.refuse("Send events to %s/SUBJECT, or to the path of a function's HTTP trigger.", eventsPath)
 	}
 	t, ok := methods[r.Method]
+	if get := methods[http.MethodGet]; !ok && r.Method == http.MethodHead && get.sync {
+		t, ok = get, true
+	}
 	if !ok {
 		return target{}, refuseMethod(r, methods)
 	}
+	t.path = path
 	return t, nil
 }
 

@@ -24,6 +24,7 @@ type Server struct {
 	events  *Committer // for events.>
 	work    *Committer // for the functions' own queues: another stream, so commits of its own
 	routes  atomic.Pointer[routeTable]
+	callers *callers   // requests that wait for an answer
 	limiter *limiter
 	errLog  *log.Logger    // for what net/http has to say
 	running sync.WaitGroup // requests being handled
@@ -54,6 +55,7 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{
 		cfg: cfg, log: cfg.Logger, guard: g, metrics: m, conn: cfg.Conn, listener: cfg.Listener,
 		events: NewCommitter(cfg.Conn, commit), work: NewCommitter(cfg.Conn, commit),
+		callers: newCallers(cfg.Conn),
 		limiter: newLimiter(cfg.MaxConns, cfg.MaxConnsPerIP), ready: make(chan struct{}), errLog: errLog,
 	}
 	s.routes.Store(new(routeTable))
@@ -91,6 +93,11 @@ func (s *Server) Run(ctx context.Context) error {
 	if err := s.Listen(ctx); err != nil {
 		return err
 	}
+	deaf, err := s.callers.listen()
+	if err != nil {
+		return err
+	}
+	defer deaf()
 	// Work goes on during the drain, and ends for certain after it.
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var committers sync.WaitGroup

@@ -34,7 +34,7 @@ func (s *share) takesRun(r ledger.Run) bool {
 }
 
 func isFailure(r ledger.Run) bool {
-	return r.Outcome == ledger.OutcomeRetry || r.Outcome == ledger.OutcomeDead
+	return r.Outcome == ledger.OutcomeRetry || r.Outcome == ledger.OutcomeDead || r.Outcome == ledger.OutcomeFailed
 }
 
 // tally sums up what one function did and what was not shown.

@@ -64,7 +64,7 @@ func (p *runPrinter) outcome(o string) string {
 		return p.paint.green(word)
 	case ledger.OutcomeRetry:
 		return p.paint.yellow(word)
-	case ledger.OutcomeDead:
+	case ledger.OutcomeDead, ledger.OutcomeFailed:
 		return p.paint.red(word)
 	default:
 		return p.paint.dim(word)

@@ -61,7 +61,7 @@ func (w *waiter) wait(ctx context.Context, timeout time.Duration, show func(ledg
 			case ledger.OutcomeDead:
 				dead = append(dead, key.String())
 				delete(w.open, key)
-			case ledger.OutcomeDone, ledger.OutcomeFiltered:
+			case ledger.OutcomeDone, ledger.OutcomeFiltered, ledger.OutcomeFailed:
 				delete(w.open, key)
 			}
 		}

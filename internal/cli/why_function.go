@@ -225,7 +225,7 @@ func (w *whyFunction) outcomes(runs []ledger.Run, err error) check {
 	last := runs[len(runs)-1]
 	c.Detail = fmt.Sprintf("%d of the last %d done; the last one %s: %s",
 		count(runs, ledger.OutcomeDone), len(runs), ago(last.Started, w.now), last.Outcome)
-	if last.Outcome == ledger.OutcomeRetry || last.Outcome == ledger.OutcomeDead {
+	if slices.Contains([]string{ledger.OutcomeRetry, ledger.OutcomeDead, ledger.OutcomeFailed}, last.Outcome) {
 		c.State = checkFail
 		c.Detail += fmt.Sprintf(", attempt %d of %d: %s: %s", last.Attempt, last.MaxAttempts, last.Reason, last.Error)
 	}

@@ -150,11 +150,14 @@ func httpProblems() []problemTest {
 		{"long", path("/" + strings.Repeat("a", 255)), []string{at + "path: it has 256 bytes, more than 255"}},
 		{"root", path("/"), nil},
 		{"begins like a reserved one", path("/eventsource"), nil},
-		{
-			"sync", trigger("{http: {path: /a, mode: sync}}"),
-			[]string{at + "mode: sync, where the caller waits for the answer, is not in this version (write async"},
-		},
-		{"other mode", trigger("{http: {path: /a, mode: asynk}}"), []string{at + `mode: "asynk" is not a mode (write async)`}},
+		{"everything below", path("/a/*"), nil},
+		{"everything", path("/*"), nil},
+		{"a star in the middle", path("/a/*/b"), []string{at + `path: "/a/*/b" has a character other`}},
+		{"part of a segment", path("/a*"), []string{at + `path: "/a*" has a character other`}},
+		{"everything below a reserved one", path("/invocations/*"), []string{at + `path: "/invocations/*" is reserved`}},
+		{"nothing before the star", path("//*"), []string{at + `path: "//*" has an empty segment`}},
+		{"sync", trigger("{http: {path: /a, mode: sync}}"), nil},
+		{"other mode", trigger("{http: {path: /a, mode: asynk}}"), []string{at + `mode: "asynk" is not a mode (write async or sync)`}},
 		{
 			"methods", trigger(`{http: {path: /a, methods: [post, POST, POST, TRACE, ""]}}, {http: {path: /b, methods: []}}`),
 			[]string{
@@ -391,6 +394,10 @@ func deliveryProblems() []problemTest {
 		{
 			"batch for protocol http", strings.Replace(spec("batch: {maxEvents: 10}"), "command:", "protocol: http, command:", 1),
 			[]string{at + "batch: protocol http gives the handler one event per request"},
+		},
+		{
+			"batch and callers", strings.Replace(spec("batch: {maxEvents: 10}"), "[{event", "[{http: {path: /a, mode: sync}}, {event", 1),
+			[]string{at + "batch: the answer to a batch has no answers for callers"},
 		},
 		{"batch without a number", spec("batch: {maxWait: 1s}"), []string{at + "batch.maxEvents: 0 is less than 1"}},
 		{

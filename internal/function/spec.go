@@ -58,6 +58,7 @@ type Metadata struct {
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.ordering) || !has(self.batch)",message="a function with a batch has no order per key",fieldPath=".ordering"
 // +kubebuilder:validation:XValidation:rule="!has(self.batch) || !has(self.handler.protocol) || self.handler.protocol != 'http'",message="protocol http gives the handler one event per request",fieldPath=".batch"
+// +kubebuilder:validation:XValidation:rule="!has(self.batch) || self.triggers.all(t, !has(t.http) || !has(t.http.mode) || t.http.mode != 'sync')",message="the answer to a batch has no answers for callers",fieldPath=".batch"
 // +kubebuilder:validation:XValidation:rule="!has(self.batch) || !has(self.batch.maxEvents) || (has(self.concurrency) ? self.concurrency : has(self.handler.protocol) && self.handler.protocol == 'exec' ? 4 : 8) * self.batch.maxEvents <= 10000",message="concurrency times maxEvents is more than 10000",fieldPath=".batch.maxEvents"
 // +kubebuilder:validation:XValidation:rule="!has(self.batch) || !has(self.retry) || !has(self.retry.maxAttempts) || self.retry.maxAttempts > 1",message="1 attempt is too few for batches",fieldPath=".retry.maxAttempts"
 // +kubebuilder:object:generate=true

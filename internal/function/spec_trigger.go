@@ -71,11 +71,12 @@ type ScheduleTrigger struct {
 // +kubebuilder:validation:XValidation:rule="!has(self.webhook) || !has(self.mode) || self.mode == 'async'",message="a webhook is answered as soon as it is stored",fieldPath=".mode"
 // +kubebuilder:object:generate=true
 type HTTPTrigger struct {
-	// Letters, digits and -._~ between slashes. No two functions may share path and method.
+	// Letters, digits and -._~ between slashes. /* at the end takes in everything below; the longest path wins. No two
+	// functions may share path and method.
 	// +kubebuilder:validation:MaxLength=255
-	// +kubebuilder:validation:Pattern=`^/([A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*)?$`
+	// +kubebuilder:validation:Pattern=`^/(\*|[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*(/\*)?)?$`
 	// +kubebuilder:validation:XValidation:rule=`!self.matches(r'/\.\.?(/|$)')`,message="it has the segment . or .."
-	// +kubebuilder:validation:XValidation:rule=`!self.matches('^/(events|healthz|readyz|metrics|debug|pelton)(/|$)')`,message="it is reserved: Pelton itself answers there"
+	// +kubebuilder:validation:XValidation:rule=`!self.matches('^/(events|invocations|healthz|livez|readyz|metrics|debug|pelton)(/|$)')`,message="it is reserved: Pelton itself answers there"
 	Path string `json:"path"`
 	// Default: POST.
 	// +listType=set
@@ -83,15 +84,14 @@ type HTTPTrigger struct {
 	// +kubebuilder:validation:MaxItems=5
 	// +kubebuilder:validation:items:Enum=GET;POST;PUT;PATCH;DELETE
 	Methods []string `json:"methods,omitempty"`
-	// async answers 202 once the event is stored. Default: async.
-	// +kubebuilder:validation:Enum=async
+	// async answers 202 once the event is stored; sync answers with what the handler says. Default: async.
+	// +kubebuilder:validation:Enum=async;sync
 	Mode string `json:"mode,omitempty"`
 	// Takes what a provider has signed, and nothing else. Default: none.
 	Webhook *Webhook `json:"webhook,omitempty"`
 }
 
-// ModeAsync answers 202 once the event is stored. ModeSync, where the caller waits for the answer, is refused by Validate
-// until the HTTP front door exists.
+// When a request is answered: with ModeAsync once the event is stored, by a 202; with ModeSync by the handler's answer.
 const (
 	ModeAsync = "async"
 	ModeSync  = "sync"

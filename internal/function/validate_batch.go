@@ -2,6 +2,7 @@ package function
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -20,6 +21,10 @@ func (c *checker) checkBatch(s *Spec) {
 	if s.Handler.Protocol == ProtocolHTTP {
 		c.add("spec.batch", "protocol http gives the handler one event per request, and its answers say nothing of many",
 			"delete it, or use protocol cloudevents, exec or stream")
+	}
+	if slices.ContainsFunc(s.Triggers, func(t Trigger) bool { return t.HTTP != nil && t.HTTP.Mode == ModeSync }) {
+		c.add("spec.batch", "the answer to a batch has no answers for callers, and an http trigger has mode sync",
+			"delete it, or write mode: async")
 	}
 	switch inFlight := s.InFlight(); {
 	case b.MaxEvents < 1 || b.MaxEvents > MaxBatchEvents:

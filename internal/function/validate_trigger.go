@@ -137,15 +137,12 @@ func isZoneName(s string) bool {
 
 func (c *checker) checkHTTP(path string, h *HTTPTrigger) {
 	if message := checkPath(h.Path); message != "" {
-		c.add(path+".path", message, "write a path such as /thumbnails or /shop/orders")
+		c.add(path+".path", message, "write a path such as /thumbnails or /shop/orders, or /shop/* for all below")
 	}
 	switch h.Mode {
-	case ModeAsync:
-	case ModeSync:
-		c.add(path+".mode", "sync, where the caller waits for the answer, is not in this version",
-			"write async, which answers 202 once the event is stored")
+	case ModeAsync, ModeSync:
 	default:
-		c.add(path+".mode", missingOr(h.Mode, "is not a mode"), "write async")
+		c.add(path+".mode", missingOr(h.Mode, "is not a mode"), "write async or sync")
 	}
 	c.checkMethods(path+".methods", h.Methods)
 	c.checkWebhook(path, h)
@@ -181,10 +178,10 @@ func checkPath(path string) string {
 		return quote(path) + " does not begin with /"
 	case len(path) > maxPath:
 		return fmt.Sprintf("it has %d bytes, more than %d", len(path), maxPath)
-	case path == "/":
+	case path == "/", path == "/*":
 		return ""
 	}
-	segments := strings.Split(path[1:], "/")
+	segments := strings.Split(strings.TrimSuffix(path, "/*")[1:], "/")
 	for _, segment := range segments {
 		switch {
 		case segment == "":
@@ -195,7 +192,7 @@ func checkPath(path string) string {
 			return quote(path) + " has a character other than letters, digits and -._~"
 		}
 	}
-	if slices.Contains([]string{"events", "healthz", "readyz", "metrics", "debug", "pelton"}, segments[0]) {
+	if slices.Contains([]string{"events", "invocations", "healthz", "livez", "readyz", "metrics", "debug", "pelton"}, segments[0]) {
 		return quote(path) + " is reserved: Pelton itself answers below /" + segments[0]
 	}
 	return ""

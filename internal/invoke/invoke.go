@@ -38,6 +38,13 @@ type Call struct {
 	Redeliveries int    // earlier deliveries of this attempt that ended without a settlement (a killed sidecar)
 	Deadline     time.Time
 	Epoch        uint64 // grows with each leader of a function that has an order; 0 without
+
+	// Request is set if the event was an HTTP request. Protocols that know nothing of requests pass over it.
+	Request *Request
+
+	// Answer is set if somebody waits for the answer itself. Where the handler answers in HTTP, whatever it says goes there,
+	// and the Outcome is Done; any other protocol leaves it alone, and says by its Outcome what came of the event.
+	Answer Responder
 }
 
 // Kind is what an invocation came to.

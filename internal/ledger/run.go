@@ -11,6 +11,7 @@ const (
 	OutcomeDone     = "done"
 	OutcomeRetry    = "retry"    // parked; Next says until when
 	OutcomeDead     = "dead"     // a dead letter; Reason says why
+	OutcomeFailed   = "failed"   // the caller who waited for the answer was told; Reason says why
 	OutcomeFiltered = "filtered" // the trigger's filter did not match
 	OutcomeReturned = "returned" // handed back to the queue unharmed: not an attempt
 )

@@ -50,6 +50,9 @@ func OfFunction(fn *function.Function, earlier ...*function.Function) (Permissio
 		if r := manifest.Spec.Reply; r != nil {
 			p.Publish = append(p.Publish, r.Subject)
 		}
+		if slices.ContainsFunc(manifest.Spec.Triggers, func(t function.Trigger) bool { return t.HTTP != nil }) {
+			p.Publish = append(p.Publish, event.AnswerPrefix(key.Namespace, key.Name)+"*.*")
+		}
 		if manifest.Spec.Ordering != nil {
 			p.addOrder(manifest)
 		}

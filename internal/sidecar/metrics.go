@@ -66,13 +66,13 @@ func NewMetrics(r prometheus.Registerer) (*Metrics, error) {
 
 // functionMetrics are the metrics of one function, looked up once: no label is resolved per event.
 type functionMetrics struct {
-	done, retry, dead, filtered prometheus.Counter
-	returned                    prometheus.Counter
-	recordFailures              prometheus.Counter
-	filterErrors                prometheus.Counter
-	wait, duration              prometheus.Observer
-	inFlight, circuit           prometheus.Gauge
-	batchEvents                 prometheus.Observer // nil for a function without batches
+	done, retry, dead, filtered, failed prometheus.Counter
+	returned                            prometheus.Counter
+	recordFailures                      prometheus.Counter
+	filterErrors                        prometheus.Counter
+	wait, duration                      prometheus.Observer
+	inFlight, circuit                   prometheus.Gauge
+	batchEvents                         prometheus.Observer // nil for a function without batches
 }
 
 func (m *Metrics) of(namespace, function string, batches bool) *functionMetrics {
@@ -82,7 +82,7 @@ func (m *Metrics) of(namespace, function string, batches bool) *functionMetrics 
 	l := []string{namespace, function}
 	run := func(outcome string) prometheus.Counter { return m.runs.WithLabelValues(namespace, function, outcome) }
 	f := &functionMetrics{
-		done: run("done"), retry: run("retry"), dead: run("dead"), filtered: run("filtered"),
+		done: run("done"), retry: run("retry"), dead: run("dead"), filtered: run("filtered"), failed: run("failed"),
 		returned: m.returned.WithLabelValues(l...), recordFailures: m.failures.WithLabelValues(l...),
 		filterErrors: m.filters.WithLabelValues(l...),
 		wait:         m.wait.WithLabelValues(l...), duration: m.duration.WithLabelValues(l...),

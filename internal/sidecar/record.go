@@ -109,6 +109,7 @@ func (s *Sidecar) parkMessage(d *delivery, attempt int, due time.Time) (*nats.Ms
 	m.Header.Set("Nats-Schedule", "@at "+due.UTC().Format(time.RFC3339Nano))
 	m.Header.Set("Nats-Schedule-Target", s.retrySubject)
 	m.Header.Set("Nats-Msg-Id", subject)
+	d.asked.keep(m)
 	plantedMessage(m, d)
 	return m, nil
 }

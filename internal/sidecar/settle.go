@@ -21,6 +21,7 @@ const (
 	handBack                 // nak: the handler did not see it, or was cut by our own shutdown; not an attempt
 	passOn                   // store the same attempt for a replica of a newer manifest, then acknowledge
 	ackNoMatch               // acknowledge: no trigger takes it
+	giveUp                   // acknowledge: the caller who waited for it knows, and nothing is kept
 )
 
 // settlement is the decision on one message.

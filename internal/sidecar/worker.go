@@ -114,6 +114,9 @@ func (s *Sidecar) examineRead(p *phases, d *delivery, src *source, err error, no
 		}
 		return settlement{action: bury, reason: deadletter.ReasonUndecodable, text: err.Error(), early: true}, true
 	}
+	if st, late := d.asked.late(now); late {
+		return st, true
+	}
 	if n := d.redeliveries(); n > s.cfg.MaxRedeliveries {
 		return settlement{
 			action: bury, reason: deadletter.ReasonCrashLoop,
@@ -133,7 +136,15 @@ func (s *Sidecar) invoke(p *phases, sl *slot, now time.Time) settlement {
 		Event: &d.event, Function: s.fullName, Attempt: d.attempt, Redeliveries: d.redeliveries(), Deadline: now.Add(s.timeout),
 		Epoch: d.epoch,
 	}
+	if d.asked != nil {
+		return s.invokeAsked(p, sl)
+	}
 	outcome, err := s.inv.Invoke(p.calls, &sl.call)
+	return s.came(p, d, outcome, err)
+}
+
+// came decides what an invocation came to.
+func (s *Sidecar) came(p *phases, d *delivery, outcome invoke.Outcome, err error) settlement {
 	if err != nil && errors.Is(err, invoke.ErrNotReady) {
 		s.pause(p)
 	}
@@ -168,6 +179,9 @@ func (s *Sidecar) settle(ctx context.Context, d *delivery, st *settlement, run *
 
 // store writes what must be stored before the message may be acknowledged.
 func (s *Sidecar) store(ctx context.Context, d *delivery, st *settlement, run *ledger.Run) error {
+	if d.asked != nil {
+		s.tellCaller(d, st)
+	}
 	if (st.action == park || st.action == passOn) && s.ordered != nil {
 		return nil // it waits in its place
 	}
@@ -253,6 +267,9 @@ func (s *Sidecar) record(d *delivery, st *settlement, run *ledger.Run) {
 	case bury:
 		run.Outcome = ledger.OutcomeDead
 		s.metrics.dead.Inc()
+	case giveUp:
+		run.Outcome = ledger.OutcomeFailed
+		s.metrics.failed.Inc()
 	case ackNoMatch:
 		run.Outcome = ledger.OutcomeFiltered
 		s.metrics.filtered.Inc()

@@ -47,6 +47,11 @@ func togetherCases(t *testing.T) (cases []manifestCase) {
 			add(fmt.Sprint("batch ", batch, " with attempts ", attempts), change{"spec.retry.maxAttempts", attempts}, change{"spec.batch", batch})
 		}
 	}
+	for _, mode := range []any{"sync", "async", absent{}} {
+		add(fmt.Sprint("callers with mode ", mode, " of a function with batches"), change{"spec.triggers.2.http.mode", mode},
+			change{"spec.handler.protocol", "exec"}, change{"spec.handler.port", absent{}}, change{"spec.handler.listen", absent{}},
+			change{"spec.batch", map[string]any{"maxEvents": 2}})
+	}
 	for name, triggers := range triggerLists() {
 		add(name, change{"spec.triggers", triggers})
 	}

@@ -78,7 +78,8 @@ func triggerValues() []values {
 	zones := texts("UTC", "Europe/Oslo", "Etc/GMT+1", "America/Port-au-Prince", "", "Local", "../etc", "Europe Oslo", "a\x00b", "Ä")
 	paths := append(long(255), texts("/", "", "a", "/a", "/a/", "//", "/a//b", "/a/b", "/./a", "/..", "/a/..", "/a/../b", "/...", "/a.b", "/.a", "/~a-b_c",
 		"/a b", "/ä", "/a%20", "/a?b", "/{a}", "/events", "/events/a", "/eventsource", "/events.a", "/healthz", "/readyz/a", "/metrics", "/debug", "/pelton",
-		"/a/events", "/a\n", "/"+strings.Repeat("a", 254), "/"+strings.Repeat("a", 255))...)
+		"/a/events", "/a\n", "/*", "/a/*", "/a/b/*", "/a*", "/a/*/b", "/*/a", "//*", "/a/*/", "/**", "*", "/./*", "/.../*", "/events/*",
+		"/invocations", "/invocations/*", "/livez", "/"+strings.Repeat("a", 254), "/"+strings.Repeat("a", 255))...)
 	return []values{
 		{"spec.triggers.0.event.stream", streams},
 		{"spec.triggers.0.event.subjects.0", subjects()},

@@ -15,6 +15,9 @@ const maxReasonBody = 64 << 10
 type wants struct {
 	max  int  // bytes of the body; more is an error
 	text bool // keep the body of a success though it is no event
+
+	to   invoke.Responder // takes the whole answer, whatever it says; nil if nobody waits for it
+	head bool             // there is no body whatever the header says
 }
 
 // answer is a read answer.
@@ -31,6 +34,9 @@ func readAnswer(c *conn, w wants) (answer, error) {
 	h, err := readHead(&c.in)
 	if err != nil {
 		return answer{}, err
+	}
+	if w.to != nil {
+		return relay(c, h, w)
 	}
 	a := answer{head: h}
 	ok := false

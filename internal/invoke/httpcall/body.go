@@ -19,11 +19,16 @@ type sink struct {
 	keep  int // bytes to keep
 	total int
 	max   int // more is an error
+
+	out func(p []byte) error // takes everything in place of kept; nil without somebody who waits for it
 }
 
 func (s *sink) add(p []byte) error {
 	if err := s.count(len(p)); err != nil {
 		return err
+	}
+	if s.out != nil {
+		return s.out(p)
 	}
 	if n := min(s.keep-len(s.kept), len(p)); n > 0 {
 		s.kept = append(s.kept, p[:n]...)
@@ -42,7 +47,7 @@ func (s *sink) count(n int) error {
 // framed says that the end of the body can be told without the end of the connection.
 func (h *head) framed() bool { return h.chunked || h.length >= 0 || h.bodiless() }
 
-func (h *head) bodiless() bool { return h.status == 204 }
+func (h *head) bodiless() bool { return h.status == 204 || h.status == 304 }
 
 // readBody moves the body that h announces into the sink.
 func readBody(in *buffer, h *head, s *sink) error {

@@ -87,8 +87,10 @@ func (i *Invoker) Invoke(ctx context.Context, call *invoke.Call) (invoke.Outcome
 	if err := invoke.Begin(ctx, call); err != nil {
 		return invoke.Outcome{}, err
 	}
-	a, err := i.roundTrip(ctx, request{call: call, body: call.Event.Data, deadline: call.Deadline, max: i.cfg.MaxResponse})
-	if err != nil {
+	a, err := i.roundTrip(ctx, request{
+		call: call, body: call.Event.Data, deadline: call.Deadline, max: i.cfg.MaxResponse, isHead: i.cfg.Plain && isHead(call),
+	})
+	if err != nil || call.Answer != nil {
 		return invoke.Outcome{}, err
 	}
 	return a.outcome()

@@ -13,10 +13,16 @@ type request struct {
 	call     *invoke.Call // nil: a batch
 	body     []byte
 	deadline time.Time
-	max      int // bytes of the answer's body
+	max      int  // bytes of the answer's body
+	isHead   bool // the answer will have no body
 }
 
-func (r request) wants() wants { return wants{max: r.max, text: r.call == nil} }
+func (r request) wants() wants {
+	if r.call != nil && r.call.Answer != nil {
+		return wants{to: r.call.Answer, head: r.isHead}
+	}
+	return wants{max: r.max, text: r.call == nil}
+}
 
 // requestStart is what every request begins with.
 func requestStart(cfg Config) []byte {
@@ -29,6 +35,9 @@ func requestStart(cfg Config) []byte {
 
 // appendRequest appends the head of the request, with the empty line that ends it.
 func (i *Invoker) appendRequest(b []byte, r request) []byte {
+	if r.call != nil && r.call.Request != nil && i.cfg.Plain {
+		return i.appendOriginal(b, r)
+	}
 	b = append(b, i.start...)
 	if r.call == nil {
 		b = append(b, "Content-Type: "+batchType+"\r\n"...)

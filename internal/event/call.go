@@ -1,0 +1,43 @@
+package event
+
+import "fmt"
+
+// The headers of a message that was an HTTP request, for handlers that are web applications. They are no attributes of the
+// event, and go with it wherever it is stored.
+const (
+	HeaderRequest = "Http-Request" // method and target: "POST /tasks?draft=1"
+	HeaderField   = "Http-Header"  // one value for each field: "Accept: text/html"
+)
+
+// The headers of a message whose sender waits, or will ask. They end with the message.
+const (
+	HeaderAnswer  = "Pelton-Answer"  // the subject on which the answer is awaited
+	HeaderExpires = "Pelton-Expires" // until when, RFC 3339: no call begins after it
+)
+
+// The headers of a part of an answer. An answer of one part has number 0 and is the last. The sender of a part that is not the
+// last goes on when it is replied to; a reply with the header Pelton-Gone says that nobody wants more.
+const (
+	HeaderStatus  = "Http-Status"     // with part 0, and HeaderField for each field
+	HeaderPart    = "Pelton-Part"     // 0, 1, 2 ...
+	HeaderSender  = "Pelton-Answerer" // who sends, where there is more than one part: two calls may answer one event
+	HeaderLast    = "Pelton-Last"     // nothing follows
+	HeaderFailure = "Pelton-Failure"  // there is no answer, or no more of it: a code; the data is the reason
+	HeaderGone    = "Pelton-Gone"     // of a reply to a part
+)
+
+// AnswerSubject is where one caller awaits the answer of a function: pelton.answer.NS.FN.BRIDGE.TOKEN.
+func AnswerSubject(ns, fn, bridge, token string) (string, error) {
+	return subject("answer", ns, fn, bridge, token)
+}
+
+// AnswerPrefix begins the subjects of everybody who waits for answers of one function: pelton.answer.NS.FN.
+func AnswerPrefix(ns, fn string) string { return "pelton.answer." + ns + "." + fn + "." }
+
+// AnswerFilter takes all answers for one bridge: pelton.answer.*.*.BRIDGE.*
+func AnswerFilter(bridge string) (string, error) {
+	if !validLeaf(bridge) {
+		return "", fmt.Errorf("build answer filter: %s cannot be a token of a subject", quote(bridge))
+	}
+	return "pelton.answer.*.*." + bridge + ".*", nil
+}

@@ -1,0 +1,23 @@
+package invoke
+
+import "io"
+
+// Request is the HTTP request that an event was made of, for handlers that are web applications.
+type Request struct {
+	Line   string   // method and target, as in "GET /tasks?done=1"
+	Fields []string // "Name: value"
+}
+
+// Responder takes the answer of a handler for somebody who waits for it, as it comes. It is used by one call; an error says
+// that nobody wants the rest.
+type Responder interface {
+	// Begin takes the status and the header, as "Name: value". It is called once, before any Write. Only an error of the call
+	// after it ends an answer that has begun.
+	Begin(status int, fields []string) error
+
+	// Write takes a piece of the body. It may wait for a slow reader, and does not keep p.
+	io.Writer
+
+	// Flush is called when the handler says nothing for now: what it has said is to be seen.
+	Flush() error
+}
