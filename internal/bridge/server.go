@@ -24,7 +24,7 @@ type Server struct {
 	events  *Committer // for events.>
 	work    *Committer // for the functions' own queues: another stream, so commits of its own
 	routes  atomic.Pointer[routeTable]
-	callers *callers   // requests that wait for an answer
+	callers *callers // requests that wait for an answer
 	limiter *limiter
 	errLog  *log.Logger    // for what net/http has to say
 	running sync.WaitGroup // requests being handled

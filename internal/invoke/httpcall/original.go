@@ -58,7 +58,9 @@ func bodiless(line string) bool {
 	return method != "POST" && method != "PUT" && method != "PATCH"
 }
 
-func isHead(call *invoke.Call) bool { return call.Request != nil && strings.HasPrefix(call.Request.Line, "HEAD ") }
+func isHead(call *invoke.Call) bool {
+	return call.Request != nil && strings.HasPrefix(call.Request.Line, "HEAD ")
+}
 
 // isFieldName says that s is a token as HTTP has them.
 func isFieldName(s string) bool {
