@@ -94,7 +94,7 @@ func (s *Server) addRoute(table routeTable, r Route) error {
 
 // of returns the targets of a path by method: those of the path itself, or else of the longest path above it with a /* at its end.
 func (t routeTable) of(path string) map[string]target {
-	if methods := t[path]; methods != nil || hasDots(path) {
+	if methods := t[path]; methods != nil || !strings.HasPrefix(path, "/") || hasDots(path) {
 		return methods
 	}
 	for above := path; above != ""; above = above[:strings.LastIndexByte(above, '/')] {
