@@ -154,7 +154,7 @@ func TestAWebApplicationSeesTheRequestAndItsCallerTheAnswer(t *testing.T) {
 	for name, want := range map[string][]string{
 		"X-Own": {"yes", "no"}, "Te": nil, "X-Forwarded-For": {"127.0.0.1"}, "X-Forwarded-Proto": {"http"},
 		"X-Forwarded-Host": {f.addr}, "Idempotency-Key": {"k"}, "Content-Encoding": {"own"}, "Ce-Id": {"no event"},
-		"Pelton-Attempt": {"1"}, "Content-Type": {"text/plain"},
+		"Pelton-Attempt": nil, "Content-Type": {"text/plain"},
 	} {
 		if got := r.Header.Values(name); !slices.Equal(got, want) {
 			t.Errorf("%s is %q, want %q", name, got, want)
@@ -276,9 +276,9 @@ func TestACallThatFailsIsTriedAgainAndThenToldOf(t *testing.T) {
 		t.Errorf("the second attempt was answered with %d %s", a.StatusCode, a.body)
 	}
 	wantProblem(t, f.do(t, http.MethodGet, "/tasks/never", ""), http.StatusBadGateway, "call-failed")
-	for _, want := range []string{"1", "2", "1", "2", "3"} {
+	for _, want := range []string{"", "2", "", "2", "3"} {
 		if got := waittest.Receive(t, attempts); got != want {
-			t.Errorf("attempt %s, want %s", got, want)
+			t.Errorf("attempt %q, want %q", got, want)
 		}
 	}
 	f.awaitQueue(0)
