@@ -15,7 +15,12 @@ import (
 
 // webhookTarget finds the route of a webhook.
 func (s *Server) webhookTarget(r *http.Request) (target, bool) {
-	t := (*s.routes.Load())[r.URL.EscapedPath()][r.Method]
+	path := r.URL.EscapedPath()
+	if !s.takes(path) {
+		return target{}, false
+	}
+	t := s.routes.Load().of(path)[r.Method]
+	t.path = path
 	return t, t.webhook != nil
 }
 
@@ -26,7 +31,7 @@ func (s *Server) acceptWebhook(w http.ResponseWriter, r *http.Request, t target)
 	if p := s.guard.wellFormed(r); p != nil {
 		return p
 	}
-	body, p := s.readBody(w, r)
+	body, p := s.readBody(w, r, target{})
 	if p != nil {
 		return p
 	}

@@ -120,7 +120,7 @@ func routesOf(fns []*function.Function) []bridge.Route {
 				routes = append(routes, bridge.Route{
 					Path: t.HTTP.Path, Methods: t.HTTP.Methods, Namespace: fn.Metadata.Namespace, Function: fn.Metadata.Name,
 					Webhook: bridge.WebhookOf(t.HTTP, func(ref function.KeyRef) string { return ref.SecretFile(fn.Origin.Dir) }),
-					Sync: t.HTTP.Mode == function.ModeSync, Timeout: time.Duration(fn.Spec.Timeout),
+					Sync:    t.HTTP.Mode == function.ModeSync, Timeout: time.Duration(fn.Spec.Timeout),
 					Plain: fn.Spec.Handler.Protocol == function.ProtocolHTTP,
 				})
 			}
