@@ -114,22 +114,22 @@ const (
 // board is the leader's: who waits, and who works. It is pure: it knows no connection and is told the time. One goroutine
 // uses it at a time.
 type board struct {
-	epoch    uint64
-	tickets  uint64
-	lanes    map[string]*lane
-	held     map[ID]*lane
-	high     map[string]ID            // by source: the last that has come
-	settled  map[ID]struct{}          // settled before they came to us
-	proofs   map[string]map[string]ID // by key and source: what is before this was settled under an earlier leader
-	repeated []*Event                 // found to be settled while they waited
-	retired  map[string]struct{}      // sources that are no more
-	members  map[string]*member
-	absent   map[string]struct{} // who may have grants of earlier leaders, and has not said so
-	ready    []*lane
-	delayed  delays
-	saving   []*lane
-	bytes    int
-	outs     int
+	epoch   uint64
+	tickets uint64
+	lanes   map[string]*lane
+	held    map[ID]*lane
+	high    map[string]ID            // by source: the last that has come
+	settled map[ID]struct{}          // settled before they came to us
+	proofs  map[string]map[string]ID // by key and source: what is before this was settled under an earlier leader
+	acks    []*Event                 // of events that are settled: to be sent
+	retired map[string]struct{}      // sources that are no more
+	members map[string]*member
+	absent  map[string]struct{} // who may have grants of earlier leaders, and has not said so
+	ready   []*lane
+	delayed delays
+	saving  []*lane
+	bytes   int
+	outs    int
 
 	failing map[ID]Failure
 	version uint64 // of failing and members
@@ -215,8 +215,8 @@ func (b *board) next(l *lane, now time.Time) {
 	}
 }
 
-// grant takes the next event that can be worked on now, if a member has room for it.
-func (b *board) grant(now time.Time) (grant, bool) {
+// grant takes the next event that can be worked on now, if a member has room for it. Those of a source that is not sound wait.
+func (b *board) grant(now time.Time, sound func(source string) bool) (grant, bool) {
 	b.wake(now)
 	for i := 0; i < len(b.ready); {
 		l := b.ready[i]
@@ -225,6 +225,10 @@ func (b *board) grant(now time.Time) (grant, bool) {
 			continue
 		}
 		e := l.waiting[0]
+		if !sound(e.Source) {
+			i++
+			continue
+		}
 		m := b.choose(e.Local)
 		if m == nil {
 			if !e.Local {

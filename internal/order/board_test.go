@@ -19,6 +19,8 @@ func newEvent(sequence uint64, key string) *Event {
 	return &Event{ID: ID{source, sequence, 0}, Key: key, Msg: &nats.Msg{Data: []byte("x")}, Attempt: 1}
 }
 
+func always(string) bool { return true }
+
 // joins has a member say that it is there and has nothing, and that be written.
 func joins(b *board, id string, slots int, at time.Time) {
 	number := uint64(1)
@@ -106,7 +108,7 @@ func (m *model) join(t *rapid.T) {
 }
 
 func (m *model) grant(t *rapid.T) {
-	g, ok := m.b.grant(m.now)
+	g, ok := m.b.grant(m.now, always)
 	if !ok {
 		t.Skip("nothing can be granted")
 	}
@@ -184,7 +186,7 @@ func (m *model) finish() {
 			m.settle(g)
 		}
 		clear(m.at)
-		g, ok := m.b.grant(m.now)
+		g, ok := m.b.grant(m.now, always)
 		if ok {
 			m.at[g.event.Sequence] = g
 		}
@@ -253,7 +255,7 @@ func TestAttemptsOutlive(t *testing.T) {
 	if got := granted(b, start); got != "" {
 		t.Errorf("granted %s before its time", got)
 	}
-	g, ok := b.grant(start.Add(time.Minute))
+	g, ok := b.grant(start.Add(time.Minute), always)
 	if !ok || g.event.Attempt != 3 || g.event.Lost != 2 {
 		t.Errorf("granted %+v", g.event)
 	}
@@ -265,13 +267,13 @@ func TestFailureIsWrittenFirst(t *testing.T) {
 	b := newBoard(1, nil)
 	joins(b, self, 1, start)
 	b.add(newEvent(1, "a"), start)
-	g, _ := b.grant(start)
+	g, _ := b.grant(start, always)
 	b.report(self, report{g.event.ID, g.ticket, g.event.Key, Again, 0}, start)
 	if got := granted(b, start); got != "" {
 		t.Errorf("granted %s", got)
 	}
 	b.wrote(b.version, start)
-	if g, ok := b.grant(start); !ok || g.event.Attempt != 2 {
+	if g, ok := b.grant(start, always); !ok || g.event.Attempt != 2 {
 		t.Error("not granted when it is written")
 	}
 }
@@ -279,7 +281,7 @@ func TestFailureIsWrittenFirst(t *testing.T) {
 func granted(b *board, now time.Time) string {
 	var all []string
 	for {
-		g, ok := b.grant(now)
+		g, ok := b.grant(now, always)
 		if !ok {
 			return strings.Join(all, " ")
 		}

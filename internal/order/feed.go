@@ -49,6 +49,10 @@ type sink interface {
 	// room waits until there is room for events, and returns for how many, and how large all of them may be; 0 bytes is for one of
 	// any size. It returns no events when ctx ends.
 	room(ctx context.Context) (events, bytes int)
+	// high is the sequence of the last message of a source that take was given.
+	high(source string) uint64
+	// soundIn notes that in a session of the connection all that the server delivers again has come, up to high.
+	soundIn(source string, session uint64)
 }
 
 // feed brings the events of one consumer in their order: first all that were delivered before and not acknowledged, whoever
@@ -82,35 +86,47 @@ func (f *feed) run(ctx context.Context) {
 }
 
 func (f *feed) session(ctx context.Context) error {
+	number := sessionOf(f.nc)
 	info, err := f.calm(ctx)
 	if err != nil {
 		return err
 	}
 	inbox := f.nc.NewInbox()
 	messages := make(chan *nats.Msg, 2*pullAtMost)
-	sub, err := f.nc.ChanSubscribe(inbox, messages)
+	sub, err := f.nc.ChanSubscribe(inbox+".*", messages)
 	if err != nil {
 		return fmt.Errorf("subscribe: %w", err)
 	}
 	defer func() { _ = sub.Unsubscribe() }()
-	p := &pull{feed: f, inbox: inbox, messages: messages, source: sourceOf(info)}
+	p := &pull{feed: f, inbox: inbox, messages: messages, source: sourceOf(info), session: number, last: info.Delivered.Stream}
 	f.next = info.Delivered.Consumer + 1
 	if err := f.callBack(ctx, info, p); err != nil {
 		return err
 	}
+	return f.follow(ctx, p, info.NumPending == 0)
+}
+
+// follow takes what comes. The source is sound once it has brought all that it had brought before, or has nothing more.
+func (f *feed) follow(ctx context.Context, p *pull, drained bool) error {
+	sound := false
+	take := func(d delivered) { f.sink.take(f, d) }
 	for {
+		if !sound && (drained || p.last >= f.sink.high(p.source)) {
+			sound = true
+			f.sink.soundIn(p.source, p.session)
+		}
 		events, bytes := f.sink.room(ctx)
 		if events == 0 {
 			return ctx.Err()
 		}
-		take := func(d delivered) { f.sink.take(f, d) }
-		err := p.ask(ctx, min(events, pullAtMost), bytes, take)
+		got, err := p.ask(ctx, min(events, pullAtMost), bytes, take)
 		if errors.Is(err, errTooLarge) {
-			err = p.ask(ctx, 1, 0, take)
+			got, err = p.ask(ctx, 1, 0, take)
 		}
 		if err != nil {
 			return err
 		}
+		drained = got == 0
 	}
 }
 
@@ -169,7 +185,7 @@ func (f *feed) callBack(ctx context.Context, info *jetstream.ConsumerInfo, p *pu
 		}
 	}
 	for len(have) < info.NumAckPending {
-		if err := p.ask(ctx, min(pullAtMost, info.NumAckPending-len(have)), 0, collect); err != nil {
+		if _, err := p.ask(ctx, min(pullAtMost, info.NumAckPending-len(have)), 0, collect); err != nil {
 			return err
 		}
 		if time.Since(quiet) > collectQuiet {
@@ -189,37 +205,55 @@ type pull struct {
 	inbox    string
 	messages chan *nats.Msg
 	source   string
+	session  uint64 // of the connection
+	last     uint64 // the highest sequence that was delivered
+	number   uint64 // of requests
 }
 
-// ask makes one request and gives on what it brings, until it is answered in full, has expired, or goes wrong.
-func (p *pull) ask(ctx context.Context, batch, bytes int, take func(delivered)) error {
+// ask makes one request and gives on what it brings, until it is answered in full, has expired, or goes wrong. It returns how many
+// messages have come.
+func (p *pull) ask(ctx context.Context, batch, bytes int, take func(delivered)) (got int, err error) {
 	f := p.feed
+	p.number++
+	reply := p.inbox + "." + strconv.FormatUint(p.number, 10)
 	body := stream.Pull{Batch: int64(batch), MaxBytes: bytes, Expires: pullExpires}.Body()
 	subject := "$JS.API.CONSUMER.MSG.NEXT." + f.consumer.Stream + "." + f.consumer.Name
-	if err := f.nc.PublishRequest(subject, p.inbox, body); err != nil {
-		return fmt.Errorf("ask for messages: %w", err)
+	if err := f.nc.PublishRequest(subject, reply, body); err != nil {
+		return 0, fmt.Errorf("ask for messages: %w", err)
 	}
-	timer := time.NewTimer(pullExpires + pullSlack)
-	defer timer.Stop()
-	for got := 0; got < batch; got++ {
+	late := time.Now().Add(pullExpires + pullSlack)
+	look := time.NewTicker(beatEvery)
+	defer look.Stop()
+	for got < batch {
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
-		case <-timer.C:
-			return fmt.Errorf("ask for messages: %w", errSilence)
+			return got, ctx.Err()
+		case now := <-look.C:
+			if sessionOf(f.nc) != p.session {
+				return got, fmt.Errorf("ask for messages: %w", errReconnected)
+			}
+			if now.After(late) {
+				return got, fmt.Errorf("ask for messages: %w", errSilence)
+			}
 		case m := <-p.messages:
 			if m.Reply == "" {
-				return statusErr(m)
+				if m.Subject != reply {
+					continue // the end of an earlier request
+				}
+				return got, statusErr(m)
 			}
 			d, err := p.read(m)
 			if err != nil {
-				return err
+				return got, err
 			}
+			got++
 			take(d)
 		}
 	}
-	return nil
+	return got, nil
 }
+
+var errReconnected = errors.New("the connection is another one")
 
 var errSilence = errors.New("no answer")
 
@@ -233,6 +267,7 @@ func (p *pull) read(m *nats.Msg) (delivered, error) {
 		return delivered{}, fmt.Errorf("%w: delivery %d came after %d", errGap, meta.Sequence.Consumer, p.feed.next-1)
 	}
 	p.feed.next++
+	p.last = max(p.last, meta.Sequence.Stream)
 	return delivered{m, p.source, meta.Sequence.Stream, meta.Timestamp.UnixNano(), int(meta.NumDelivered)}, nil
 }
 
@@ -243,7 +278,7 @@ var errTooLarge = errors.New("the next message is too large")
 func statusErr(m *nats.Msg) error {
 	status, description := m.Header.Get("Status"), m.Header.Get("Description")
 	switch {
-	case status == "408" || status == "404":
+	case status == "408" || status == "404" || status == "409" && strings.EqualFold(description, "Batch Completed"):
 		return nil
 	case status == "409" && strings.EqualFold(description, "Message Size Exceeds MaxBytes"):
 		return errTooLarge

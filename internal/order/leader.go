@@ -27,7 +27,10 @@ type leader struct {
 	valid  atomic.Int64  // nanoseconds of the replica's clock: until when we lead, unless we are told more
 	outrun atomic.Uint64 // an epoch higher than ours that somebody has heard of; 0 is none
 
-	mu    sync.Mutex // guards board; grants are sent with it held, so that none is sent after the term
+	sound soundness
+	acks  *acks
+
+	mu    sync.Mutex // guards what follows; grants are sent with it held, so that none is sent after the term
 	board *board
 	over  bool
 }
@@ -39,6 +42,8 @@ func newLeader(r *Replica, epoch uint64, before *paper, now time.Time) *leader {
 		r: r, epoch: epoch, opens: now.Add(deathAfter), board: newBoard(epoch, before.failures(now)),
 		changed: make(chan struct{}, 1), dirty: make(chan struct{}, 1), space: make(chan struct{}, 1),
 	}
+	l.sound.nc = r.cfg.Conn
+	l.acks = newAcks(r.cfg.Conn, l.sound.of, r.log)
 	l.board.absent[self] = struct{}{}
 	for _, id := range before.atWork() {
 		if id != r.me {
@@ -68,6 +73,20 @@ func (l *leader) extend(from time.Time) {
 
 func (l *leader) leads(now time.Time) bool {
 	return int64(l.r.clock.at(now)) < l.valid.Load()
+}
+
+// soundIn is told by a feed that a source is sound.
+func (l *leader) soundIn(source string, session uint64) {
+	l.sound.in(source, session)
+	poke(l.changed)
+	poke(l.acks.kick)
+}
+
+// high is the sequence of the last event that has come of a source.
+func (l *leader) high(source string) uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.board.high[source].Sequence
 }
 
 // run leads until ctx ends.
@@ -103,7 +122,7 @@ func (l *leader) dispatch(now time.Time) time.Duration {
 	}
 	l.board.open()
 	for l.leads(time.Now()) {
-		g, ok := l.board.grant(time.Now())
+		g, ok := l.board.grant(time.Now(), l.sound.of)
 		if !ok {
 			break
 		}
@@ -157,9 +176,7 @@ func (l *leader) hear(h *hello, own bool) answer {
 	if h.Epoch == l.epoch || h.Slots == leaves { // or it may take grants of another leader yet
 		l.board.hear(id, h.Beat, h.Slots, h.Calls, now)
 	}
-	for _, e := range l.board.takeRepeated() {
-		l.r.cfg.Acknowledge(e.Msg)
-	}
+	l.acks.add(l.board.takeAcks()...)
 	poke(l.changed)
 	poke(l.space)
 	return answer{Epoch: l.epoch, Taken: true}
@@ -198,11 +215,12 @@ func (l *leader) take(f *feed, d delivered) {
 	}
 	former := l.r.know(d.source, f.index)
 	l.mu.Lock()
+	l.acks.retire(former)
 	l.board.retire(former, time.Now())
 	known := l.over || l.board.add(e, time.Now())
 	l.mu.Unlock()
 	if !known {
-		l.r.cfg.Acknowledge(d.msg)
+		l.acks.add(e)
 		return
 	}
 	poke(l.changed)

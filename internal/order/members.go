@@ -117,6 +117,7 @@ func (b *board) report(id string, r report, now time.Time) {
 			b.settled[r.ID] = struct{}{}
 		} else {
 			b.forget(e)
+			b.acks = append(b.acks, e)
 		}
 		l.due, l.version = time.Time{}, 0
 		b.begin(l)
@@ -175,6 +176,7 @@ func (b *board) reportLate(r report, now time.Time) {
 	if i < 0 || l.member != "" && l.out.isBefore(r.ID) {
 		return // it is being worked on once more, or what was before it is: then it comes again after that
 	}
+	b.acks = append(b.acks, l.waiting[i])
 	b.remove(l, now, func(e *Event) bool { return e.ID == r.ID })
 }
 

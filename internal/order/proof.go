@@ -30,17 +30,17 @@ func (b *board) prove(key string, id ID, now time.Time) {
 	}
 	b.remove(l, now, func(e *Event) bool {
 		if e.isBefore(id) {
-			b.repeated = append(b.repeated, e)
+			b.acks = append(b.acks, e)
 			return true
 		}
 		return false
 	})
 }
 
-// takeRepeated returns the events that were found to be settled while they waited: they are to be acknowledged.
-func (b *board) takeRepeated() []*Event {
-	all := b.repeated
-	b.repeated = nil
+// takeAcks returns the events that are to be acknowledged.
+func (b *board) takeAcks() []*Event {
+	all := b.acks
+	b.acks = nil
 	return all
 }
 

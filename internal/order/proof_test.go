@@ -23,18 +23,18 @@ func TestForgottenAcknowledgements(t *testing.T) {
 		tell   func(b *board)
 		first  bool   // it is told before the events come again
 		want   string // is granted
-		passed int    // are acknowledged once more
+		passed int    // are acknowledged
 	}{
 		"at work, told before":   {atWork, true, "4", 2},
 		"at work, told after":    {atWork, false, "4", 2},
 		"settled, told before":   {reported(3, earlier, "a", Settled), true, "4 5", 3},
-		"settled, told after":    {reported(3, earlier, "a", Settled), false, "4 5", 2},
+		"settled, told after":    {reported(3, earlier, "a", Settled), false, "4 5", 3},
 		"failed, told before":    {reported(3, earlier, "a", Again), true, "3 4", 2},
 		"failed, told after":     {reported(3, earlier, "a", Again), false, "3 4", 2},
-		"of another key":         {reported(4, earlier, "b", Settled), false, "1", 0},
+		"of another key":         {reported(4, earlier, "b", Settled), false, "1", 1},
 		"of a key that we lack":  {reported(9, earlier, "c", Settled), false, "1 4", 0},
 		"granted by this leader": {reported(3, ticket{2, 1}, "a", Back), false, "1 4", 0},
-		"settled by this leader": {reported(1, ticket{2, 1}, "a", Settled), false, "2 4", 0},
+		"settled by this leader": {reported(1, ticket{2, 1}, "a", Settled), false, "2 4", 1},
 		"far ahead, told before": {reported(99, earlier, "a", Settled), true, "4", 4},
 		"far ahead, told after":  {reported(99, earlier, "a", Settled), false, "4", 4},
 	} {
@@ -59,7 +59,7 @@ func TestForgottenAcknowledgements(t *testing.T) {
 			if strings.Join(got, " ") != c.want {
 				t.Errorf("granted %v, want %s", got, c.want)
 			}
-			if passed += len(b.takeRepeated()); passed != c.passed {
+			if passed += len(b.takeAcks()); passed != c.passed {
 				t.Errorf("%d acknowledged, want %d", passed, c.passed)
 			}
 		})
@@ -96,7 +96,7 @@ func TestSequencesComeAgain(t *testing.T) {
 	}
 	for n := range 5 {
 		add(uint64(n+1), int64(n+1))
-		g, _ := b.grant(start)
+		g, _ := b.grant(start, always)
 		b.report(self, report{g.event.ID, g.ticket, "a", Settled, 0}, start)
 	}
 	for _, c := range []struct {
@@ -148,7 +148,7 @@ func TestConsumerMadeAgain(t *testing.T) {
 		joins(b, self, 9, start)
 		b.add(newEvent(1, "a"), start)
 		b.add(newEvent(2, "a"), start)
-		g, _ := b.grant(start)
+		g, _ := b.grant(start, always)
 		b.retire([]string{source}, start)
 		e := newEvent(1, "a")
 		e.Source += "0"
@@ -165,6 +165,27 @@ func TestConsumerMadeAgain(t *testing.T) {
 		if got := granted(b, start); got != "1" || len(b.held) != 1 || b.bytes != 1 || b.outs != 1 {
 			t.Errorf("%s: granted %q, %d held", end, got, len(b.held))
 		}
+	}
+}
+
+// TestUnsoundSources has the events of one source wait, and no others.
+func TestUnsoundSources(t *testing.T) {
+	t.Parallel()
+	b := newBoard(1, nil)
+	joins(b, self, 9, start)
+	b.add(newEvent(1, "a"), start)
+	e := newEvent(2, "b")
+	e.Source += "0"
+	b.add(e, start)
+	sound := func(of string) bool { return of != source }
+	if g, ok := b.grant(start, sound); !ok || g.event != e {
+		t.Errorf("granted %+v, want what is sound", g.event)
+	}
+	if g, ok := b.grant(start, sound); ok {
+		t.Errorf("granted %d, which is not sound", g.event.Sequence)
+	}
+	if got := granted(b, start); got != "1" {
+		t.Errorf("granted %q", got)
 	}
 }
 

@@ -33,9 +33,6 @@ type Config struct {
 	// needs no call and is acknowledged. It is called from one goroutine for each consumer.
 	Arrived func(source int, m *nats.Msg) *Event
 
-	// Acknowledge acknowledges a message whose event was settled before.
-	Acknowledge func(m *nats.Msg)
-
 	Logger *zap.Logger // nil logs nothing
 }
 
@@ -235,6 +232,9 @@ func (r *Replica) lead(ctx context.Context, l *leader, finished <-chan struct{})
 		all.Go(func() { f.run(ctx) })
 	}
 	all.Go(func() { l.run(ctx) })
+	acking, stopAcking := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopAcking()
+	all.Go(func() { l.acks.run(acking) })
 	all.Go(func() { l.keepAlive(ctx) })
 	taken := r.renew(ctx, l)
 	cancel()
@@ -244,6 +244,7 @@ func (r *Replica) lead(ctx context.Context, l *leader, finished <-chan struct{})
 	waiting, out := l.end()
 	r.leader.Store(nil)
 	_ = hellos.Unsubscribe()
+	stopAcking()
 	all.Wait()
 	if taken {
 		r.log.Warn("another replica leads now", zap.Uint64("epoch", l.epoch))

@@ -2,7 +2,6 @@ package sidecar
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -41,7 +40,7 @@ func (s *Sidecar) addOrder(consumers []stream.Consumer) error {
 	}
 	r, err := order.New(order.Config{
 		Function: s.fn, Consumers: consumers, Conn: s.nc, Name: s.cfg.Replica, Slots: len(s.slots), AckWait: s.cfg.AckWait,
-		Arrived: s.arrived, Acknowledge: func(m *nats.Msg) { s.acker.ack(m.Reply, time.Now()) }, Logger: s.log,
+		Arrived: s.arrived, Logger: s.log,
 	})
 	if err != nil {
 		return err
@@ -102,7 +101,7 @@ func (s *Sidecar) workInOrder(p *phases, sl *slot) {
 	}
 }
 
-// callInOrder takes a granted event to its acknowledgement, or says when it is to be tried again.
+// callInOrder takes a granted event to its settlement, or says when it is to be tried again.
 func (s *Sidecar) callInOrder(p *phases, sl *slot, c *order.Call) (end string, delay time.Duration) {
 	src, now := s.sources[c.Source], time.Now()
 	sl.since.Store(now.UnixNano())
@@ -133,17 +132,9 @@ func (s *Sidecar) callInOrder(p *phases, sl *slot, c *order.Call) (end string, d
 	return s.settleInOrder(p.records, d, &st, &run)
 }
 
-// settleInOrder records an outcome and acknowledges. The next event of the key begins after it, so it does not return before
-// the server has the acknowledgement. A retry is not parked: it holds up its key.
+// settleInOrder records an outcome; who leads acknowledges. A retry is not parked: it holds up its key.
 func (s *Sidecar) settleInOrder(ctx context.Context, d *delivery, st *settlement, run *ledger.Run) (string, time.Duration) {
-	err := s.store(ctx, d, st, run)
-	if err == nil && st.action != handBack && st.action != park && st.action != passOn {
-		err = s.acknowledge(ctx, d.msg)
-	}
-	switch {
-	case errors.Is(err, errNotConfirmed) && ctx.Err() == nil:
-		// Its outcome is recorded, and who leads knows it: if it is delivered once more it is acknowledged once more.
-		s.log.Warn("acknowledgement not confirmed", zap.String("event_id", d.event.ID), zap.Error(err))
+	switch err := s.store(ctx, d, st, run); {
 	case isTooLarge(err):
 		s.log.Error("outcome is too large to be recorded anywhere, the event is kept in place",
 			zap.String("event_id", d.event.ID), zap.Error(err))
@@ -165,29 +156,3 @@ func (s *Sidecar) settleInOrder(ctx context.Context, d *delivery, st *settlement
 	}
 	return order.Settled, 0
 }
-
-// ackPatience is how long an acknowledgement is tried that the server does not confirm. It does not confirm one of a consumer
-// that is gone, or that has forgotten the delivery and is about to repeat it.
-const ackPatience = time.Minute
-
-// acknowledge returns when the server has an acknowledgement.
-func (s *Sidecar) acknowledge(ctx context.Context, m *nats.Msg) error {
-	ctx, cancel := context.WithTimeout(ctx, ackPatience)
-	defer cancel()
-	for {
-		try, end := context.WithTimeout(ctx, writeTimeout)
-		_, err := s.nc.RequestWithContext(try, m.Reply, ackBody)
-		end()
-		if err == nil {
-			return nil
-		}
-		s.log.Debug("acknowledgement not confirmed, trying again", zap.Error(err))
-		select {
-		case <-ctx.Done():
-			return errors.Join(errNotConfirmed, err)
-		case <-time.After(ackRest):
-		}
-	}
-}
-
-var errNotConfirmed = errors.New("acknowledgement not confirmed")
