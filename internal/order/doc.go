@@ -7,7 +7,7 @@
 //
 //	consumers --> feed --> board --grant--> worker --> handler
 //	                         ^                 |
-//	                         +-----report------+   settled, to be tried again, or handed back
+//	              acks <-----+-----report------+   settled, to be tried again, or handed back
 //
 // Who leads is written in one message for each function, by compare-and-set (lease). Its writer's term has a number that
 // only grows, the epoch. The message also holds who may be at work, and the attempts of events that have failed, so they outlive their leader; an
@@ -24,13 +24,14 @@
 //   - Who may have grants is written down before the first one. A new leader grants nothing before all of them have told it what
 //     they have, or deathAfter is over.
 //
-// Nor is the server's memory trusted: one that dies may forget acknowledgements that it has confirmed. What others were granted
-// tells which events these were (proof.go).
+// Nor is the server's memory trusted: one that dies may forget acknowledgements that it has confirmed. So after each connection
+// all is called back first, then acknowledged again in order what had been settled (acks.go), and only then something is granted.
+// A new leader does not know what had been settled; what others were granted by the last one tells it (proof.go).
 //
 // What is left is a worker that is stopped as a whole after the check and before its handler has the call, or whose handler
 // goes on while its sidecar stands still. The handler is told the epoch, so that what it writes to can refuse an older one.
 //
-// The package knows no handler and settles nothing: who runs a call says what became of it. A Replica runs until its context
+// The package knows no handler and records nothing: who runs a call says what became of it. A Replica runs until its context
 // ends, and returns when its calls have been reported.
 package order
 

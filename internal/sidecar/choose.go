@@ -42,12 +42,11 @@ func (s *Sidecar) choose(p *phases, d *delivery, src *source) (st settlement, de
 		if src = s.sourceOn(d.origin.Stream); src == nil {
 			return s.stranger(p.records, d), true
 		}
+		if !src.wanted(&d.origin) {
+			return settlement{action: ackNoMatch}, true
+		}
 	}
-	o := &d.origin
-	if before := src.before.Load(); before != nil && !stream.WantedThen(*before, o.Subject, o.Sequence, o.Time) {
-		return settlement{action: ackNoMatch}, true
-	}
-	takes, err := src.selector.Takes(o.Subject, &d.event)
+	takes, err := src.selector.Takes(d.origin.Subject, &d.event)
 	switch {
 	case takes:
 		return settlement{}, false
@@ -57,6 +56,12 @@ func (s *Sidecar) choose(p *phases, d *delivery, src *source) (st settlement, de
 		s.metrics.filterErrors.Inc()
 	}
 	return settlement{action: ackNoMatch}, true
+}
+
+// wanted reports whether the manifest of when an event was stored asked for it. What nobody had asked for is no dead letter either.
+func (s *source) wanted(o *origin) bool {
+	before := s.before.Load()
+	return before == nil || stream.WantedThen(*before, o.Subject, o.Sequence, o.Time)
 }
 
 // sourceOn returns the event source of a stream, nil if no trigger here names it.

@@ -163,13 +163,13 @@ func (w *batchWorker) add(e *entry, alone bool) {
 	w.bytes += d.msg.Size()
 }
 
-// fits reports whether an event may be in the batch with those that are in it.
+// fits reports whether an event may be in the batch with those that are in it. A probe of an open circuit may not.
 func (s *Sidecar) fits(w *batchWorker, d *delivery) bool {
 	if len(w.ready) == 0 {
 		return true
 	}
 	_, twice := w.keys[batchKey{d.event.Source, d.event.ID}]
-	return !twice && !s.alone(d) && w.bytes+d.msg.Size() <= MaxBatchBytes
+	return !twice && !s.alone(d) && !s.circuit.open() && w.bytes+d.msg.Size() <= MaxBatchBytes
 }
 
 // alone reports whether an event is to have a call of its own. A batch that fails as a whole costs each of its events an

@@ -140,6 +140,9 @@ func TestOldEventsOfAnAddedSubject(t *testing.T) {
 	t.Parallel()
 	f := setup(t, nil, done)
 	f.publish("events.more", "{}", ceHeader("more-before"))
+	broken := ceHeader("more-broken")
+	delete(broken, "ce-type")
+	f.publish("events.more", "{}", broken)
 	f.fn = asks("events.hello", "events.more")
 	f.ensure(f.fn)
 	f.srv.Restart(t)
@@ -149,6 +152,9 @@ func TestOldEventsOfAnAddedSubject(t *testing.T) {
 	f.awaitSettled()
 	if n := calls.more.Load(); n != 1 {
 		t.Errorf("called %d times, want once for the event that was published after its subject was asked for", n)
+	}
+	if letters := f.letters(); len(letters) > 0 {
+		t.Errorf("a dead letter of an event that nobody had asked for: %s", letters[0].Reason)
 	}
 }
 

@@ -107,11 +107,14 @@ func (s *Sidecar) examine(p *phases, d *delivery, src *source, m *nats.Msg, now 
 
 // examineRead is examine for a message that has been read, with err.
 func (s *Sidecar) examineRead(p *phases, d *delivery, src *source, err error, now time.Time) (st settlement, decided bool) {
+	if m := d.msg; errors.Is(err, errNotDelivery) {
+		s.log.Error("message is not a delivery, it is left alone", zap.String("subject", m.Subject), zap.String("reply", m.Reply))
+		return settlement{action: handBack, reason: "not-a-delivery", text: err.Error(), delay: notReadyDelay}, true
+	}
+	if !src.consumer.Work() && !src.wanted(&d.origin) {
+		return settlement{action: ackNoMatch}, true
+	}
 	if err != nil {
-		if m := d.msg; errors.Is(err, errNotDelivery) {
-			s.log.Error("message is not a delivery, it is left alone", zap.String("subject", m.Subject), zap.String("reply", m.Reply))
-			return settlement{action: handBack, reason: "not-a-delivery", text: err.Error(), delay: notReadyDelay}, true
-		}
 		return settlement{action: bury, reason: deadletter.ReasonUndecodable, text: err.Error(), early: true}, true
 	}
 	if st, late := d.asked.late(now); late {
