@@ -51,8 +51,9 @@ type sink interface {
 	room(ctx context.Context) (events, bytes int)
 	// high is the sequence of the last message of a source that take was given.
 	high(source string) uint64
-	// soundIn notes that in a session of the connection all that the server delivers again has come, up to high.
-	soundIn(source string, session uint64)
+	// soundIn notes that in a session of the connection all has come that the server delivers again, and up to a place all that is
+	// not settled.
+	soundIn(upTo ID, session uint64)
 }
 
 // feed brings the events of one consumer in their order: first all that were delivered before and not acknowledged, whoever
@@ -103,17 +104,17 @@ func (f *feed) session(ctx context.Context) error {
 	if err := f.callBack(ctx, info, p); err != nil {
 		return err
 	}
-	return f.follow(ctx, p, info.NumPending == 0)
+	return f.follow(ctx, p, ID{p.source, info.Delivered.Stream, info.TimeStamp.UnixNano()}, info.NumPending == 0)
 }
 
 // follow takes what comes. The source is sound once it has brought all that it had brought before, or has nothing more.
-func (f *feed) follow(ctx context.Context, p *pull, drained bool) error {
+func (f *feed) follow(ctx context.Context, p *pull, upTo ID, drained bool) error {
 	sound := false
 	take := func(d delivered) { f.sink.take(f, d) }
 	for {
 		if !sound && (drained || p.last >= f.sink.high(p.source)) {
 			sound = true
-			f.sink.soundIn(p.source, p.session)
+			f.sink.soundIn(upTo, p.session)
 		}
 		events, bytes := f.sink.room(ctx)
 		if events == 0 {

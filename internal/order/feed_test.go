@@ -45,7 +45,7 @@ func (c *collector) high(string) uint64 {
 	return slices.Max(append([]uint64{0}, c.taken...))
 }
 
-func (c *collector) soundIn(_ string, session uint64) {
+func (c *collector) soundIn(_ ID, session uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.sessions = append(c.sessions, session)

@@ -75,9 +75,14 @@ func (l *leader) leads(now time.Time) bool {
 	return int64(l.r.clock.at(now)) < l.valid.Load()
 }
 
-// soundIn is told by a feed that a source is sound.
-func (l *leader) soundIn(source string, session uint64) {
-	l.sound.in(source, session)
+// soundIn is told by a feed that a source is sound, and up to where all has come that is not settled.
+func (l *leader) soundIn(upTo ID, session uint64) {
+	l.mu.Lock()
+	if l.board.high[upTo.Source].Sequence < upTo.Sequence {
+		l.board.high[upTo.Source] = upTo
+	}
+	l.mu.Unlock()
+	l.sound.in(upTo.Source, session)
 	poke(l.changed)
 	poke(l.acks.kick)
 }
@@ -170,8 +175,10 @@ func (l *leader) hear(h *hello, own bool) answer {
 	if own {
 		id = self
 	}
+	taken := true
 	for _, r := range h.Reports {
 		l.board.report(id, r, now)
+		taken = taken && l.isDealtWith(&r)
 	}
 	if h.Epoch == l.epoch || h.Slots == leaves { // or it may take grants of another leader yet
 		l.board.hear(id, h.Beat, h.Slots, h.Calls, now)
@@ -179,7 +186,13 @@ func (l *leader) hear(h *hello, own bool) answer {
 	l.acks.add(l.board.takeAcks()...)
 	poke(l.changed)
 	poke(l.space)
-	return answer{Epoch: l.epoch, Taken: true}
+	return answer{Epoch: l.epoch, Taken: taken}
+}
+
+// isDealtWith reports whether nobody needs to be told again of a grant's end. A settled event that has not come to us cannot be
+// acknowledged yet, and perhaps never by us.
+func (l *leader) isDealtWith(r *report) bool {
+	return r.End != Settled || l.board.isRetired(r.Source) || l.board.hasPassed(r.ID) && l.sound.of(r.Source)
 }
 
 // onHello answers a hello that has come by NATS.

@@ -264,11 +264,33 @@ func (w *worker) leave(ctx context.Context) {
 		}
 	}
 	w.offer(leaves)
-	w.tellAll()
-	w.beat(ctx)
+	w.sayGoodbye(ctx)
 	w.deadline.Stop()
 	w.cut()
 }
+
+// sayGoodbye waits for an answer as long as it takes until somebody leads: whoever does not hear it waits for us much longer.
+func (w *worker) sayGoodbye(ctx context.Context) {
+	for range goodbyes {
+		before := time.Now()
+		w.tellAll()
+		w.beat(ctx)
+		w.mu.Lock()
+		answered := w.leader.After(before)
+		w.mu.Unlock()
+		if answered {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(beatEvery):
+		}
+	}
+}
+
+// goodbyes is how often one is said at most.
+const goodbyes = 3
 
 // onGrant takes a grant that has come by NATS.
 func (w *worker) onGrant(m *nats.Msg) {
