@@ -60,6 +60,7 @@ func (h *hooks) routes(t *testing.T, files ...string) {
 		{Path: "/github", Namespace: "shop", Function: "deploy", Webhook: &Webhook{Scheme: webhook.GitHub, Secrets: secrets}},
 		{Path: "/slack", Namespace: "shop", Function: "bot", Webhook: &Webhook{Scheme: webhook.Slack, Secrets: secrets}},
 		{Path: "/plain", Namespace: "shop", Function: "deploy"},
+		{Path: "/below/*", Namespace: "shop", Function: "deploy", Webhook: &Webhook{Scheme: webhook.GitHub, Secrets: secrets}},
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +135,11 @@ func TestWebhookRefusals(t *testing.T) {
 		}, 431, "header-too-large"},
 		"not a POST":              {func() answer { return h.do(t, "GET", "/github", "", tokenHeader(h.bridge)...) }, 405, "method-not-allowed"},
 		"not a POST and no token": {func() answer { return h.do(t, "GET", "/github", "") }, 401, "unauthorized"},
-		"another route":           {func() answer { return h.post(t, "/plain", body) }, 401, "unauthorized"},
+		"below a path": {func() answer {
+			return h.post(t, "/below/x", body, tokenHeader(h.bridge)...)
+		}, 401, "invalid-signature"},
+		"the path above": {func() answer { return h.post(t, "/below", body, tokenHeader(h.bridge)...) }, 401, "invalid-signature"},
+		"another route":  {func() answer { return h.post(t, "/plain", body) }, 401, "unauthorized"},
 	} {
 		a := tt.do()
 		p := wantProblem(t, a, tt.status, tt.code)
