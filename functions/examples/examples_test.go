@@ -25,7 +25,7 @@ func TestManifestsAreValid(t *testing.T) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	want := []string{"always-fails", "charge", "hello", "notify", "readings", "thumbnails", "validate"}
+	want := []string{"always-fails", "charge", "hello", "notify", "readings", "tasks-flask", "thumbnails", "validate"}
 	if !slices.Equal(names, want) {
 		t.Errorf("examples are %v, want %v", names, want)
 	}
