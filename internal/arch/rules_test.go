@@ -67,6 +67,13 @@ var rules = []rule{
 		why: "it answers KEDA from what NATS says: it reads nothing of the cluster and needs no rights there",
 	},
 	{
+		of: "cmd/pelton-bridge", not: []string{
+			"k8s.io/...", "sigs.k8s.io/...", "github.com/kedacore/...", "github.com/nats-io/nats-server/...", "google.golang.org/grpc/...",
+			"internal/image/...", "github.com/google/go-containerregistry/...", "internal/sidecar",
+		},
+		why: "strangers talk to it: it knows NATS and nothing of the cluster, and has no rights there",
+	},
+	{
 		of: "cmd/pelton-controller", not: []string{
 			"github.com/nats-io/nats-server/...", "github.com/kedacore/...", "google.golang.org/grpc/...", "internal/sidecar",
 			"internal/image/...", "github.com/google/go-containerregistry/...",

@@ -3,6 +3,7 @@ package bridge
 import (
 	"container/list"
 	"context"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"net/netip"
@@ -29,9 +30,10 @@ func newLimiter(maxConns, perIP int) *limiter {
 
 // conn is one connection of a client.
 type conn struct {
-	net.Conn
-	limiter *limiter
-	ip      netip.Addr
+	net.Conn          // with TLS, if there is any
+	raw      net.Conn // without
+	limiter  *limiter
+	ip       netip.Addr
 
 	// Guarded by limiter.mu.
 	entry     *list.Element // in limiter.silent, or nil while being answered
@@ -43,6 +45,7 @@ type conn struct {
 type limitListener struct {
 	net.Listener
 	limiter *limiter
+	tls     *tls.Config // nil is plain HTTP
 }
 
 // Accept returns the next connection within the bounds.
@@ -52,15 +55,23 @@ func (l limitListener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		c := &conn{Conn: raw, limiter: l.limiter, ip: ipOf(raw)}
+		c := &conn{Conn: raw, raw: raw, limiter: l.limiter, ip: ipOf(raw)}
+		if l.tls != nil {
+			// The handshake is part of the first read, which has the header's time.
+			c.Conn = tls.Server(raw, l.tls)
+		}
 		k, victim := l.limiter.admit(c)
 		if victim != nil {
-			_ = victim.Close()
+			_ = victim.raw.Close() // TLS would say goodbye first, and wait for one who does not read
 		}
-		if k == nil {
+		switch {
+		case k == nil:
 			return c, nil
+		case l.tls != nil:
+			_ = raw.Close() // what is not encrypted would not be understood
+		default:
+			refuseConn(raw, *k)
 		}
-		refuseConn(raw, *k)
 	}
 }
 
@@ -153,7 +164,7 @@ func (l *limiter) shutDown() {
 	}
 	l.mu.Unlock()
 	for _, c := range idle {
-		_ = c.Close()
+		_ = c.raw.Close()
 	}
 }
 

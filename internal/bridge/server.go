@@ -109,7 +109,7 @@ func (s *Server) Run(ctx context.Context) error {
 
 	srv := s.httpServer(work)
 	served := make(chan error, 1)
-	go func() { served <- srv.Serve(limitListener{s.listener, s.limiter}) }()
+	go func() { served <- srv.Serve(limitListener{s.listener, s.limiter, s.cfg.TLS}) }()
 	close(s.ready)
 	select {
 	case err := <-served:

@@ -1,4 +1,4 @@
-// Package catalog keeps the list of functions where every scaler can see it: one small entry for each, in a stream.
+// Package catalog keeps the list of functions where every scaler and every front door can see it: one small entry for each, in a stream.
 //
 // Who makes a function's consumers enters it (Put), who deletes them removes it. A Catalog follows the stream and answers
 // from memory. It does not know what entries are used for, and it never holds a function's environment. Run ends on its
@@ -11,6 +11,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -73,6 +76,15 @@ func (c *Catalog) Lookup(key function.Key) (Entry, bool, error) {
 		return Entry{}, false, ErrNotLoaded
 	}
 	return e, ok, nil
+}
+
+// Entries returns all entries by namespace and name. Who changes them must copy them first.
+func (c *Catalog) Entries() []Entry {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return slices.SortedFunc(maps.Values(c.entries), func(a, b Entry) int {
+		return cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
+	})
 }
 
 // Ready returns nil once the catalog has been read.

@@ -20,13 +20,21 @@ const StreamName = "PELTON_FUNCTIONS"
 
 const subjects = "pelton.function.>"
 
-// Entry is what a scaler must know of a function.
+// Entry is what a scaler and a front door must know of a function.
 type Entry struct {
 	Namespace   string         `json:"namespace"`
 	Name        string         `json:"name"`
 	Consumers   []Consumer     `json:"consumers"`
 	Concurrency int            `json:"concurrency"`
 	Scale       function.Scale `json:"scale"`
+	HTTP        *HTTP          `json:"http,omitempty"` // nil without HTTP triggers
+}
+
+// HTTP is what a front door must know of a function.
+type HTTP struct {
+	Triggers []function.HTTPTrigger `json:"triggers"`
+	Timeout  function.Duration      `json:"timeout"`  // of one attempt
+	Protocol function.Protocol      `json:"protocol"` // of the handler
 }
 
 // Consumer names a consumer from which the function gets events.
@@ -45,7 +53,21 @@ func EntryOf(fn *function.Function) Entry {
 	for _, c := range stream.ConsumersOf(fn) {
 		e.Consumers = append(e.Consumers, Consumer{c.Stream, c.Name})
 	}
+	e.HTTP = httpOf(fn)
 	return e
+}
+
+func httpOf(fn *function.Function) *HTTP {
+	h := &HTTP{Timeout: fn.Spec.Timeout, Protocol: fn.Spec.Handler.Protocol}
+	for _, t := range fn.Spec.Triggers {
+		if t.HTTP != nil {
+			h.Triggers = append(h.Triggers, *t.HTTP)
+		}
+	}
+	if len(h.Triggers) == 0 {
+		return nil
+	}
+	return h
 }
 
 // Key is the function's.

@@ -1,4 +1,4 @@
-// Package certs keeps the certificates of a server that wants one from each client too, as files in a directory hold them.
+// Package certs keeps the certificates of a server, which may want one from each client too, as files in a directory hold them.
 //
 // The files are read again and again while Run runs: new connections get what is there, connections that are open keep what
 // they began with. Files that cannot be used change nothing, and are told of in the log and in a metric. The package knows
@@ -35,6 +35,7 @@ const DefaultInterval = 5 * time.Second
 // Config says where the files are.
 type Config struct {
 	Dir       string
+	NoClients bool                  // clients are asked for no certificate, and there is no ca.crt
 	Interval  time.Duration         // between two looks
 	Protocols []string              // what the server speaks, for ALPN: h2 for gRPC
 	Metrics   prometheus.Registerer // nil counts nowhere
@@ -76,12 +77,21 @@ func Open(cfg Config) (*Store, error) {
 	return s, nil
 }
 
-// Server is the configuration of a server. It asks for a client's certificate and takes none but those that ca.crt has signed.
+// Server is the configuration of a server. Unless the store is without clients, it asks for a client's certificate and takes none
+// but those that ca.crt has signed.
 func (s *Store) Server() *tls.Config {
 	return &tls.Config{
-		MinVersion: tls.VersionTLS13, NextProtos: s.cfg.Protocols,
+		MinVersion: s.cfg.oldest(), NextProtos: s.cfg.Protocols,
 		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return s.now.Load(), nil },
 	}
+}
+
+// oldest is the version of TLS that is still spoken: the newest with programs of ours and KEDA, and 1.2 with everybody else.
+func (c Config) oldest() uint16 {
+	if c.NoClients {
+		return tls.VersionTLS12
+	}
+	return tls.VersionTLS13
 }
 
 // Run reads the files at every interval until ctx ends. It does not wait for the file system to tell of changes: a secret
@@ -145,7 +155,9 @@ func (s *Store) read() (files, error) {
 	var err1, err2, err3 error
 	f.cert, err1 = os.ReadFile(filepath.Join(s.cfg.Dir, CertFile))
 	f.key, err2 = os.ReadFile(filepath.Join(s.cfg.Dir, KeyFile))
-	f.ca, err3 = os.ReadFile(filepath.Join(s.cfg.Dir, CAFile))
+	if !s.cfg.NoClients {
+		f.ca, err3 = os.ReadFile(filepath.Join(s.cfg.Dir, CAFile))
+	}
 	return f, errors.Join(err1, err2, err3)
 }
 
@@ -155,17 +167,17 @@ func (s *Store) use(f files) error {
 	if err != nil {
 		return fmt.Errorf("%s and %s: %w", CertFile, KeyFile, err)
 	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(f.ca) {
-		return fmt.Errorf("%s: holds no certificate in PEM", CAFile)
+	cfg := &tls.Config{MinVersion: s.cfg.oldest(), NextProtos: s.cfg.Protocols, Certificates: []tls.Certificate{pair}}
+	if !s.cfg.NoClients {
+		cfg.ClientAuth, cfg.ClientCAs = tls.RequireAndVerifyClientCert, x509.NewCertPool()
+		if !cfg.ClientCAs.AppendCertsFromPEM(f.ca) {
+			return fmt.Errorf("%s: holds no certificate in PEM", CAFile)
+		}
 	}
 	if err := f.valid(s.cfg.Now()); err != nil {
 		return err
 	}
-	s.now.Store(&tls.Config{
-		MinVersion: tls.VersionTLS13, NextProtos: s.cfg.Protocols,
-		Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool,
-	})
+	s.now.Store(cfg)
 	s.used, s.seen, s.ended = f, f, false
 	s.metrics.broken.Set(0)
 	s.metrics.loads.Inc()

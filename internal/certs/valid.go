@@ -23,7 +23,7 @@ func (f *files) valid(now time.Time) error {
 			problems = append(problems, fmt.Errorf("%s: authority %q %w", CAFile, c.Subject.CommonName, err))
 		}
 	}
-	if len(problems) == len(authorities) {
+	if len(problems) == len(authorities) && len(problems) > 0 {
 		return errors.Join(problems...)
 	}
 	return nil

@@ -19,6 +19,7 @@ const (
 	PublicFile     = "account.pub"        // the public key of an account, for a controller
 	ControllerFile = "controller.creds"
 	ScalerFile     = "scaler.creds"
+	BridgeFile     = "bridge.creds"
 	AdminFile      = "admin.creds"  // all of an account
 	SystemFile     = "system.creds" // what servers say about themselves; in the folder SYS
 
@@ -127,7 +128,9 @@ func (o *Operator) Save(dir string) error {
 		return err
 	}
 	for _, a := range o.Accounts {
-		users := map[string]Permissions{ControllerFile: OfController(), ScalerFile: OfScaler(), AdminFile: Everything()}
+		users := map[string]Permissions{
+			ControllerFile: OfController(), ScalerFile: OfScaler(), BridgeFile: OfBridge(), AdminFile: Everything(),
+		}
 		if err := o.saveAccount(dir, a, users); err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 const (
 	ScalerInbox     = "_INBOX_PELTON_SCALER"
 	ControllerInbox = "_INBOX_PELTON_CONTROLLER"
+	BridgeInbox     = "_INBOX_PELTON_BRIDGE"
 )
 
 // What the watching of queues needs beside the queues themselves: a small stream in which it is tried whether probes work here,
@@ -32,6 +33,20 @@ func OfScaler() Permissions {
 	}
 	p.Publish = append(p.Publish, "$JS.API.STREAM.DELETE."+selfTestStream)
 	return p
+}
+
+// OfBridge is what pelton-bridge needs: to store events and calls of functions, to hear and acknowledge the answers of those that
+// are waited for, to take back a call whose caller has gone, and to read the catalog.
+func OfBridge() Permissions {
+	return Permissions{
+		Publish: []string{
+			"events.>", "pelton.work.*.*.http", "_INBOX_PELTON.*.*.>", "$JS.API.STREAM.MSG.DELETE." + stream.WorkStream,
+			"$JS.API.STREAM.INFO." + catalog.StreamName, "$JS.API.STREAM.CREATE." + catalog.StreamName,
+			"$JS.API.CONSUMER.CREATE." + catalog.StreamName + ".>", "$JS.API.CONSUMER.INFO." + catalog.StreamName + ".*",
+			"$JS.API.CONSUMER.DELETE." + catalog.StreamName + ".*",
+		},
+		Subscribe: []string{BridgeInbox + ".>", "pelton.answer.*.*.*.*"},
+	}
 }
 
 // OfController is what pelton-controller needs: to make and look after the streams of Pelton, to have consumers on any stream

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/pelton-dev/pelton/internal/bridge"
+	"github.com/pelton-dev/pelton/internal/catalog"
+	"github.com/pelton-dev/pelton/internal/function"
+)
+
+// routes keeps the routes of the bridge as the catalog has them. Functions of all namespaces share the paths: of two that claim
+// one, the first by namespace and name has it, the other is told of in the log and in a metric.
+type routes struct {
+	catalog *catalog.Catalog
+	set     func([]bridge.Route) error
+	log     *zap.Logger
+	changed chan struct{}           // filled by the catalog, emptied by run
+	told    map[function.Key]string // what was told of a function; only run uses it
+
+	open, refused prometheus.Gauge
+}
+
+func newRoutes(c *catalog.Catalog, set func([]bridge.Route) error, r prometheus.Registerer, log *zap.Logger) (*routes, error) {
+	rs := &routes{
+		catalog: c, set: set, log: log, changed: make(chan struct{}, 1), told: map[function.Key]string{},
+		open: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "pelton_bridge_routes", Help: "Paths of HTTP triggers that are served.",
+		}),
+		refused: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "pelton_bridge_routes_refused", Help: "Functions whose HTTP triggers are not served: another one has the path.",
+		}),
+	}
+	for _, gauge := range []prometheus.Collector{rs.open, rs.refused} {
+		if err := r.Register(gauge); err != nil {
+			return nil, fmt.Errorf("register metrics of routes: %w", err)
+		}
+	}
+	c.OnChange(func(function.Key) {
+		select {
+		case rs.changed <- struct{}{}:
+		default: // it will look at this change, too
+		}
+	})
+	return rs, nil
+}
+
+// run brings the routes up to date after changes, until ctx ends.
+func (rs *routes) run(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-rs.changed:
+			if rs.catalog.Ready() == nil { // half of a list would end what is served
+				rs.update()
+			}
+		}
+	}
+}
+
+func (rs *routes) update() {
+	var open []bridge.Route
+	problems, taken := map[function.Key]string{}, map[string]function.Key{}
+	entries := rs.catalog.Entries()
+	for i := range entries {
+		own, key := routesOf(&entries[i]), entries[i].Key()
+		if problem := claim(taken, own, key); problem != "" {
+			problems[key] = problem
+			continue
+		}
+		open = append(open, own...)
+	}
+	if err := rs.set(open); err != nil {
+		rs.log.Error("routes cannot be served, those from before stay", zap.Error(err))
+		return
+	}
+	for key, problem := range problems {
+		if rs.told[key] != problem {
+			rs.log.Error("HTTP triggers of a function are not served", zap.Stringer("function", key), zap.String("problem", problem))
+		}
+	}
+	rs.told = problems
+	rs.open.Set(float64(len(open)))
+	rs.refused.Set(float64(len(problems)))
+}
+
+// claim enters the routes of a function as taken, or says why none of them is.
+func claim(taken map[string]function.Key, own []bridge.Route, key function.Key) string {
+	var claims []string
+	for _, r := range own {
+		for _, method := range r.Methods {
+			if other, ok := taken[method+" "+r.Path]; ok {
+				return fmt.Sprintf("%s %s is function %s's already", method, r.Path, other)
+			}
+			claims = append(claims, method+" "+r.Path)
+		}
+	}
+	for _, c := range claims {
+		taken[c] = key
+	}
+	return ""
+}
+
+// routesOf are the routes of a function. The bridge has no secrets, so what a provider signs is not served here.
+func routesOf(e *catalog.Entry) (list []bridge.Route) {
+	if e.HTTP == nil {
+		return nil
+	}
+	for _, t := range e.HTTP.Triggers {
+		list = append(list, bridge.Route{Path: t.Path, Methods: t.Methods, Namespace: e.Namespace, Function: e.Name})
+	}
+	return list
+}
