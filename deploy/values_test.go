@@ -138,7 +138,7 @@ func TestValuesAreDocumented(t *testing.T) {
 // TestChartVariables: the chart sets no variable that a program does not know.
 func TestChartVariables(t *testing.T) {
 	t.Parallel()
-	known := map[string]string{"controller": "../cmd/pelton-controller/main.go", "scaler": "docs/scaler.md"}
+	known := map[string]string{"controller": "../cmd/pelton-controller/main.go", "scaler": "docs/scaler.md", "bridge": "../cmd/pelton-bridge/main.go"}
 	given := map[string]bool{"GOMEMLIMIT": true} // by the values of a test
 	seen := 0
 	for _, path := range releases {

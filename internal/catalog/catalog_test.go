@@ -212,3 +212,31 @@ func TestRead(t *testing.T) {
 	}
 	read(catalog.Entry{}, false)
 }
+
+// TestEntriesOfHTTPTriggers: a front door learns where requests go, in an order that does not change.
+func TestEntriesOfHTTPTriggers(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	if err := catalog.Ensure(t.Context(), f.js, 1); err != nil {
+		t.Fatal(err)
+	}
+	web := makeFunction("web", 1)
+	web.Spec.Timeout, web.Spec.Handler.Protocol = function.Duration(time.Minute), function.ProtocolHTTP
+	web.Spec.Triggers = []function.Trigger{
+		{HTTP: &function.HTTPTrigger{Path: "/tasks", Methods: []string{"POST"}, Mode: function.ModeAsync}},
+	}
+	f.put(t, web)
+	f.put(t, makeFunction("plain", 1))
+	f.run(t)
+	waittest.Eventually(t, f.catalog.Ready)
+	entries := f.catalog.Entries()
+	if len(entries) != 2 || entries[0].Name != "plain" || entries[0].HTTP != nil {
+		t.Fatalf("got %+v", entries)
+	}
+	want := &catalog.HTTP{
+		Triggers: []function.HTTPTrigger{*web.Spec.Triggers[0].HTTP}, Timeout: web.Spec.Timeout, Protocol: function.ProtocolHTTP,
+	}
+	if diff := cmp.Diff(want, entries[1].HTTP); diff != "" {
+		t.Errorf("entry of web (-want +got):\n%s", diff)
+	}
+}

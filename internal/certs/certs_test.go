@@ -229,3 +229,37 @@ func TestOpen(t *testing.T) {
 		}
 	}
 }
+
+// TestNoClients: a server of everybody wants no authority, and asks for no certificate.
+func TestNoClients(t *testing.T) {
+	t.Parallel()
+	ca, dir := certstest.NewCA(t), t.TempDir()
+	ca.Server(dir, "one")
+	if err := os.Remove(filepath.Join(dir, certs.CAFile)); err != nil {
+		t.Fatal(err)
+	}
+	store, err := certs.Open(certs.Config{Dir: dir, NoClients: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := tls.Listen("tcp", "127.0.0.1:0", store.Server())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go echo(l)
+	r := &rig{t: t, address: l.Addr().String()}
+	if _, err := r.dial(ca.Client(nil)); err != nil {
+		t.Errorf("a client without a certificate: %v", err)
+	}
+	old := ca.Client(nil)
+	old.MinVersion, old.MaxVersion = tls.VersionTLS11, tls.VersionTLS11
+	if _, err := r.dial(old); err == nil {
+		t.Error("TLS 1.1 is spoken")
+	}
+	expired, key := ca.Sign("expired", time.Now().Add(-time.Minute))
+	certstest.Write(t, dir, map[string][]byte{certs.CertFile: expired, certs.KeyFile: key})
+	if _, err := certs.Open(certs.Config{Dir: dir, NoClients: true}); err == nil || !strings.Contains(err.Error(), "has expired") {
+		t.Errorf("an expired certificate: %v", err)
+	}
+}

@@ -57,7 +57,7 @@ func TestFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	renewed := save(t, again, dir)
-	for _, name := range []string{natsauth.SigningFile, natsauth.ControllerFile, natsauth.ScalerFile, natsauth.AdminFile} {
+	for _, name := range []string{natsauth.SigningFile, natsauth.ControllerFile, natsauth.ScalerFile, natsauth.BridgeFile, natsauth.AdminFile} {
 		if renewed["a/"+name] == more["a/"+name] {
 			t.Errorf("a/%s is that of the old signing key", name)
 		}

@@ -43,6 +43,7 @@ func OfBridge() Permissions {
 			"events.>", "pelton.work.*.*.http", "_INBOX_PELTON.*.*.>", "$JS.API.STREAM.MSG.DELETE." + stream.WorkStream,
 			"$JS.API.STREAM.INFO." + catalog.StreamName, "$JS.API.STREAM.CREATE." + catalog.StreamName,
 			"$JS.API.CONSUMER.CREATE." + catalog.StreamName + ".>", "$JS.API.CONSUMER.INFO." + catalog.StreamName + ".*",
+			"$JS.API.CONSUMER.MSG.NEXT." + catalog.StreamName + ".*",
 			"$JS.API.CONSUMER.DELETE." + catalog.StreamName + ".*",
 		},
 		Subscribe: []string{BridgeInbox + ".>", "pelton.answer.*.*.*.*"},

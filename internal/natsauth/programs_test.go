@@ -101,6 +101,52 @@ func (r *rig) watch(nc *nats.Conn, log *zap.Logger, fn *function.Function) {
 	})
 }
 
+// TestBridge does on NATS what a front door does, with its rights.
+func TestBridge(t *testing.T) {
+	t.Parallel()
+	r := start(t, "a")
+	r.provision("a", newFunction("work", nil))
+	nc := r.program(natsauth.OfBridge())
+	known, err := catalog.New(nc.Conn, catalog.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	background(t, known.Run)
+	waittest.Eventually(t, func() error {
+		if n := len(known.Entries()); n != 1 {
+			return fmt.Errorf("the catalog has %d functions, want 1", n)
+		}
+		return known.Ready()
+	})
+	js, err := jetstream.New(nc.Conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, subject := range []string{"events.orders.created", "pelton.work.default.work.http"} {
+		if _, err := js.Publish(t.Context(), subject, []byte("x")); err != nil {
+			t.Errorf("%s: %v", subject, err)
+		}
+	}
+	answers, err := nc.SubscribeSync("pelton.answer.*.*.bridge.*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	publish(t, r.admins["a"], "events.other", "x") // so that the connection is known to work
+	if err := r.admins["a"].Conn().PublishRequest("pelton.answer.default.work.bridge.one", "_INBOX_PELTON.default.work.x", nil); err != nil {
+		t.Fatal(err)
+	}
+	m, err := answers.NextMsgWithContext(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.Publish(m.Reply, nil); err != nil {
+		t.Error(err)
+	}
+	if _, err := nc.RequestWithContext(t.Context(), "$JS.API.STREAM.MSG.DELETE.PELTON_WORK", []byte(`{"seq":1}`)); err != nil {
+		t.Errorf("take back a call: %v", err)
+	}
+}
+
 // TestController does on NATS what a controller does, with its rights: all of a function's life.
 func TestController(t *testing.T) {
 	t.Parallel()
@@ -161,7 +207,7 @@ func TestController(t *testing.T) {
 	}
 }
 
-// TestProgramsAreBound tries with the rights of the scaler and of the controller what neither of them has to do.
+// TestProgramsAreBound tries with the rights of the scaler, the bridge and the controller what none of them has to do.
 func TestProgramsAreBound(t *testing.T) {
 	t.Parallel()
 	r := start(t, "a")
@@ -176,14 +222,19 @@ func TestProgramsAreBound(t *testing.T) {
 		permissions natsauth.Permissions
 		inbox       string
 		more        []string
+		may         []string // of both
 	}{
 		"scaler": {natsauth.OfScaler(), natsauth.ScalerInbox, []string{
 			"$JS.ACK.EVENTS.x.1.1.1.1.0", "pelton.dead.default.b", "pelton.function.default.b", "$JS.API.CONSUMER.DELETE.EVENTS.x",
 			"$JS.API.STREAM.PURGE.PELTON_WORK", "$JS.API.STREAM.UPDATE.EVENTS",
-		}},
+		}, nil},
+		"bridge": {natsauth.OfBridge(), natsauth.BridgeInbox, []string{
+			"$JS.API.CONSUMER.MSG.NEXT.EVENTS.x", "$JS.API.CONSUMER.CREATE.EVENTS.x", "$JS.ACK.EVENTS.x.1.1.1.1.0", "pelton.dead.default.b",
+			"pelton.function.default.b", "pelton.answer.default.b.x.y", "$JS.API.STREAM.DELETE.PELTON_WORK", "$JS.API.STREAM.NAMES",
+		}, []string{"events.orders", "_INBOX_PELTON.default.b.one.two"}},
 		"controller": {natsauth.OfController(), natsauth.ControllerInbox, []string{
 			"$JS.API.STREAM.DELETE.EVENTS", "$JS.API.STREAM.DELETE.PELTON_WORK", "$JS.API.STREAM.PURGE.PELTON_DEAD",
-		}},
+		}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			content, err := r.issuer("a", 0).Permanent(name, c.permissions, time.Now())
@@ -192,6 +243,9 @@ func TestProgramsAreBound(t *testing.T) {
 			}
 			i := r.intruder(writeFile(t, content), c.inbox)
 			for _, subject := range slices.Concat(both, c.more) {
+				if slices.Contains(c.may, subject) {
+					continue
+				}
 				i.mustBeRefused(t, "Publish", subject, func() error { return i.publish(attempt{subject: subject}) })
 			}
 			for _, subject := range []string{"events.>", "_INBOX.>", "_INBOX_PELTON.>", ">"} {
@@ -224,6 +278,7 @@ func TestPagesAndLists(t *testing.T) {
 		"### A sidecar": {sidecar, strings.NewReplacer(
 			"namespace.name", "NS.FN", "EVENTS."+events, "STREAM.CONSUMER", "PELTON_WORK."+work, "STREAM.CONSUMER")},
 		"### The scaler":     {natsauth.OfScaler(), strings.NewReplacer()},
+		"### The bridge":     {natsauth.OfBridge(), strings.NewReplacer()},
 		"### The controller": {natsauth.OfController(), strings.NewReplacer()},
 	} {
 		_, section, found := strings.Cut(string(page), heading+"\n")

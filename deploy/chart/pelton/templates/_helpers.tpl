@@ -6,6 +6,7 @@
 
 {{- define "pelton.controller" -}}{{ include "pelton.fullname" . }}-controller{{- end -}}
 {{- define "pelton.scaler" -}}{{ include "pelton.fullname" . }}-scaler{{- end -}}
+{{- define "pelton.bridge" -}}{{ include "pelton.fullname" . }}-bridge{{- end -}}
 {{- define "pelton.nats" -}}{{ include "pelton.fullname" . }}-nats{{- end -}}
 {{- define "pelton.scalerHost" -}}{{ include "pelton.scaler" . }}.{{ .Release.Namespace }}.svc{{- end -}}
 
@@ -84,7 +85,7 @@ securityContext:
   capabilities: {drop: [ALL]}
 {{- end -}}
 
-{{/* Where pods run, of .Values.controller or .Values.scaler. */}}
+{{/* Where pods run, of .Values.controller, .Values.scaler or .Values.bridge. */}}
 {{- define "pelton.placement" -}}
 {{- with .priorityClassName -}}
 priorityClassName: {{ . }}
