@@ -87,6 +87,16 @@ func TestBridge(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.await("/late", http.StatusNotFound)
+	hook := webFunction("b", "hook", "/hook")
+	hook.Spec.Triggers[0].HTTP.Webhook = &function.Webhook{
+		Scheme: function.SchemeGitHub, SecretFrom: []function.SecretSource{{SecretKeyRef: function.KeyRef{Name: "github", Key: "secret"}}},
+	}
+	put(t, js, hook)
+	p.await("/hook", http.StatusServiceUnavailable) // its secret is not there
+	if err := catalog.Remove(t.Context(), js, hook.Key()); err != nil {
+		t.Fatal(err)
+	}
+	p.await("/hook", http.StatusNotFound)
 	_, metrics := p.health("/metrics")
 	for _, want := range []string{
 		"pelton_bridge_routes 1", "pelton_bridge_routes_refused 1", `pelton_access_refused_total{reason="bad-token"} 1`,

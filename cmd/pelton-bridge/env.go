@@ -22,6 +22,7 @@ type settings struct {
 	tokens, access string // paths; "" is none
 	insecure       bool   // nobody is asked, and that is meant, also beyond loopback
 	tlsDir         string // "" is plain HTTP
+	webhooks       string // folder with their secrets
 	hosts, origins []string
 	maxConns       uint32
 	delay, drain   time.Duration
@@ -38,7 +39,7 @@ func readSettings(getenv func(string) string) (settings, error) {
 		},
 		address: env.Get("PELTON_HTTP_ADDRESS", "127.0.0.1:8080"), health: env.Address("PELTON_HEALTH_ADDRESS", ":8081"),
 		tokens: env.Path("PELTON_TOKENS"), access: env.Path("PELTON_ACCESS"), insecure: env.Bool("PELTON_INSECURE_NO_AUTH", false),
-		tlsDir: env.Path("PELTON_TLS_DIR"), hosts: split(getenv("PELTON_HOSTS")), origins: split(getenv("PELTON_ORIGINS")),
+		webhooks: env.Get("PELTON_WEBHOOK_SECRETS", "/etc/pelton/webhooks"), tlsDir: env.Path("PELTON_TLS_DIR"), hosts: split(getenv("PELTON_HOSTS")), origins: split(getenv("PELTON_ORIGINS")),
 		maxConns: env.Count("PELTON_MAX_CONNECTIONS", 4096), delay: env.Duration("PELTON_STOP_DELAY", 5*time.Second),
 		drain: env.Duration("PELTON_DRAIN_TIMEOUT", 10*time.Second), level: env.Level("PELTON_LOG_LEVEL"),
 	}

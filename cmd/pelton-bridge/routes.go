@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
@@ -17,6 +18,7 @@ import (
 type routes struct {
 	catalog *catalog.Catalog
 	set     func([]bridge.Route) error
+	secrets string // folder with the secrets of webhooks: NAMESPACE.SECRET.KEY
 	log     *zap.Logger
 	changed chan struct{}           // filled by the catalog, emptied by run
 	told    map[function.Key]string // what was told of a function; only run uses it
@@ -24,9 +26,10 @@ type routes struct {
 	open, refused prometheus.Gauge
 }
 
-func newRoutes(c *catalog.Catalog, set func([]bridge.Route) error, r prometheus.Registerer, log *zap.Logger) (*routes, error) {
+func newRoutes(p *parts, r prometheus.Registerer) (*routes, error) {
 	rs := &routes{
-		catalog: c, set: set, log: log, changed: make(chan struct{}, 1), told: map[function.Key]string{},
+		catalog: p.catalog, set: p.bridge.SetRoutes, secrets: p.settings.webhooks, log: p.log.Named("routes"),
+		changed: make(chan struct{}, 1), told: map[function.Key]string{},
 		open: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "pelton_bridge_routes", Help: "Paths of HTTP triggers that are served.",
 		}),
@@ -39,7 +42,7 @@ func newRoutes(c *catalog.Catalog, set func([]bridge.Route) error, r prometheus.
 			return nil, fmt.Errorf("register metrics of routes: %w", err)
 		}
 	}
-	c.OnChange(func(function.Key) {
+	p.catalog.OnChange(func(function.Key) {
 		select {
 		case rs.changed <- struct{}{}:
 		default: // it will look at this change, too
@@ -67,7 +70,7 @@ func (rs *routes) update() {
 	problems, taken := map[function.Key]string{}, map[string]function.Key{}
 	entries := rs.catalog.Entries()
 	for i := range entries {
-		own, key := routesOf(&entries[i]), entries[i].Key()
+		own, key := routesOf(&entries[i], rs.secrets), entries[i].Key()
 		if problem := claim(taken, own, key); problem != "" {
 			problems[key] = problem
 			continue
@@ -105,13 +108,18 @@ func claim(taken map[string]function.Key, own []bridge.Route, key function.Key) 
 	return ""
 }
 
-// routesOf are the routes of a function. The bridge has no secrets, so what a provider signs is not served here.
-func routesOf(e *catalog.Entry) (list []bridge.Route) {
+// routesOf are the routes of a function. secrets is the folder with the secrets of webhooks: without its secret, a route refuses all.
+func routesOf(e *catalog.Entry, secrets string) (list []bridge.Route) {
 	if e.HTTP == nil {
 		return nil
 	}
 	for _, t := range e.HTTP.Triggers {
-		list = append(list, bridge.Route{Path: t.Path, Methods: t.Methods, Namespace: e.Namespace, Function: e.Name})
+		list = append(list, bridge.Route{
+			Path: t.Path, Methods: t.Methods, Namespace: e.Namespace, Function: e.Name,
+			Webhook: bridge.WebhookOf(&t, func(ref function.KeyRef) string {
+				return filepath.Join(secrets, filepath.Base(e.Namespace+"."+ref.Name+"."+ref.Key))
+			}),
+		})
 	}
 	return list
 }

@@ -70,7 +70,7 @@ func (p *parts) build(ctx context.Context, registry *prometheus.Registry) error 
 	if err := p.buildBridge(ctx, registry); err != nil {
 		return err
 	}
-	if p.routes, err = newRoutes(p.catalog, p.bridge.SetRoutes, registry, p.log.Named("routes")); err != nil {
+	if p.routes, err = newRoutes(p, registry); err != nil {
 		return err
 	}
 	p.health, err = probes.Listen(probes.Config{Address: p.settings.health, Metrics: registry, Waiting: "it starts", Logger: p.log})
