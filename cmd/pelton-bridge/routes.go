@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
@@ -116,6 +117,7 @@ func routesOf(e *catalog.Entry, secrets string) (list []bridge.Route) {
 	for _, t := range e.HTTP.Triggers {
 		list = append(list, bridge.Route{
 			Path: t.Path, Methods: t.Methods, Namespace: e.Namespace, Function: e.Name,
+			Sync: t.Mode == function.ModeSync, Timeout: time.Duration(e.HTTP.Timeout), Plain: e.HTTP.Protocol == function.ProtocolHTTP,
 			Webhook: bridge.WebhookOf(&t, func(ref function.KeyRef) string {
 				return filepath.Join(secrets, filepath.Base(e.Namespace+"."+ref.Name+"."+ref.Key))
 			}),
