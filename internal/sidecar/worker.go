@@ -30,6 +30,12 @@ type slot struct {
 func (s *Sidecar) work(p *phases, sl *slot) {
 	defer s.workers.Done()
 	for {
+		select { // one channel alone costs a third of two, and in a backlog there is always a message
+		case m := <-s.inbox:
+			s.take(p, sl, m)
+			continue
+		default:
+		}
 		select {
 		case m := <-s.inbox:
 			s.take(p, sl, m)

@@ -41,6 +41,10 @@ type conn struct {
 	idleSince time.Time
 	keepAlive time.Duration // how long the handler says it keeps an idle connection; 0 if it does not say
 
+	// Whose end interrupts the connection: nil for nobody. It stays from call to call, as nearly all have the same context.
+	watched <-chan struct{}
+	unwatch func() bool
+
 	// Bound once, so that a call allocates no closures for them.
 	interruptFunc func()
 	probeFunc     func(fd uintptr) bool
@@ -65,19 +69,33 @@ func newConn(nc net.Conn) (*conn, error) {
 	return c, nil
 }
 
-// interrupt ends a blocked read or write.
+// interrupt ends a blocked read or write. An idle connection takes no harm: each call sets the deadline anew.
 func (c *conn) interrupt() { _ = c.nc.SetDeadline(time.Unix(1, 0)) }
 
-// watch interrupts the connection when ctx ends. The returned function ends the watch and reports whether the connection
-// was left alone.
-func (c *conn) watch(ctx context.Context) func() bool {
-	if ctx.Done() == nil {
-		return leftAlone
+// watch interrupts the connection when ctx ends. It is false if the context of an earlier call has ended since: then the
+// connection may be interrupted at any time.
+func (c *conn) watch(ctx context.Context) bool {
+	done := ctx.Done()
+	if done == c.watched {
+		return true
 	}
-	return context.AfterFunc(ctx, c.interruptFunc)
+	if !c.forget() {
+		return false
+	}
+	if done != nil {
+		c.watched, c.unwatch = done, context.AfterFunc(ctx, c.interruptFunc)
+	}
+	return true
 }
 
-func leftAlone() bool { return true }
+// forget ends the watch, or the context would hold the connection for ever. It is false if the context has ended.
+func (c *conn) forget() bool {
+	if c.watched == nil {
+		return true
+	}
+	c.watched = nil
+	return c.unwatch()
+}
 
 // fresh reports whether the handler still keeps an idle connection, by its own word.
 func (c *conn) fresh(now time.Time) bool {

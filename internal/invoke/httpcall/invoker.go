@@ -115,10 +115,13 @@ func (i *Invoker) roundTrip(ctx context.Context, r request) (answer, error) {
 
 // callOn makes the call on one connection, which goes back to the pool or is closed.
 func (i *Invoker) callOn(ctx context.Context, c *conn, r request) (answer, error) {
-	unwatch := c.watch(ctx)
+	if ctx.Err() != nil { // its interrupt may have come before the deadline was set
+		i.pool.put(c)
+		return answer{}, fmt.Errorf("%w: %w", errUnsent, ctx.Err())
+	}
 	c.out = i.appendRequest(c.out[:0], r)
 	a, err := c.exchange(r.body, r.wants())
-	if !unwatch() || err != nil || !a.reusable {
+	if err != nil || !a.reusable || ctx.Err() != nil {
 		i.pool.discard(c)
 	} else {
 		i.pool.put(c)

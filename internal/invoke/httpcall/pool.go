@@ -49,12 +49,12 @@ func (p *pool) leave() { p.calls.Done() }
 
 func (p *pool) isClosed() bool { return p.ctx.Err() != nil }
 
-// get returns a connection with the deadline set. dialed says that it is new; else the handler may have closed it meanwhile,
+// get returns a connection with the deadline set, which the end of ctx interrupts. dialed says that it is new; else the handler may have closed it meanwhile,
 // which the exchange looks at.
 func (p *pool) get(ctx context.Context, deadline time.Time) (c *conn, dialed bool, err error) {
 	now := time.Now()
 	for c := p.pop(); c != nil; c = p.pop() {
-		if c.fresh(now) && c.nc.SetDeadline(deadline) == nil {
+		if c.fresh(now) && c.nc.SetDeadline(deadline) == nil && c.watch(ctx) {
 			return c, false, nil
 		}
 		p.discard(c)
@@ -67,6 +67,7 @@ func (p *pool) get(ctx context.Context, deadline time.Time) (c *conn, dialed boo
 		p.discard(c)
 		return nil, false, err
 	}
+	c.watch(ctx)
 	return c, true, nil
 }
 
@@ -132,6 +133,7 @@ func (p *pool) push(c *conn) (extra *conn) {
 
 // discard closes a connection that is in nobody's hands.
 func (p *pool) discard(c *conn) {
+	c.forget()
 	p.mu.Lock()
 	delete(p.live, c)
 	p.mu.Unlock()
@@ -158,6 +160,9 @@ func (p *pool) close() {
 		_ = c.nc.Close()
 	}
 	clear(p.live)
+	for _, c := range p.idle {
+		c.forget()
+	}
 	p.idle = nil
 	p.mu.Unlock()
 	p.calls.Wait()
