@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -41,15 +42,16 @@ type conn struct {
 	idleSince time.Time
 	keepAlive time.Duration // how long the handler says it keeps an idle connection; 0 if it does not say
 
-	// Whose end interrupts the connection: nil for nobody. It stays from call to call, as nearly all have the same context.
+	// The Done of the context whose end interrupts the connection, nil for none. It stays from call to call, as nearly all have the
+	// same. Who has the connection writes it, under mu, and the end of a context reads it.
+	mu      sync.Mutex
 	watched <-chan struct{}
 	unwatch func() bool
 
 	// Bound once, so that a call allocates no closures for them.
-	interruptFunc func()
-	probeFunc     func(fd uintptr) bool
-	probed        error
-	turn          turn
+	probeFunc func(fd uintptr) bool
+	probed    error
+	turn      turn
 }
 
 func newConn(nc net.Conn) (*conn, error) {
@@ -64,37 +66,44 @@ func newConn(nc net.Conn) (*conn, error) {
 	c := &conn{nc: nc, raw: raw}
 	c.in = buffer{src: nc, b: make([]byte, bufferSize)}
 	c.turn.step = c.takeTurn
-	c.interruptFunc = c.interrupt
 	c.probeFunc = c.probe
 	return c, nil
 }
 
-// interrupt ends a blocked read or write. An idle connection takes no harm: each call sets the deadline anew.
-func (c *conn) interrupt() { _ = c.nc.SetDeadline(time.Unix(1, 0)) }
-
-// watch interrupts the connection when ctx ends. It is false if the context of an earlier call has ended since: then the
-// connection may be interrupted at any time.
-func (c *conn) watch(ctx context.Context) bool {
+// watch interrupts the connection when ctx ends. The deadline is set after it, as the context of an earlier call may have
+// interrupted the idle connection.
+func (c *conn) watch(ctx context.Context) {
 	done := ctx.Done()
 	if done == c.watched {
-		return true
+		return
 	}
-	if !c.forget() {
-		return false
+	c.forget()
+	if done == nil {
+		return
 	}
-	if done != nil {
-		c.watched, c.unwatch = done, context.AfterFunc(ctx, c.interruptFunc)
-	}
-	return true
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.watched, c.unwatch = done, context.AfterFunc(ctx, func() { c.interrupt(done) })
 }
 
-// forget ends the watch, or the context would hold the connection for ever. It is false if the context has ended.
-func (c *conn) forget() bool {
+// forget ends the watch, or the context would hold the connection for ever. Once it has returned nothing interrupts any more.
+func (c *conn) forget() {
 	if c.watched == nil {
-		return true
+		return
 	}
+	c.mu.Lock()
 	c.watched = nil
-	return c.unwatch()
+	c.mu.Unlock()
+	c.unwatch()
+}
+
+// interrupt ends a blocked read or write, unless another context is watched by now.
+func (c *conn) interrupt(done <-chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.watched == done {
+		_ = c.nc.SetDeadline(time.Unix(1, 0))
+	}
 }
 
 // fresh reports whether the handler still keeps an idle connection, by its own word.

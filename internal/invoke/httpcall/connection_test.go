@@ -160,6 +160,52 @@ func TestUnreadRequest(t *testing.T) {
 	}
 }
 
+// TestContextsOfCalls gives each call on one connection a context: one that has ended since costs neither the connection nor the
+// next call, and the one that ends during a call cuts it, whatever was watched before.
+func TestContextsOfCalls(t *testing.T) {
+	t.Parallel()
+	entered := make(chan struct{})
+	s := newRawServer(t, "unix", func(_ int, c *rawConn) {
+		for {
+			_, body, err := c.request()
+			if err != nil {
+				return
+			}
+			if string(body) == "hang" {
+				entered <- struct{}{}
+				c.untilClosed()
+				return
+			}
+			c.say(noContent)
+		}
+	})
+	inv := s.invoker(t, httpcall.Config{})
+	for range 20 {
+		ctx, cancel := context.WithCancel(t.Context())
+		for range 2 {
+			if _, err := inv.Invoke(ctx, newCall("x")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		cancel()
+	}
+	if n := s.connections(); n != 1 {
+		t.Errorf("%d connections, want 1", n)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	if _, err := inv.Invoke(ctx, newCall("x")); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		<-entered
+		cancel()
+	}()
+	o, err := inv.Invoke(ctx, newCall("hang"))
+	wantCode(t, o, err, invoke.CodeCanceled)
+	mustDone(t, inv, "after it")
+}
+
 // The deadline of a context is as good as the call's.
 func TestContextDeadline(t *testing.T) {
 	t.Parallel()

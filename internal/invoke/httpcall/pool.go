@@ -54,7 +54,8 @@ func (p *pool) isClosed() bool { return p.ctx.Err() != nil }
 func (p *pool) get(ctx context.Context, deadline time.Time) (c *conn, dialed bool, err error) {
 	now := time.Now()
 	for c := p.pop(); c != nil; c = p.pop() {
-		if c.fresh(now) && c.nc.SetDeadline(deadline) == nil && c.watch(ctx) {
+		c.watch(ctx)
+		if c.fresh(now) && c.nc.SetDeadline(deadline) == nil {
 			return c, false, nil
 		}
 		p.discard(c)
@@ -63,11 +64,11 @@ func (p *pool) get(ctx context.Context, deadline time.Time) (c *conn, dialed boo
 	if err != nil {
 		return nil, false, err
 	}
+	c.watch(ctx)
 	if err := c.nc.SetDeadline(deadline); err != nil {
 		p.discard(c)
 		return nil, false, err
 	}
-	c.watch(ctx)
 	return c, true, nil
 }
 
