@@ -34,7 +34,7 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request, t target, body []b
 	if p != nil {
 		return p
 	}
-	hold(w, ctx)
+	hold(ctx, w)
 	acks, p := s.store(ctx, t, []*nats.Msg{m})
 	if p != nil {
 		return p
@@ -74,7 +74,7 @@ func (t target) patience(r *http.Request) time.Duration {
 }
 
 // hold keeps the connection of a request open for as long as its caller waits. While nothing is read, its end is noticed.
-func hold(w http.ResponseWriter, ctx context.Context) {
+func hold(ctx context.Context, w http.ResponseWriter) {
 	deadline, _ := ctx.Deadline()
 	rc := http.NewResponseController(w)
 	_ = rc.SetReadDeadline(time.Time{}) // a closed connection needs none

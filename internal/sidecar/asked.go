@@ -79,7 +79,7 @@ func (s *Sidecar) invokeAsked(p *phases, sl *slot) settlement {
 	switch {
 	case to.begun && err == nil:
 		d.asked.told = true
-		to.end() //nolint:errcheck // a caller who has left in the middle is no reason to make the call again
+		_ = to.end() // a caller who has left in the middle is no reason to make the call again
 		return settlement{action: ackDone}
 	case to.begun:
 		d.asked.told = true

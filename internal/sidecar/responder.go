@@ -39,7 +39,7 @@ var _ invoke.Responder = (*responder)(nil)
 type responder struct {
 	s       *Sidecar
 	subject string
-	ctx     context.Context //nolint:containedctx // of the call: an Invoker's Responder has none of its own
+	ctx     context.Context // of the call: an Invoker's Responder has none of its own
 	cancel  context.CancelFunc
 	begun   bool // somebody may have seen the beginning; only the call's goroutine looks
 
