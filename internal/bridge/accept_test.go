@@ -226,6 +226,36 @@ func TestThousandConcurrentPostsOfOneEvent(t *testing.T) {
 	}
 }
 
+// TestKnownEventsFailNobody: a group of concurrent requests is one batch for the server, which refuses it whole for one id that
+// it knows.
+func TestKnownEventsFailNobody(t *testing.T) {
+	t.Parallel()
+	b := serve(t)
+	b.client.Transport.(*http.Transport).MaxIdleConnsPerHost = 64
+	known := wantAccepted(t, b.post(t, "/events/x", "1", "Idempotency-Key", "known"))
+	var g errgroup.Group
+	g.SetLimit(64)
+	for i := range 400 {
+		g.Go(func() error {
+			key := fmt.Sprint("new-", i)
+			if i%20 == 0 {
+				key = "known"
+			}
+			got := wantAccepted(t, b.post(t, "/events/x", "1", "Idempotency-Key", key))
+			if got.Duplicate != (key == "known") || got.Duplicate && got.Sequence != known.Sequence {
+				return fmt.Errorf("%s: %+v", key, got)
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		t.Error(err)
+	}
+	if n := b.count(t); n != 381 {
+		t.Errorf("stored %d, want 381", n)
+	}
+}
+
 func TestLargestEventsPass(t *testing.T) {
 	t.Parallel()
 	b := serve(t)
