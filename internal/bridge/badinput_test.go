@@ -7,10 +7,12 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/pelton-dev/pelton/internal/stream"
 )
 
 // badRow is one request that must be refused. The id in brackets is that of the row in the list of bad inputs that the
-// suite goes through: B for HTTP, C for CloudEvents.
+// suite goes through: B for HTTP, C for CloudEvents, W for webhooks.
 type badRow struct {
 	name    string
 	request string // as it goes over the wire: net/http's client would not send most of them
@@ -36,22 +38,24 @@ type badGroup struct {
 	name   string
 	change func(*Config)
 	rows   []badRow
+	setUp  func(*testing.T, *bridge) // nil does nothing
 }
 
 func badGroups() []badGroup {
 	none := func(*Config) {}
 	return []badGroup{
-		{"framing", none, join(lengthRows(), encodingRows(), chunkRows(), headRows(), headerSizeRows())},
-		{"request", none, join(methodRows(), pathRows(), escapeRows(), negotiationRows(), plainRows())},
-		{"caller", none, join(hostRows(), originRows())},
-		{"body", func(c *Config) { c.MaxBody = 1000 }, bodyRows()},
-		{"stall", func(c *Config) { c.ReadTimeout, c.HeaderTimeout = 1500*time.Millisecond, time.Second }, stallRows()},
-		{"token", func(c *Config) { c.Token = testToken }, tokenRows()},
-		{"binary", none, join(binaryMissingRows(), binaryTextRows(), binaryHeaderRows(), binaryGrammarRows())},
-		{"structured", none, join(jsonMissingRows(), jsonTextRows(), jsonNameRows(), jsonGrammarRows())},
-		{"data", none, join(jsonDataRows(), jsonSyntaxRows())},
-		{"batch", none, join(batchRows(), typeRows(), wideRows())},
-		{"size", func(c *Config) { c.MaxMessage = 4 << 10 }, sizeRows()},
+		{"framing", none, join(lengthRows(), encodingRows(), chunkRows(), headRows(), headerSizeRows()), nil},
+		{"request", none, join(methodRows(), pathRows(), escapeRows(), negotiationRows(), plainRows()), nil},
+		{"caller", none, join(hostRows(), originRows()), nil},
+		{"body", func(c *Config) { c.MaxBody = 1000 }, bodyRows(), nil},
+		{"stall", func(c *Config) { c.ReadTimeout, c.HeaderTimeout = 1500*time.Millisecond, time.Second }, stallRows(), nil},
+		{"token", func(c *Config) { c.Token = testToken }, tokenRows(), nil},
+		{"binary", none, join(binaryMissingRows(), binaryTextRows(), binaryHeaderRows(), binaryGrammarRows()), nil},
+		{"structured", none, join(jsonMissingRows(), jsonTextRows(), jsonNameRows(), jsonGrammarRows()), nil},
+		{"data", none, join(jsonDataRows(), jsonSyntaxRows()), nil},
+		{"batch", none, join(batchRows(), typeRows(), wideRows()), nil},
+		{"size", func(c *Config) { c.MaxMessage = 4 << 10 }, sizeRows(), nil},
+		{"webhook", none, webhookRows(), hookRoutes},
 	}
 }
 
@@ -65,6 +69,9 @@ func TestBadInput(t *testing.T) {
 		t.Run(g.name, func(t *testing.T) {
 			t.Parallel()
 			b := serve(t, g.change)
+			if g.setUp != nil {
+				g.setUp(t, b)
+			}
 			seen := map[string]bool{}
 			for _, row := range g.rows {
 				if seen[row.name] {
@@ -75,7 +82,7 @@ func TestBadInput(t *testing.T) {
 			}
 		})
 	}
-	if total < 700 {
+	if total < 800 {
 		t.Errorf("the suite has %d rows: some are gone", total)
 	}
 }
@@ -84,6 +91,15 @@ func TestBadInput(t *testing.T) {
 func (b *bridge) refuses(t *testing.T, row badRow) {
 	t.Helper()
 	before := b.count(t)
+	work, err := b.nats.JetStream(t).Stream(t.Context(), stream.WorkStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if n := stored(t, work); n != 0 {
+			t.Errorf("%d events are in the queues of functions", n)
+		}
+	}()
 	request := row.request
 	if row.end == another {
 		request += wirePost("/events/second", "1", tokenHeader(b)...)
@@ -117,7 +133,7 @@ func (b *bridge) refuses(t *testing.T, row badRow) {
 }
 
 // helps is in every sentence that says what is allowed or what to do.
-var helps = regexp.MustCompile(`(?i)\b(want|at most|use|send|post|say|leave|keep|write|needs?|must)\b`)
+var helps = regexp.MustCompile(`(?i)\b(want|compare|choose|at most|use|send|post|say|leave|keep|write|needs?|must)\b`)
 
 // wantWords checks that a problem names what the row says, points at each fault, and says each time what would be right.
 func wantWords(t *testing.T, p problem, row badRow) {

@@ -26,10 +26,10 @@ func newEvent(r Request, id, kind string) *event.Event {
 func readJSON(r Request, into any, hint string) error {
 	declared := r.Header.Get("Content-Type")
 	if media, _, err := mime.ParseMediaType(declared); err != nil || media != "application/json" {
-		return refuse(Unsupported, "the Content-Type is not application/json: %s", hint)
+		return refuse(Unsupported, "the Content-Type is not application/json: want it: %s", hint)
 	}
 	if _, broken := errors.AsType[*json.SyntaxError](json.Unmarshal(r.Body, into)); broken {
-		return refuse(Malformed, "the body is signed, and is not JSON")
+		return refuse(Malformed, "the body is signed, and is not JSON: want one JSON object")
 	}
 	return nil
 }
