@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -41,39 +42,42 @@ const certManager = "github.com/cert-manager/cert-manager@v1.18.2"
 // cert-manager brings. Nobody signs them.
 func TestCertManagerSchema(t *testing.T) {
 	r := openLab(t)
-	const namespace = "chart-lab-certs"
-	crd := r.certificateDefinition()
-	r.kubectl("", "apply", "--server-side", "-f", crd)
+	const namespace, certificates = "chart-lab-certs", "certificates.cert-manager.io"
+	r.kubectl(r.certificateDefinition(), "apply", "--server-side", "-f", "-")
 	r.kubectl("", "delete", "namespace", namespace, "--ignore-not-found", "--wait=true")
 	r.kubectl("", "create", "namespace", namespace)
 	t.Cleanup(func() {
-		for _, args := range [][]string{{"delete", "namespace", namespace, "--wait=false"}, {"delete", "-f", crd}} {
+		for _, args := range [][]string{{"delete", "namespace", namespace, "--wait=false"}, {"delete", "crd", certificates}} {
 			if _, err := r.lab.Kubectl(context.Background(), "", args...); err != nil {
 				t.Error(err)
 			}
 		}
 	})
-	r.kubectl("", "wait", "--for=condition=Established", "-f", crd)
-	certificates := certificatesOf(t, "testdata/chart/namespaced.yaml", namespace)
+	r.kubectl("", "wait", "--for=condition=Established", "crd/"+certificates)
+	wanted := certificatesOf(t, "testdata/chart/namespaced.yaml", namespace)
 	const apply, dry, strict = "apply", "--dry-run=server", "--validate=strict"
-	out := r.kubectl(certificates, apply, dry, strict, "-f", "-")
+	out := r.kubectl(wanted, apply, dry, strict, "-f", "-")
 	if n := strings.Count(out, "created"); n != 2 {
 		t.Errorf("%d certificates were taken, want those of the scaler and of KEDA:\n%s", n, out)
 	}
-	wrong := strings.Replace(certificates, "ECDSA", "ECDH", 1)
+	wrong := strings.Replace(wanted, "ECDSA", "ECDH", 1)
 	if _, err := r.lab.Kubectl(t.Context(), wrong, apply, dry, strict, "-f", "-"); err == nil || !strings.Contains(err.Error(), "ECDH") {
 		t.Errorf("an algorithm that there is not: %v", err)
 	}
 }
 
-// certificateDefinition is the path of cert-manager's definition, which its Go module has.
-func (r *rig) certificateDefinition() (path string) {
+// certificateDefinition is cert-manager's, which its Go module has as a template: what its chart would fill in are labels.
+func (r *rig) certificateDefinition() string {
 	r.t.Helper()
 	var module struct{ Dir string }
 	if err := json.Unmarshal([]byte(r.run("go", "mod", "download", "-json", certManager)), &module); err != nil {
 		r.t.Fatal(err)
 	}
-	return filepath.Join(module.Dir, "deploy", "crds", "crd-certificates.yaml")
+	text, err := os.ReadFile(filepath.Join(module.Dir, "deploy", "crds", "crd-certificates.yaml"))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return regexp.MustCompile(`(?m)^.*\{\{.*\n`).ReplaceAllString(string(text), "")
 }
 
 // certificatesOf are the certificates of a rendered release, all in one namespace.

@@ -145,7 +145,7 @@ func (r *rig) close() {
 	}
 	for _, args := range [][]string{
 		{"-n", r.namespace, "delete", "pfn", "--all", "--wait=true", "--timeout=2m"},
-		{"delete", "namespace", r.namespace, "--wait=false"},
+		{"delete", "namespace", r.namespace, "--ignore-not-found", "--wait=false"},
 	} {
 		if out, err := r.lab.Kubectl(ctx, "", args...); err != nil {
 			r.t.Errorf("kubectl %s: %v: %s", strings.Join(args, " "), err, out)
