@@ -93,7 +93,7 @@ func ofRelease[T any, P interface {
 // checkRules asks the apiserver what the controller may do in a namespace that the chart has never heard of.
 func (r *rig) checkRules() {
 	r.t.Helper()
-	out := r.kubectl(`{apiVersion: authorization.k8s.io/v1, kind: SelfSubjectRulesReview, spec: {namespace: default}}`, "create", "-f", "-",
+	out := r.kubectl("apiVersion: authorization.k8s.io/v1\nkind: SelfSubjectRulesReview\nspec: {namespace: default}", "create", "-f", "-",
 		"--validate=false", "-o", "json", "--as=system:serviceaccount:"+system+":"+fullname+"-controller")
 	var review authorizationv1.SelfSubjectRulesReview
 	if err := json.Unmarshal([]byte(out), &review); err != nil {

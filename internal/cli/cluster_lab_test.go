@@ -67,7 +67,6 @@ func TestCluster(t *testing.T) {
 	t.Run("paused", func(t *testing.T) { r.of(t).paused(in, file) })
 	t.Run("held", func(t *testing.T) { r.of(t).held(in) })
 	t.Run("broken", func(t *testing.T) { r.of(t).broken(in) })
-	t.Run("resting", func(t *testing.T) { r.of(t).resting(in) })
 
 	t.Log("delete")
 	r.want(ExitOK, []string{"function cli-lab/hello deleted"}, "", in("delete", "-f", file, "--wait", labWaitTimeout)...)
@@ -173,20 +172,4 @@ func (r *labRig) broken(in func(...string) []string) {
 		r.await(append([]string{"FAIL  pod", "cli-lab/hello: pod: "}, c.want...), in("why", "hello")...)
 	}
 	r.want(ExitOK, []string{"resumed"}, "", in("functions", "resume", "hello")...)
-}
-
-// resting asks why of a function whose pods are ready, and whose calls all run out of time.
-func (r *labRig) resting(in func(...string) []string) {
-	const image = "pelton.local/cli-sleeper:test"
-	if _, err := r.lab.LoadProgram(r.t.Context(), image, "internal/controller/testdata/sleeper"); err != nil {
-		r.t.Fatal(err)
-	}
-	slow := strings.Replace(labFunction(image, "  onDelete: discard\n"), "timeout: 10s", "timeout: 1s", 1)
-	r.want(ExitOK, []string{"configured"}, slow, in("apply", "-f", "-")...)
-	for range 100 {
-		if _, err := r.js.Publish(r.t.Context(), "events.hello", []byte(`{"millis": 60000}`)); err != nil {
-			r.t.Fatal(err)
-		}
-	}
-	r.await([]string{"FAIL  calls", "asks for no events: 20 events have failed", "mend what the handler calls"}, in("why", "hello")...)
 }
