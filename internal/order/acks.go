@@ -22,7 +22,7 @@ const (
 // forget an event and remember a later one of its key. While it is not known what a server has forgotten, nothing is sent.
 type acks struct {
 	nc    *nats.Conn
-	sound func(source string) bool
+	sound *soundness
 	log   *zap.Logger
 	kick  chan struct{}
 
@@ -38,7 +38,7 @@ type sentAck struct {
 	at    time.Time
 }
 
-func newAcks(nc *nats.Conn, sound func(source string) bool, log *zap.Logger) *acks {
+func newAcks(nc *nats.Conn, sound *soundness, log *zap.Logger) *acks {
 	return &acks{nc: nc, sound: sound, log: log, kick: make(chan struct{}, 1), sent: map[uint64]sentAck{}}
 }
 
@@ -65,6 +65,12 @@ func (s *soundness) of(source string) bool {
 	defer s.mu.Unlock()
 	session, some := s.sessions[source]
 	return some && session == sessionOf(s.nc)
+}
+
+func (s *soundness) out(source string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.sessions, source)
 }
 
 // sessionOf numbers the connections that a client has made. Within one, nothing that was said has been lost.
@@ -122,9 +128,13 @@ func (a *acks) send(inbox string, now time.Time) {
 	defer a.mu.Unlock()
 	session := sessionOf(a.nc)
 	for n, s := range a.sent {
-		if a.session != session || now.Sub(s.at) > ackWait {
+		late := now.Sub(s.at) > ackWait
+		if a.session != session || late {
 			delete(a.sent, n)
 			a.waiting = append(a.waiting, s.event)
+		}
+		if late { // the server that has the consumer may have died, behind the one that we are connected to
+			a.sound.out(s.event.Source)
 		}
 	}
 	a.session = session
@@ -140,7 +150,7 @@ func (a *acks) send(inbox string, now time.Time) {
 	}
 	rest := a.waiting[:0]
 	for i, e := range a.waiting {
-		if unconfirmed[e.Key] || !a.sound(e.Source) {
+		if unconfirmed[e.Key] || !a.sound.of(e.Source) {
 			rest = append(rest, e)
 			continue
 		}
@@ -157,7 +167,7 @@ func (a *acks) send(inbox string, now time.Time) {
 
 // confirmed takes the server's word. One that says that nobody has heard is none: it is sent again.
 func (a *acks) confirmed(m *nats.Msg, prefix int) {
-	if m.Header.Get("Status") != "" || len(m.Subject) < prefix {
+	if len(m.Subject) < prefix {
 		return
 	}
 	n, err := strconv.ParseUint(m.Subject[prefix:], 10, 64)
@@ -165,7 +175,11 @@ func (a *acks) confirmed(m *nats.Msg, prefix int) {
 		return
 	}
 	a.mu.Lock()
-	delete(a.sent, n)
+	if s, some := a.sent[n]; some && m.Header.Get("Status") != "" {
+		a.sound.out(s.event.Source)
+	} else {
+		delete(a.sent, n)
+	}
 	more := len(a.waiting) > 0 || len(a.sent) == 0
 	a.mu.Unlock()
 	if more {
@@ -175,12 +189,15 @@ func (a *acks) confirmed(m *nats.Msg, prefix int) {
 
 // retire forgets what is of consumers that are no more.
 func (a *acks) retire(sources []string) {
-	if len(sources) == 0 {
-		return
+	if len(sources) > 0 {
+		a.drop(func(e *Event) bool { return slices.Contains(sources, e.Source) })
 	}
+}
+
+// drop forgets what cannot be acknowledged any more.
+func (a *acks) drop(gone func(*Event) bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	gone := func(e *Event) bool { return slices.Contains(sources, e.Source) }
 	a.waiting = slices.DeleteFunc(a.waiting, gone)
 	for n, s := range a.sent {
 		if gone(s.event) {

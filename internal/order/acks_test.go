@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
 
 	"github.com/nats-io/nats.go"
@@ -62,11 +61,15 @@ func TestAcks(t *testing.T) {
 	srv := natstest.Start(t)
 	nc := srv.Conn(t)
 	var c confirmer
-	if _, err := srv.Conn(t).Subscribe("ack.>", c.hear); err != nil {
+	other := srv.Conn(t)
+	if _, err := other.Subscribe("ack.>", c.hear); err != nil {
 		t.Fatal(err)
 	}
-	var sound atomic.Bool
-	a := newAcks(nc, func(string) bool { return sound.Load() }, zap.NewNop())
+	if err := other.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	sound := soundness{nc: nc}
+	a := newAcks(nc, &sound, zap.NewNop())
 	a.add(toAck(3, "a"), toAck(1, "a"))
 	a.add(toAck(2, "b"))
 	ctx := t.Context()
@@ -82,7 +85,8 @@ func TestAcks(t *testing.T) {
 		return nil
 	})
 	c.await(t)
-	sound.Store(true)
+	sound.in(source, sessionOf(nc))
+	poke(a.kick)
 	c.await(t, "ack.1", "ack.2", "ack.3")
 
 	c.set(true)
@@ -91,6 +95,13 @@ func TestAcks(t *testing.T) {
 	a.add(toAck(5, "a"), toAck(6, "b"))
 	c.await(t, "ack.4", "ack.6")
 	c.set(false)
+	waittest.Eventually(t, func() error { // what nobody confirms may have been forgotten
+		if sound.of(source) {
+			return errors.New("still sound")
+		}
+		return nil
+	})
+	sound.in(source, sessionOf(nc))
 	c.await(t, "ack.4", "ack.5", "ack.6")
 	waittest.Eventually(t, func() error {
 		if !a.none() {
@@ -103,7 +114,7 @@ func TestAcks(t *testing.T) {
 // TestAcksOfFormerLives forgets what nobody can confirm any more.
 func TestAcksOfFormerLives(t *testing.T) {
 	t.Parallel()
-	a := newAcks(natstest.Start(t).Conn(t), func(string) bool { return true }, zap.NewNop())
+	a := newAcks(natstest.Start(t).Conn(t), &soundness{}, zap.NewNop())
 	a.add(toAck(1, "a"), toAck(2, "a"))
 	a.sent[9] = sentAck{event: toAck(3, "b")}
 	a.retire([]string{"other"})

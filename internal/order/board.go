@@ -33,6 +33,7 @@ type Event struct {
 	Local      bool // only the leader itself can deal with it
 
 	marked bool // that it is begun is written down
+	lost   bool // by the server: its sequence is another event's
 }
 
 // The ends that a grant can come to.
@@ -46,9 +47,10 @@ const (
 type report struct {
 	ID
 	ticket
-	Key   string        `json:"k"`
-	End   string        `json:"end"`
-	Delay time.Duration `json:"d,omitempty"` // Again, Back: before the next
+	Key     string        `json:"k"`
+	Attempt int           `json:"a,omitempty"` // that it was
+	End     string        `json:"end"`
+	Delay   time.Duration `json:"d,omitempty"` // Again, Back: before the next
 }
 
 // Failure is what must outlive a leader of an event that is not settled.
@@ -161,7 +163,7 @@ func (b *board) add(e *Event, now time.Time) bool {
 	if b.hasPassed(e.ID) {
 		return false
 	}
-	b.high[e.Source] = e.ID
+	b.high[e.Source] = ID{e.Source, e.Sequence, max(e.Stored, b.high[e.Source].Stored)}
 	if b.isSettled(e.ID, e.Key) {
 		return false
 	}

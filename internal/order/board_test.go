@@ -134,7 +134,7 @@ func (m *model) report(t *rapid.T, end string) {
 	g := m.at[rapid.SampledFrom(all).Draw(t, "which")]
 	delete(m.at, g.event.Sequence)
 	m.ended = append(m.ended, g)
-	m.b.report(g.to, report{g.event.ID, g.ticket, g.event.Key, end, rapid.SampledFrom([]time.Duration{0, time.Second}).Draw(t, "delay")}, m.now)
+	m.b.report(g.to, report{g.event.ID, g.ticket, g.event.Key, g.event.Attempt, end, rapid.SampledFrom([]time.Duration{0, time.Second}).Draw(t, "delay")}, m.now)
 	if end == Settled {
 		m.settle(g)
 	}
@@ -151,7 +151,7 @@ func (m *model) late(t *rapid.T) {
 		t.Skip("nothing has ended")
 	}
 	g := rapid.SampledFrom(m.ended).Draw(t, "which")
-	m.b.report(g.to, report{g.event.ID, g.ticket, g.event.Key, rapid.SampledFrom([]string{Again, Back}).Draw(t, "end"), 0}, m.now)
+	m.b.report(g.to, report{g.event.ID, g.ticket, g.event.Key, g.event.Attempt, rapid.SampledFrom([]string{Again, Back}).Draw(t, "end"), 0}, m.now)
 }
 
 // silent has everybody fall silent until they are taken for dead. What they had is theirs no more.
@@ -182,7 +182,7 @@ func (m *model) finish() {
 		m.b.wrote(m.b.version, m.now)
 		joins(m.b, self, 100, m.now)
 		for _, g := range m.at {
-			m.b.report(g.to, report{g.event.ID, g.ticket, g.event.Key, Settled, 0}, m.now)
+			m.b.report(g.to, report{g.event.ID, g.ticket, g.event.Key, g.event.Attempt, Settled, 0}, m.now)
 			m.settle(g)
 		}
 		clear(m.at)
@@ -209,7 +209,7 @@ func TestAdopt(t *testing.T) {
 	if got := granted(b, start); got != "3" {
 		t.Errorf("granted %s, want what has another key", got)
 	}
-	b.report("x", report{ID{source, 1, 0}, old, "a", Settled, 0}, start)
+	b.report("x", report{ID{source, 1, 0}, old, "a", 1, Settled, 0}, start)
 	if got := granted(b, start); got != "2" {
 		t.Errorf("granted %s, want what waited", got)
 	}
@@ -221,7 +221,7 @@ func TestAdoptSettled(t *testing.T) {
 	b := newBoard(2, nil)
 	old := ticket{1, 7}
 	b.hear("x", beat{1, 0}, 5, []call{{ID{source, 1, 0}, old, "a"}}, start)
-	b.report("x", report{ID{source, 1, 0}, old, "a", Settled, 0}, start)
+	b.report("x", report{ID{source, 1, 0}, old, "a", 1, Settled, 0}, start)
 	if b.add(newEvent(1, "a"), start) || len(b.held) != 0 {
 		t.Error("a settled event is held")
 	}
@@ -268,7 +268,7 @@ func TestFailureIsWrittenFirst(t *testing.T) {
 	joins(b, self, 1, start)
 	b.add(newEvent(1, "a"), start)
 	g, _ := b.grant(start, always)
-	b.report(self, report{g.event.ID, g.ticket, g.event.Key, Again, 0}, start)
+	b.report(self, report{g.event.ID, g.ticket, g.event.Key, g.event.Attempt, Again, 0}, start)
 	if got := granted(b, start); got != "" {
 		t.Errorf("granted %s", got)
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -46,14 +47,17 @@ type delivered struct {
 type sink interface {
 	// take is given messages of a source in the order of the stream.
 	take(f *feed, d delivered)
-	// room waits until there is room for events, and returns for how many, and how large all of them may be; 0 bytes is for one of
-	// any size. It returns no events when ctx ends.
-	room(ctx context.Context) (events, bytes int)
+	// room waits until there is room for events, and returns for how many, and how large all of them may be; 0 bytes is for any size.
+	// What has come before needs no room. It returns no events when ctx ends.
+	room(ctx context.Context, before bool) (events, bytes int)
 	// high is the sequence of the last message of a source that take was given.
 	high(source string) uint64
 	// soundIn notes that in a session of the connection all has come that the server delivers again, and up to a place all that is
 	// not settled.
 	soundIn(upTo ID, session uint64)
+	// unsound notes that it is not known what the server remembers of a source; isSound reports whether it is known.
+	unsound(source string)
+	isSound(source string) bool
 }
 
 // feed brings the events of one consumer in their order: first all that were delivered before and not acknowledged, whoever
@@ -67,7 +71,8 @@ type feed struct {
 	sink     sink
 	log      *zap.Logger
 
-	next uint64 // the number of the next delivery
+	next   uint64       // the number of the next delivery
+	source atomic.Value // string: of the last session
 }
 
 // run feeds until ctx ends.
@@ -87,7 +92,11 @@ func (f *feed) run(ctx context.Context) {
 }
 
 func (f *feed) session(ctx context.Context) error {
+	f.sink.unsound(f.lastSource())
 	number := sessionOf(f.nc)
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	go f.watch(ctx, number, end)
 	info, err := f.calm(ctx)
 	if err != nil {
 		return err
@@ -99,7 +108,9 @@ func (f *feed) session(ctx context.Context) error {
 		return fmt.Errorf("subscribe: %w", err)
 	}
 	defer func() { _ = sub.Unsubscribe() }()
-	p := &pull{feed: f, inbox: inbox, messages: messages, source: sourceOf(info), session: number, last: info.Delivered.Stream}
+	source := sourceOf(info)
+	f.source.Store(source)
+	p := &pull{feed: f, inbox: inbox, messages: messages, source: source, session: number, last: info.Delivered.Stream}
 	f.next = info.Delivered.Consumer + 1
 	if err := f.callBack(ctx, info, p); err != nil {
 		return err
@@ -112,13 +123,17 @@ func (f *feed) follow(ctx context.Context, p *pull, upTo ID, drained bool) error
 	sound := false
 	take := func(d delivered) { f.sink.take(f, d) }
 	for {
-		if !sound && (drained || p.last >= f.sink.high(p.source)) {
+		high := f.sink.high(p.source)
+		if !sound && (drained || p.last >= high) {
 			sound = true
 			f.sink.soundIn(upTo, p.session)
 		}
-		events, bytes := f.sink.room(ctx)
+		events, bytes := f.sink.room(ctx, !sound)
 		if events == 0 {
-			return ctx.Err()
+			return context.Cause(ctx)
+		}
+		if !sound {
+			events = int(min(uint64(events), high-p.last))
 		}
 		got, err := p.ask(ctx, min(events, pullAtMost), bytes, take)
 		if errors.Is(err, errTooLarge) {
@@ -128,6 +143,33 @@ func (f *feed) follow(ctx context.Context, p *pull, upTo ID, drained bool) error
 			return err
 		}
 		drained = got == 0
+	}
+}
+
+func (f *feed) lastSource() string {
+	source, _ := f.source.Load().(string)
+	return source
+}
+
+// watch ends a session when the connection becomes another one, or the source unsound after it was sound.
+func (f *feed) watch(ctx context.Context, number uint64, end context.CancelCauseFunc) {
+	tick := time.NewTicker(beatEvery)
+	defer tick.Stop()
+	sound := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		switch now := f.sink.isSound(f.lastSource()); {
+		case sessionOf(f.nc) != number:
+			end(errReconnected)
+		case sound && !now:
+			end(errUnsound)
+		case now:
+			sound = true
+		}
 	}
 }
 
@@ -156,7 +198,7 @@ func (f *feed) calm(ctx context.Context) (*jetstream.ConsumerInfo, error) {
 		}
 		select {
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return nil, context.Cause(ctx)
 		case <-time.After(calmLook):
 		}
 	}
@@ -168,9 +210,7 @@ func (f *feed) callBack(ctx context.Context, info *jetstream.ConsumerInfo, p *pu
 	if info.NumAckPending == 0 || planted(bugNoCallBack) {
 		return nil
 	}
-	soon, cancel := context.WithTimeout(ctx, collectQuiet) // an answer can be lost with the consumer's leader
-	defer cancel()
-	if err := stream.HandBack(soon, f.nc, info); err != nil {
+	if err := stream.HandBack(ctx, f.nc, info); err != nil {
 		return err
 	}
 	var all []delivered
@@ -222,20 +262,14 @@ func (p *pull) ask(ctx context.Context, batch, bytes int, take func(delivered)) 
 	if err := f.nc.PublishRequest(subject, reply, body); err != nil {
 		return 0, fmt.Errorf("ask for messages: %w", err)
 	}
-	late := time.Now().Add(pullExpires + pullSlack)
-	look := time.NewTicker(beatEvery)
-	defer look.Stop()
+	timer := time.NewTimer(pullExpires + pullSlack)
+	defer timer.Stop()
 	for got < batch {
 		select {
 		case <-ctx.Done():
-			return got, ctx.Err()
-		case now := <-look.C:
-			if sessionOf(f.nc) != p.session {
-				return got, fmt.Errorf("ask for messages: %w", errReconnected)
-			}
-			if now.After(late) {
-				return got, fmt.Errorf("ask for messages: %w", errSilence)
-			}
+			return got, context.Cause(ctx)
+		case <-timer.C:
+			return got, fmt.Errorf("ask for messages: %w", errSilence)
 		case m := <-p.messages:
 			if m.Reply == "" {
 				if m.Subject != reply {
@@ -254,7 +288,10 @@ func (p *pull) ask(ctx context.Context, batch, bytes int, take func(delivered)) 
 	return got, nil
 }
 
-var errReconnected = errors.New("the connection is another one")
+var (
+	errReconnected = errors.New("the connection is another one")
+	errUnsound     = errors.New("acknowledgements are not confirmed")
+)
 
 var errSilence = errors.New("no answer")
 

@@ -21,6 +21,7 @@ import (
 // collector is a sink that has room for a few events at a time.
 type collector struct {
 	events, bytes int
+	full          int // so many events fill it; 0 is never
 
 	mu       sync.Mutex
 	taken    []uint64
@@ -37,7 +38,21 @@ func (c *collector) take(_ *feed, d delivered) {
 	}
 }
 
-func (c *collector) room(context.Context) (events, bytes int) { return c.events, c.bytes }
+// room is full at some point, but for what has come before.
+func (c *collector) room(ctx context.Context, before bool) (events, bytes int) {
+	c.mu.Lock()
+	full := c.full > 0 && len(c.taken) >= c.full && !before
+	c.mu.Unlock()
+	if full {
+		<-ctx.Done()
+		return 0, 0
+	}
+	return c.events, c.bytes
+}
+
+func (c *collector) unsound(string) {}
+
+func (c *collector) isSound(string) bool { return true }
 
 func (c *collector) high(string) uint64 {
 	c.mu.Lock()
@@ -123,6 +138,21 @@ func TestFeedOfManySizes(t *testing.T) {
 	for _, entry := range f.logs.All() {
 		t.Errorf("%s %v", entry.Message, entry.ContextMap())
 	}
+}
+
+// TestFullFeedAfterRestart brings again what fills it, although there is room for nothing.
+func TestFullFeedAfterRestart(t *testing.T) {
+	t.Parallel()
+	f := startFeed(t, 7, windowBytes)
+	f.mu.Lock()
+	f.full = 20
+	f.mu.Unlock()
+	for range 30 {
+		f.publish(t, 10)
+	}
+	f.await(t, 20, 1)
+	f.srv.Restart(t)
+	f.await(t, 40, 2)
 }
 
 // TestFeedAfterRestart brings everything again that is not acknowledged, in order, and is sound only then.

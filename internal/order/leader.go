@@ -43,7 +43,7 @@ func newLeader(r *Replica, epoch uint64, before *paper, now time.Time) *leader {
 		changed: make(chan struct{}, 1), dirty: make(chan struct{}, 1), space: make(chan struct{}, 1),
 	}
 	l.sound.nc = r.cfg.Conn
-	l.acks = newAcks(r.cfg.Conn, l.sound.of, r.log)
+	l.acks = newAcks(r.cfg.Conn, &l.sound, r.log)
 	l.board.absent[self] = struct{}{}
 	for _, id := range before.atWork() {
 		if id != r.me {
@@ -86,6 +86,10 @@ func (l *leader) soundIn(upTo ID, session uint64) {
 	poke(l.changed)
 	poke(l.acks.kick)
 }
+
+func (l *leader) unsound(source string) { l.sound.out(source) }
+
+func (l *leader) isSound(source string) bool { return l.sound.of(source) }
 
 // high is the sequence of the last event that has come of a source.
 func (l *leader) high(source string) uint64 {
@@ -153,7 +157,7 @@ func (l *leader) send(g *grant) {
 		return
 	}
 	g.event.Local = g.event.Local || errors.Is(err, nats.ErrMaxPayload)
-	l.board.report(g.to, report{g.event.ID, g.ticket, g.event.Key, Back, sendRest}, time.Now())
+	l.board.report(g.to, report{g.event.ID, g.ticket, g.event.Key, g.event.Attempt, Back, sendRest}, time.Now())
 }
 
 // sendRest is before a grant that could not be sent is tried again.
@@ -175,10 +179,12 @@ func (l *leader) hear(h *hello, own bool) answer {
 	if own {
 		id = self
 	}
-	taken := true
+	a := answer{Epoch: l.epoch, Taken: true}
 	for _, r := range h.Reports {
 		l.board.report(id, r, now)
-		taken = taken && l.isDealtWith(&r)
+		if !l.isDealtWith(&r) {
+			a.Kept = append(a.Kept, r.ticket)
+		}
 	}
 	if h.Epoch == l.epoch || h.Slots == leaves { // or it may take grants of another leader yet
 		l.board.hear(id, h.Beat, h.Slots, h.Calls, now)
@@ -186,13 +192,13 @@ func (l *leader) hear(h *hello, own bool) answer {
 	l.acks.add(l.board.takeAcks()...)
 	poke(l.changed)
 	poke(l.space)
-	return answer{Epoch: l.epoch, Taken: taken}
+	return a
 }
 
 // isDealtWith reports whether nobody needs to be told again of a grant's end. A settled event that has not come to us cannot be
 // acknowledged yet, and perhaps never by us.
 func (l *leader) isDealtWith(r *report) bool {
-	return r.End != Settled || l.board.isRetired(r.Source) || l.board.hasPassed(r.ID) && l.sound.of(r.Source)
+	return r.End != Settled || l.r.gone(r.Source) || l.board.hasPassed(r.ID) && l.sound.of(r.Source)
 }
 
 // onHello answers a hello that has come by NATS.
@@ -230,6 +236,11 @@ func (l *leader) take(f *feed, d delivered) {
 	l.mu.Lock()
 	l.acks.retire(former)
 	l.board.retire(former, time.Now())
+	if l.board.isReused(e.ID) {
+		l.r.log.Warn("the server gives sequences again whose messages it has lost", zap.Uint64("sequence", e.Sequence))
+		l.acks.drop(e.isReuseOf)
+		l.board.lose(e, time.Now())
+	}
 	known := l.over || l.board.add(e, time.Now())
 	l.mu.Unlock()
 	if !known {
@@ -241,11 +252,14 @@ func (l *leader) take(f *feed, d delivered) {
 
 // room waits until there is room for events. While we do not lead there is none: another one may, and what we ask for would be
 // missing there.
-func (l *leader) room(ctx context.Context) (events, bytes int) {
+func (l *leader) room(ctx context.Context, before bool) (events, bytes int) {
 	for {
 		l.mu.Lock()
 		events, bytes = l.board.room()
 		l.mu.Unlock()
+		if before {
+			events, bytes = pullAtMost, 0
+		}
 		if events > 0 && l.leads(time.Now()) {
 			return events, bytes
 		}
@@ -277,8 +291,9 @@ func (l *leader) wrote(version uint64) {
 	poke(l.changed)
 }
 
-// end ends the term: nothing is granted after it. It returns what waits, in its order, and how many grants are out.
-func (l *leader) end() (waiting []*Event, out int) {
+// end ends the term: nothing is granted after it. It returns what waits, in its order, and whether nothing is at work as far as we
+// know.
+func (l *leader) end() (waiting []*Event, idle bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.over = true
@@ -288,7 +303,7 @@ func (l *leader) end() (waiting []*Event, out int) {
 	slices.SortFunc(waiting, func(a, b *Event) int {
 		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.Sequence, b.Sequence))
 	})
-	return waiting, l.board.outs
+	return waiting, l.board.outs == 0 && l.board.isOpen()
 }
 
 // hasOthers reports whether other replicas work.

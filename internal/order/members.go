@@ -84,10 +84,10 @@ func (b *board) adopt(m *member, c call, now time.Time) {
 		}
 		l.event = l.waiting[i]
 		l.waiting = slices.Delete(l.waiting, i, i+1)
-	} else if b.hasPassed(c.ID) {
+	} else if b.hasPassed(c.ID) && c.Epoch >= b.epoch {
 		b.drop(l)
 		return // it was settled here
-	}
+	} // else it has not come yet, or has been deleted while it is being worked on
 	b.take(l, m, c.ID, c.ticket)
 }
 
@@ -114,20 +114,15 @@ func (b *board) report(id string, r report, now time.Time) {
 	switch {
 	case r.End == Settled:
 		if e == nil {
-			b.settled[r.ID] = struct{}{}
+			b.noteSettled(r.ID)
 		} else {
-			b.forget(e)
-			b.acks = append(b.acks, e)
+			b.settle(e)
 		}
 		l.due, l.version = time.Time{}, 0
 		b.begin(l)
 	case e == nil: // it has not come to us: it will
-		if r.End == Again {
-			f := b.failing[r.ID]
-			b.version++
-			b.failing[r.ID] = Failure{max(f.Attempt, 1) + 1, f.Lost, now.Add(r.Delay)}
-		}
-	case b.isRetired(r.Source):
+		b.noteAgain(r, now)
+	case b.isRetired(r.Source) || e.lost:
 		b.forget(e)
 		l.due, l.version = time.Time{}, 0
 		b.begin(l)
@@ -162,14 +157,14 @@ func (b *board) reportLate(r report, now time.Time) {
 	if r.Epoch < b.epoch {
 		b.prove(r.Key, r.ID, now)
 	}
-	if r.End != Settled {
-		return
-	}
 	l := b.held[r.ID]
-	if l == nil {
-		if !b.hasPassed(r.ID) {
-			b.settled[r.ID] = struct{}{}
-		}
+	if l == nil && r.End == Settled {
+		b.noteSettled(r.ID)
+	}
+	if r.End == Again && r.Epoch < b.epoch {
+		b.failedBefore(l, r, now)
+	}
+	if l == nil || r.End != Settled {
 		return
 	}
 	i := slices.IndexFunc(l.waiting, func(e *Event) bool { return e.ID == r.ID })
@@ -178,6 +173,53 @@ func (b *board) reportLate(r report, now time.Time) {
 	}
 	b.acks = append(b.acks, l.waiting[i])
 	b.remove(l, now, func(e *Event) bool { return e.ID == r.ID })
+}
+
+// settle has an event that is settled be acknowledged, if that is still possible.
+func (b *board) settle(e *Event) {
+	b.forget(e)
+	if !e.lost && !b.isRetired(e.Source) {
+		b.acks = append(b.acks, e)
+	}
+}
+
+// noteSettled notes that an event is settled that is still to come.
+func (b *board) noteSettled(id ID) {
+	if !b.hasPassed(id) {
+		b.settled[id] = struct{}{}
+	}
+}
+
+// noteAgain notes that an attempt has failed of an event that is not in our hands.
+func (b *board) noteAgain(r report, now time.Time) {
+	f := b.failing[r.ID]
+	b.version++
+	b.failing[r.ID] = Failure{max(f.Attempt, r.Attempt+1), f.Lost, now.Add(r.Delay)}
+}
+
+// failedBefore takes an attempt that has failed while nobody led, of an event that waits here or is still to come. It may be told
+// more than once.
+func (b *board) failedBefore(l *lane, r report, now time.Time) {
+	if l == nil {
+		if !b.hasPassed(r.ID) && b.failing[r.ID].Attempt <= r.Attempt {
+			b.noteAgain(r, now)
+		}
+		return
+	}
+	i := slices.IndexFunc(l.waiting, func(e *Event) bool { return e.ID == r.ID })
+	if i < 0 || l.waiting[i].Attempt > r.Attempt {
+		return
+	}
+	b.noteAgain(r, now)
+	l.waiting[i].Attempt = b.failing[r.ID].Attempt
+	if i > 0 {
+		return
+	}
+	l.due, l.version = b.failing[r.ID].Due, b.version
+	if l.state != saving {
+		l.state = idle
+	}
+	b.next(l, now)
 }
 
 // begin has the first event of a lane wait as long as it must.
@@ -210,7 +252,7 @@ func (b *board) release(l *lane, now time.Time) {
 	b.free(m, l)
 	switch {
 	case e == nil:
-	case b.isRetired(e.Source):
+	case b.isRetired(e.Source) || e.lost:
 		b.forget(e)
 	default:
 		l.due, l.version = time.Time{}, 0

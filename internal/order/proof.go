@@ -103,3 +103,24 @@ func (b *board) isRetired(source string) bool {
 	_, retired := b.retired[source]
 	return retired
 }
+
+// isReused reports whether a server has given the sequence of an event to another one before, and lost that.
+func (b *board) isReused(id ID) bool {
+	high, some := b.high[id.Source]
+	return some && id.Sequence <= high.Sequence && id.Stored > high.Stored
+}
+
+// isReuseOf reports whether another event cannot be there any more, as this one has its sequence or one before it.
+func (e *Event) isReuseOf(other *Event) bool {
+	return other.Source == e.Source && other.Sequence >= e.Sequence && other.Stored < e.Stored
+}
+
+// lose forgets what a server has lost, as it gives its sequences to others. What is out of it is over when it ends.
+func (b *board) lose(e *Event, now time.Time) {
+	for _, l := range b.lanes {
+		b.remove(l, now, e.isReuseOf)
+		if l.event != nil && e.isReuseOf(l.event) {
+			l.event.lost = true
+		}
+	}
+}

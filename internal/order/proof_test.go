@@ -17,7 +17,7 @@ func TestForgottenAcknowledgements(t *testing.T) {
 	t.Parallel()
 	atWork := func(b *board) { b.hear("x", beat{1, 0}, 5, []call{{idOf(3), earlier, "a"}}, start) }
 	reported := func(sequence uint64, of ticket, key, end string) func(b *board) {
-		return func(b *board) { b.report("x", report{idOf(sequence), of, key, end, 0}, start) }
+		return func(b *board) { b.report("x", report{idOf(sequence), of, key, 1, end, 0}, start) }
 	}
 	for name, c := range map[string]struct {
 		tell   func(b *board)
@@ -54,6 +54,7 @@ func TestForgottenAcknowledgements(t *testing.T) {
 			if !c.first {
 				c.tell(b)
 			}
+			b.wrote(b.version, start)
 			got := strings.Fields(granted(b, start))
 			slices.Sort(got)
 			if strings.Join(got, " ") != c.want {
@@ -76,11 +77,75 @@ func TestLateAfterRepetition(t *testing.T) {
 	if got := granted(b, start); got != "1" {
 		t.Fatalf("granted %q", got)
 	}
-	b.report("x", report{idOf(2), earlier, "a", Settled, 0}, start)
+	b.report("x", report{idOf(2), earlier, "a", 1, Settled, 0}, start)
 	m := b.members[self]
-	b.report(self, report{idOf(1), m.out[idOf(1)].ticket, "a", Settled, 0}, start)
+	b.report(self, report{idOf(1), m.out[idOf(1)].ticket, "a", 1, Settled, 0}, start)
 	if got := granted(b, start); got != "2" {
 		t.Errorf("granted %q, want what is behind the event that began again", got)
+	}
+}
+
+// TestFailedWhileNobodyLed has an attempt fail that no leader has taken note of: the next is the one after it, at its time.
+func TestFailedWhileNobodyLed(t *testing.T) {
+	t.Parallel()
+	for _, first := range []bool{true, false} {
+		b := newBoard(2, nil)
+		joins(b, self, 9, start)
+		r := report{idOf(1), earlier, "a", 3, Again, time.Minute}
+		if first {
+			b.report("x", r, start)
+		}
+		b.add(newEvent(1, "a"), start)
+		for range 2 {
+			b.report("x", r, start)
+		}
+		b.wrote(b.version, start)
+		if got := granted(b, start); got != "" {
+			t.Errorf("granted %s before its time", got)
+		}
+		if g, ok := b.grant(start.Add(time.Minute), always); !ok || g.event.Attempt != 4 {
+			t.Errorf("told first %t: granted %t, want attempt 4: %+v", first, ok, g.event)
+		}
+	}
+}
+
+// TestDeletedWhileAtWork has an event be deleted that another leader's member works on: its key waits all the same.
+func TestDeletedWhileAtWork(t *testing.T) {
+	t.Parallel()
+	b := newBoard(2, nil)
+	joins(b, self, 9, start)
+	b.add(newEvent(2, "a"), start)
+	b.hear("x", beat{1, 0}, 5, []call{{idOf(1), earlier, "a"}}, start)
+	if got := granted(b, start); got != "" {
+		t.Errorf("granted %s beside what is at work", got)
+	}
+	b.report("x", report{idOf(1), earlier, "a", 1, Settled, 0}, start)
+	if got := granted(b, start); got != "2" || len(b.settled) > 0 {
+		t.Errorf("granted %q, %d settled are still to come", got, len(b.settled))
+	}
+}
+
+// TestLostByTheServer has sequences be given again: what had them is neither begun nor acknowledged.
+func TestLostByTheServer(t *testing.T) {
+	t.Parallel()
+	b := newBoard(1, nil)
+	joins(b, self, 9, start)
+	b.add(newEvent(1, "a"), start)
+	b.add(newEvent(2, "a"), start)
+	b.add(newEvent(3, "b"), start)
+	g, _ := b.grant(start, always)
+	reused := newEvent(1, "c")
+	reused.Stored = 9
+	if !b.isReused(reused.ID) {
+		t.Fatal("not seen")
+	}
+	b.lose(reused, start)
+	if !b.add(reused, start) {
+		t.Error("the new event is taken for the old one")
+	}
+	b.report(self, report{g.event.ID, g.ticket, g.event.Key, 1, Settled, 0}, start)
+	if got := granted(b, start); got != "1" || len(b.takeAcks()) > 0 || len(b.held) != 1 {
+		t.Errorf("granted %q, %d held", got, len(b.held))
 	}
 }
 
@@ -97,7 +162,7 @@ func TestSequencesComeAgain(t *testing.T) {
 	for n := range 5 {
 		add(uint64(n+1), int64(n+1))
 		g, _ := b.grant(start, always)
-		b.report(self, report{g.event.ID, g.ticket, "a", Settled, 0}, start)
+		b.report(self, report{g.event.ID, g.ticket, "a", 1, Settled, 0}, start)
 	}
 	for _, c := range []struct {
 		sequence uint64
@@ -160,7 +225,7 @@ func TestConsumerMadeAgain(t *testing.T) {
 			b.part(b.members[self], start)
 			joins(b, self, 9, start)
 		} else {
-			b.report(self, report{g.event.ID, g.ticket, "a", end, time.Hour}, start)
+			b.report(self, report{g.event.ID, g.ticket, "a", 1, end, time.Hour}, start)
 		}
 		if got := granted(b, start); got != "1" || len(b.held) != 1 || b.bytes != 1 || b.outs != 1 {
 			t.Errorf("%s: granted %q, %d held", end, got, len(b.held))

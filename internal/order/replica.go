@@ -60,6 +60,10 @@ func New(cfg Config) (*Replica, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = zap.NewNop()
 	}
+	if cfg.Conn.Opts.ReconnectBufSize != -1 {
+		return nil, errors.New("the connection keeps what is published while it is broken: want nats.ReconnectBufSize(-1), as an " +
+			"acknowledgement must not be sent to a server that has forgotten what was before it")
+	}
 	me := nuid.Next()
 	l, err := newLease(cfg.Conn, cfg.Function.Key(), me, cfg.Name)
 	if err != nil {
@@ -241,7 +245,7 @@ func (r *Replica) lead(ctx context.Context, l *leader, finished <-chan struct{})
 	if !taken && r.outrun == 0 {
 		taken = r.linger(ctx, l, finished)
 	}
-	waiting, out := l.end()
+	waiting, idle := l.end()
 	r.leader.Store(nil)
 	_ = hellos.Unsubscribe()
 	stopAcking()
@@ -250,7 +254,7 @@ func (r *Replica) lead(ctx context.Context, l *leader, finished <-chan struct{})
 		r.log.Warn("another replica leads now", zap.Uint64("epoch", l.epoch))
 		return
 	}
-	r.giveUp(ctx, l, waiting, out)
+	r.giveUp(ctx, l, waiting, idle)
 }
 
 // renew writes the lease again and again, and reports whether another replica has it when it returns.
@@ -310,7 +314,7 @@ func (r *Replica) writeTerm(ctx context.Context, l *leader) error {
 }
 
 // giveUp hands back what waits and releases the lease, so that another replica need not wait for its end.
-func (r *Replica) giveUp(ctx context.Context, l *leader, waiting []*Event, out int) {
+func (r *Replica) giveUp(ctx context.Context, l *leader, waiting []*Event, idle bool) {
 	for _, e := range waiting {
 		if err := r.cfg.Conn.Publish(e.Msg.Reply, []byte("-NAK")); err != nil {
 			break // the next leader calls them back
@@ -319,7 +323,7 @@ func (r *Replica) giveUp(ctx context.Context, l *leader, waiting []*Event, out i
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeWait)
 	defer cancel()
 	p, _ := l.paper()
-	p.Released, p.Idle = true, out == 0
+	p.Released, p.Idle = true, idle
 	if err := r.lease.write(ctx, p); err != nil {
 		r.log.Info("lease not released, others wait for its end", zap.Error(err))
 	}

@@ -27,6 +27,8 @@ type hello struct {
 type answer struct {
 	Epoch uint64 `json:"epoch"`
 	Taken bool   `json:"taken"` // what was reported is
+
+	Kept []ticket `json:"kept,omitempty"` // but for these: they are to be reported again
 }
 
 // The subjects of a function's replicas among each other. Nothing of it is stored.

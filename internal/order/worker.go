@@ -160,7 +160,9 @@ func (w *worker) beat(ctx context.Context) {
 	}
 	w.epoch, w.leader = a.Epoch, time.Now()
 	if a.Taken {
-		w.reports = slices.DeleteFunc(w.reports, func(r report) bool { return slices.Contains(h.Reports, r) })
+		w.reports = slices.DeleteFunc(w.reports, func(r report) bool {
+			return slices.Contains(h.Reports, r) && !slices.Contains(a.Kept, r.ticket)
+		})
 	}
 }
 
@@ -215,7 +217,7 @@ func (w *worker) end(g *grant, end string, delay time.Duration) {
 	if c, ok := w.have[g.event.ID]; ok && c.ticket == g.ticket {
 		delete(w.have, g.event.ID)
 	}
-	w.reports = append(w.reports, report{g.event.ID, g.ticket, g.event.Key, end, delay})
+	w.reports = append(w.reports, report{g.event.ID, g.ticket, g.event.Key, g.event.Attempt, end, delay})
 	w.mu.Unlock()
 	w.wake()
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -47,21 +48,38 @@ func reclaim(ctx context.Context, js jetstream.JetStream, c Consumer) (int, erro
 	return info.NumAckPending, HandBack(ctx, js.Conn(), info)
 }
 
+const (
+	handBackAtATime = 4096 // a stream may hold millions of other messages between those of a consumer
+	handBackWait    = 5 * time.Second
+)
+
 // HandBack hands back all that a consumer has delivered and nobody has acknowledged, in the order of the stream. When it returns
-// the server has done so. What was to come again already keeps the place that it has.
+// the server has done so. What was to come again already keeps the place that it has. A server that says nothing for
+// handBackWait, as its answer can be lost with the consumer's leader, is an error.
 func HandBack(ctx context.Context, nc *nats.Conn, info *jetstream.ConsumerInfo) error {
 	prefix := "$JS.ACK." + info.Stream + "." + info.Name + ".1."
 	suffix := "." + strconv.FormatUint(info.Delivered.Consumer, 10) + ".0.0"
 	last := info.Delivered.Stream
-	for seq := info.AckFloor.Stream + 1; seq < last; seq++ {
-		if err := nc.Publish(prefix+strconv.FormatUint(seq, 10)+suffix, nakBody); err != nil {
+	for seq := info.AckFloor.Stream + 1; seq <= last; seq++ {
+		subject := prefix + strconv.FormatUint(seq, 10) + suffix
+		var err error
+		if seq == last || seq%handBackAtATime == 0 {
+			err = handBackOne(ctx, nc, subject)
+		} else {
+			err = nc.Publish(subject, nakBody)
+		}
+		if err != nil {
 			return fmt.Errorf("hand back: %w", err)
 		}
 	}
-	if _, err := nc.RequestWithContext(ctx, prefix+strconv.FormatUint(last, 10)+suffix, nakBody); err != nil {
-		return fmt.Errorf("hand back: %w", err)
-	}
 	return nil
+}
+
+func handBackOne(ctx context.Context, nc *nats.Conn, subject string) error {
+	ctx, cancel := context.WithTimeout(ctx, handBackWait)
+	defer cancel()
+	_, err := nc.RequestWithContext(ctx, subject, nakBody)
+	return err
 }
 
 var nakBody = []byte("-NAK")
