@@ -67,6 +67,7 @@ func TestCluster(t *testing.T) {
 	t.Run("paused", func(t *testing.T) { r.of(t).paused(in, file) })
 	t.Run("held", func(t *testing.T) { r.of(t).held(in) })
 	t.Run("broken", func(t *testing.T) { r.of(t).broken(in) })
+	t.Run("resting", func(t *testing.T) { r.of(t).resting(in) })
 
 	t.Log("delete")
 	r.want(ExitOK, []string{"function cli-lab/hello deleted"}, "", in("delete", "-f", file, "--wait", labWaitTimeout)...)
@@ -151,6 +152,8 @@ func (r *labRig) held(in func(...string) []string) {
 
 // broken asks why a function does not run that cannot: first one that has work, then some that somebody holds.
 func (r *labRig) broken(in func(...string) []string) {
+	// It is idle as soon as nothing waits, and a pod that is still there would handle what comes.
+	r.await([]string{"0 ready, 0 starting, 0 on their way out"}, in("why", "hello")...)
 	r.want(ExitOK, []string{"configured"}, labFunction("pelton.local/none:dev", ""), in("apply", "-f", "-")...)
 	if _, err := r.js.Publish(r.t.Context(), "events.hello", []byte(`{"name":"nobody"}`)); err != nil {
 		r.t.Fatal(err)
@@ -172,4 +175,20 @@ func (r *labRig) broken(in func(...string) []string) {
 		r.await(append([]string{"FAIL  pod", "cli-lab/hello: pod: "}, c.want...), in("why", "hello")...)
 	}
 	r.want(ExitOK, []string{"resumed"}, "", in("functions", "resume", "hello")...)
+}
+
+// resting asks why of a function whose pods are ready, and whose calls all run out of time.
+func (r *labRig) resting(in func(...string) []string) {
+	const image = "pelton.local/cli-sleeper:test"
+	if _, err := r.lab.LoadProgram(r.t.Context(), image, "internal/controller/testdata/sleeper"); err != nil {
+		r.t.Fatal(err)
+	}
+	slow := strings.Replace(labFunction(image, "  onDelete: discard\n"), "timeout: 10s", "timeout: 1s", 1)
+	r.want(ExitOK, []string{"configured"}, slow, in("apply", "-f", "-")...)
+	for range 100 {
+		if _, err := r.js.Publish(r.t.Context(), "events.hello", []byte(`{"millis": 60000}`)); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	r.await([]string{"FAIL  calls", "asks for no events: 20 events have failed", "mend what the handler calls"}, in("why", "hello")...)
 }
