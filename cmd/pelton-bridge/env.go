@@ -24,6 +24,7 @@ type settings struct {
 	tlsDir         string // "" is plain HTTP
 	webhooks       string // folder with their secrets
 	hosts, origins []string
+	trustForwarded bool // a proxy in front says who asks
 	maxConns       uint32
 	delay, drain   time.Duration
 	level          zapcore.Level
@@ -39,7 +40,8 @@ func readSettings(getenv func(string) string) (settings, error) {
 		},
 		address: env.Get("PELTON_HTTP_ADDRESS", "127.0.0.1:8080"), health: env.Address("PELTON_HEALTH_ADDRESS", ":8081"),
 		tokens: env.Path("PELTON_TOKENS"), access: env.Path("PELTON_ACCESS"), insecure: env.Bool("PELTON_INSECURE_NO_AUTH", false),
-		webhooks: env.Get("PELTON_WEBHOOK_SECRETS", "/etc/pelton/webhooks"), tlsDir: env.Path("PELTON_TLS_DIR"), hosts: split(getenv("PELTON_HOSTS")), origins: split(getenv("PELTON_ORIGINS")),
+		webhooks: env.Get("PELTON_WEBHOOK_SECRETS", "/etc/pelton/webhooks"), tlsDir: env.Path("PELTON_TLS_DIR"),
+		hosts: split(getenv("PELTON_HOSTS")), origins: split(getenv("PELTON_ORIGINS")), trustForwarded: env.Bool("PELTON_TRUST_FORWARDED", false),
 		maxConns: env.Count("PELTON_MAX_CONNECTIONS", 4096), delay: env.Duration("PELTON_STOP_DELAY", 5*time.Second),
 		drain: env.Duration("PELTON_DRAIN_TIMEOUT", 10*time.Second), level: env.Level("PELTON_LOG_LEVEL"),
 	}

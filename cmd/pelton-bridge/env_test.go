@@ -31,9 +31,10 @@ func TestSettings(t *testing.T) {
 			"NATS_CREDS": filepath.Join(dir, "a"), "NATS_CA": filepath.Join(dir, "b"), "PELTON_TLS_DIR": filepath.Join(dir, "c"),
 			"PELTON_TOKENS": filepath.Join(dir, "d"), "PELTON_ACCESS": filepath.Join(dir, "e"), "PELTON_INSECURE_NO_AUTH": "perhaps",
 			"PELTON_MAX_CONNECTIONS": "0", "PELTON_STOP_DELAY": "soon", "PELTON_DRAIN_TIMEOUT": "0s", "PELTON_LOG_LEVEL": "loud",
-			"NATS_KEY": dir,
+			"PELTON_TRUST_FORWARDED": "some",
+			"NATS_KEY":               dir,
 		}, []string{
-			"NATS_CREDS: ", "NATS_CA: ", "PELTON_TLS_DIR: ", "PELTON_TOKENS: ", "PELTON_ACCESS: ", "PELTON_INSECURE_NO_AUTH: ",
+			"NATS_CREDS: ", "NATS_CA: ", "PELTON_TLS_DIR: ", "PELTON_TOKENS: ", "PELTON_ACCESS: ", "PELTON_INSECURE_NO_AUTH: ", "PELTON_TRUST_FORWARDED: ",
 			"PELTON_MAX_CONNECTIONS: ", "PELTON_STOP_DELAY: ", "PELTON_DRAIN_TIMEOUT: ", "PELTON_LOG_LEVEL: ", "NATS_CERT, NATS_KEY",
 		}},
 	} {
@@ -51,10 +52,10 @@ func TestSettings(t *testing.T) {
 
 func TestDefaults(t *testing.T) {
 	t.Parallel()
-	vars := map[string]string{"PELTON_HOSTS": " a.example , b.example,"}
+	vars := map[string]string{"PELTON_HOSTS": " a.example , b.example,", "PELTON_TRUST_FORWARDED": "true"}
 	s, err := readSettings(func(name string) string { return vars[name] })
 	if err != nil || s.address != "127.0.0.1:8080" || s.health != ":8081" || s.maxConns != 4096 || s.delay != 5*time.Second ||
-		s.drain != 10*time.Second || s.insecure || s.tlsDir != "" || !slices.Equal(s.hosts, []string{"a.example", "b.example"}) {
+		s.drain != 10*time.Second || s.insecure || !s.trustForwarded || s.tlsDir != "" || !slices.Equal(s.hosts, []string{"a.example", "b.example"}) {
 		t.Errorf("defaults: %+v, %v", s, err)
 	}
 }

@@ -16,6 +16,7 @@
 //	PELTON_WEBHOOK_SECRETS  /etc/pelton/webhooks: directory with the secrets of webhooks, in files NAMESPACE.SECRET.KEY
 //	PELTON_HOSTS            names that callers use for it, separated by commas; * is any: the default where callers are asked
 //	PELTON_ORIGINS          scheme://host of web pages that may send events, separated by commas
+//	PELTON_TRUST_FORWARDED  false: true passes on what X-Forwarded-* and the like say: only a proxy that sets them reaches it
 //	PELTON_MAX_CONNECTIONS  4096: open connections
 //	PELTON_STOP_DELAY       5s: how long it serves after SIGTERM while nobody should send it anything new
 //	PELTON_DRAIN_TIMEOUT    10s: how long requests may go on after that

@@ -84,6 +84,7 @@ func (p *parts) buildBridge(ctx context.Context, registry *prometheus.Registry) 
 	s := p.settings
 	cfg := bridge.Config{
 		Conn: p.nc.Conn, Address: s.address, Insecure: s.insecure, Hosts: s.hosts, TrustedOrigins: s.origins,
+		TrustForwarded: s.trustForwarded,
 		// An address is a proxy's more often than a caller's.
 		MaxConns: int(s.maxConns), MaxConnsPerIP: -1, DrainTimeout: s.drain, Metrics: registry, Logger: p.log.Named("http"),
 	}

@@ -4,6 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -24,8 +27,11 @@ const (
 	commitParallel       = 32 // the server allows 50 atomic batches at a time on a stream
 )
 
-// ErrStopped is the error of a Submit whose Committer no longer runs. The messages may be stored or not.
+// ErrStopped is the error of a Submit whose Committer no longer runs. The messages were not sent.
 var ErrStopped = errors.New("committer has stopped")
+
+// errUnsent says of an error that nothing was sent to the stream, and nothing will be.
+var errUnsent = errors.New("not sent")
 
 // CommitterConfig bounds a Committer. Zero values are the defaults.
 type CommitterConfig struct {
@@ -90,14 +96,28 @@ func NewCommitter(nc *nats.Conn, cfg CommitterConfig) *Committer {
 // Submit stores msgs, all or none, and returns their acknowledgements in order. When ctx ends first, messages that were
 // not sent yet never will be; those on their way may be stored or not, and may be submitted again with the same ids.
 func (c *Committer) Submit(ctx context.Context, msgs ...*nats.Msg) ([]Ack, error) {
+	s, err := c.enqueue(ctx, msgs)
+	if err != nil {
+		return nil, err
+	}
+	return c.await(ctx, s)
+}
+
+// enqueue hands msgs over to be stored. After an error nothing was, and nothing will be.
+func (c *Committer) enqueue(ctx context.Context, msgs []*nats.Msg) (*submission, error) {
 	s := &submission{ctx: ctx, msgs: msgs, size: sizeOf(msgs), done: make(chan result, 1)}
 	select {
 	case c.queue <- s:
+		return s, nil
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, fmt.Errorf("%w: %w", errUnsent, ctx.Err())
 	case <-c.stopped:
-		return nil, ErrStopped
+		return nil, fmt.Errorf("%w: %w", errUnsent, ErrStopped)
 	}
+}
+
+// await waits for what became of s. If ctx ends first it may be awaited again.
+func (c *Committer) await(ctx context.Context, s *submission) ([]Ack, error) {
 	select {
 	case r := <-s.done:
 		return r.acks, r.err
@@ -106,6 +126,15 @@ func (c *Committer) Submit(ctx context.Context, msgs ...*nats.Msg) ([]Ack, error
 	case <-c.stopped:
 		return s.last()
 	}
+}
+
+// find returns the acknowledgements of those of msgs that the stream has stored, whether that was answered or not.
+func (c *Committer) find(ctx context.Context, msgs []*nats.Msg) ([]Ack, error) {
+	known := map[string]Ack{}
+	if _, err := c.store.removeKnown(ctx, msgs, known); err != nil {
+		return nil, err
+	}
+	return slices.Collect(maps.Values(known)), nil
 }
 
 // last is the result that arrived just before the committer stopped, if one did.
@@ -156,9 +185,11 @@ func (c *Committer) gather() []*submission {
 			if len(group) > 0 && (events+len(s.msgs) > c.cfg.MaxEvents || bytes+s.size > c.cfg.MaxBytes) {
 				return group
 			}
-			if s.ctx.Err() == nil {
+			if err := s.ctx.Err(); err == nil {
 				group = append(group, s)
 				events, bytes = events+len(s.msgs), bytes+s.size
+			} else {
+				s.done <- result{err: fmt.Errorf("%w: %w", errUnsent, err)}
 			}
 			c.held = nil
 		}

@@ -186,13 +186,20 @@ func (c *conn) CloseWrite() error {
 
 // Write sends b, unless it is net/http's own answer to a request it does not understand: then it sends ours.
 func (c *conn) Write(b []byte) (int, error) {
-	if k := libraryAnswer(b); k != nil {
+	if k := libraryAnswer(b); k != nil && !c.isInRequest() {
 		if _, err := c.Conn.Write(plainAnswer(k.refuse("%s", libraryDetail(*k)))); err != nil {
 			return 0, err
 		}
 		return len(b), nil
 	}
 	return c.Conn.Write(b)
+}
+
+// isInRequest says that a handler has the word: what is written then is an answer, whatever it looks like.
+func (c *conn) isInRequest() bool {
+	c.limiter.mu.Lock()
+	defer c.limiter.mu.Unlock()
+	return c.inRequest
 }
 
 func ipOf(c net.Conn) netip.Addr {

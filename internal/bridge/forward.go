@@ -1,8 +1,10 @@
 package bridge
 
 import (
+	"maps"
 	"net/http"
 	"net/textproto"
+	"slices"
 	"strings"
 
 	"github.com/nats-io/nats.go"
@@ -15,6 +17,10 @@ var oneHop = [...]string{
 	"Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer",
 	"Transfer-Encoding", "Upgrade", "Content-Length", "Expect",
 }
+
+// callerSays are the fields, besides X-Forwarded-*, in which a proxy tells an application who asks and for what. Applications believe them:
+// some take their path, or their user's address, from there.
+var callerSays = [...]string{"Forwarded", "X-Original-Url", "X-Rewrite-Url", "X-Real-Ip", "True-Client-Ip"}
 
 // forward notes on a message what the request was, for a handler that is a web application.
 func (s *Server) forward(m *nats.Msg, r *http.Request) *problem {
@@ -31,6 +37,8 @@ func (s *Server) forward(m *nats.Msg, r *http.Request) *problem {
 	for _, name := range oneHop {
 		h.Del(name)
 	}
+	h.Del("Proxy") // CGI makes HTTP_PROXY of it, and that is where the application's own requests would go
+	maps.DeleteFunc(h, func(name string, _ []string) bool { return !event.IsPlainField(name) })
 	s.setForwarded(h, r)
 	fields := make([]string, 0, len(h)+1)
 	fields = append(fields, "Host: "+r.Host)
@@ -52,9 +60,9 @@ func (s *Server) setForwarded(h http.Header, r *http.Request) {
 			client = strings.Join(before, ", ") + ", " + client
 		}
 	} else {
-		h.Del("Forwarded")
-		h.Del("X-Forwarded-Host")
-		h.Del("X-Forwarded-Proto")
+		maps.DeleteFunc(h, func(name string, _ []string) bool {
+			return strings.HasPrefix(name, "X-Forwarded-") || slices.Contains(callerSays[:], name)
+		})
 	}
 	h.Set("X-Forwarded-For", client)
 	if h.Get("X-Forwarded-Host") == "" {
@@ -62,7 +70,7 @@ func (s *Server) setForwarded(h http.Header, r *http.Request) {
 	}
 	if h.Get("X-Forwarded-Proto") == "" {
 		proto := "http"
-		if r.TLS != nil {
+		if r.TLS != nil || s.cfg.TLS != nil { // net/http does not see TLS through our connections
 			proto = "https"
 		}
 		h.Set("X-Forwarded-Proto", proto)
@@ -91,18 +99,17 @@ func visible(query string) string {
 	return b.String()
 }
 
-// copyFields takes the header of a handler's answer over.
+// copyFields takes the header of a handler's answer over. What to already has about our own connection stays.
 func copyFields(to http.Header, fields []string) {
 	for _, field := range fields {
 		name, value, ok := strings.Cut(field, ":")
 		if !ok || name == "" {
 			continue
 		}
-		to.Add(textproto.CanonicalMIMEHeaderKey(name), strings.Trim(value, " \t"))
-	}
-	for _, name := range oneHop {
-		if name != "Content-Length" {
-			to.Del(name)
+		name = textproto.CanonicalMIMEHeaderKey(name)
+		if name != "Content-Length" && slices.Contains(oneHop[:], name) {
+			continue
 		}
+		to.Add(name, strings.Trim(value, " \t"))
 	}
 }

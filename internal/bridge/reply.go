@@ -3,6 +3,7 @@ package bridge
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/nats-io/nats.go"
@@ -95,16 +96,29 @@ func (c *callers) heard(m *nats.Msg) {
 
 // goOn asks for the part after m.
 func (c *callers) goOn(m *nats.Msg) error {
-	if m.Reply == "" {
-		return errors.New("a part of an answer that is not the last has no reply subject")
+	if !c.mayReply(m) {
+		return errors.New("a part of an answer that is not the last has no reply subject in an inbox of its function")
 	}
 	return c.conn.Publish(m.Reply, nil)
 }
 
 // gone says that nobody wants more.
 func (c *callers) gone(m *nats.Msg) error {
-	if m.Reply == "" {
+	if !c.mayReply(m) {
 		return nil
 	}
 	return c.conn.PublishMsg(&nats.Msg{Subject: m.Reply, Header: nats.Header{event.HeaderGone: {"1"}}})
+}
+
+// mayReply reports whether m wants its reply in an inbox of the function that m speaks for. Who sends parts names their reply subject
+// freely, and we may publish where a function may not: only its own inboxes are told anything, and the common ones where the
+// programs have no credentials of their own.
+func (c *callers) mayReply(m *nats.Msg) bool {
+	const namespace, function, all = 2, 3, 6 // of pelton.answer.NS.FN.BRIDGE.TOKEN
+	tokens := strings.Split(m.Subject, ".")
+	if len(tokens) != all {
+		return false
+	}
+	return strings.HasPrefix(m.Reply, event.InboxPrefix(tokens[namespace], tokens[function])) ||
+		c.conn.Opts.InboxPrefix == "" && strings.HasPrefix(m.Reply, nats.InboxPrefix)
 }

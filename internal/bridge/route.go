@@ -33,6 +33,7 @@ type routeTable map[string]map[string]target
 // target is where the events of a request go.
 type target struct {
 	path    string   // of the request
+	route   string   // the path that the route is for, without /* at its end
 	subject string   // "" when the type of each event says it
 	scope   []string // of the message id: one function's copy of an event is not another's
 	work    bool     // in a function's own queue
@@ -84,7 +85,7 @@ func (s *Server) addRoute(table routeTable, r Route) error {
 			return fmt.Errorf("%s is taken by another route", method)
 		}
 		table[r.Path][method] = target{
-			subject: subject, scope: []string{r.Namespace + "/" + r.Function}, work: true, webhook: r.Webhook,
+			route: cmp.Or(strings.TrimSuffix(r.Path, "/*"), "/"), subject: subject, scope: []string{r.Namespace + "/" + r.Function}, work: true, webhook: r.Webhook,
 			namespace: r.Namespace, function: r.Function, sync: r.Sync, plain: r.Plain,
 			timeout: cmp.Or(r.Timeout, time.Duration(function.DefaultTimeout)),
 		}

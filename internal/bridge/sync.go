@@ -35,12 +35,11 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request, t target, body []b
 		return p
 	}
 	hold(ctx, w)
-	acks, p := s.store(ctx, t, []*nats.Msg{m})
+	sequence, p := s.storeCall(ctx, r, m)
 	if p != nil {
 		return p
 	}
-	s.metrics.stored(acks)
-	return s.await(ctx, w, r, one, acks[0].Sequence)
+	return s.await(ctx, w, r, one, sequence)
 }
 
 // callMessage makes what is stored for a request. A call is never taken for the same as another: who waits wants an answer of his own.
@@ -119,7 +118,8 @@ func (s *Server) answer(ctx context.Context, w http.ResponseWriter, r *http.Requ
 	}
 	w.WriteHeader(status)
 	if last {
-		_, _ = w.Write(m.Data) // a caller who has left needs no answer
+		_, _ = w.Write(m.Data)                    // a caller who has left needs no answer
+		_ = http.NewResponseController(w).Flush() // what is written later counts as net/http's own words: see conn.Write
 		return nil
 	}
 	s.stream(ctx, w, one, m)

@@ -58,7 +58,7 @@ func (s *Server) verify(r *http.Request, t target, body []byte) (webhook.Deliver
 	if missing != nil {
 		s.log.Warn("webhook secrets are missing", zap.String("path", r.URL.EscapedPath()), zap.Strings("function", t.scope), zap.Error(missing))
 	}
-	d, err := t.webhook.Scheme.Read(webhook.Request{Header: r.Header, Body: body, Path: r.URL.EscapedPath(), Now: time.Now()}, keys)
+	d, err := t.webhook.Scheme.Read(webhook.Request{Header: r.Header, Body: body, Path: t.route, Now: time.Now()}, keys)
 	refused, ok := errors.AsType[*webhook.Error](err)
 	switch {
 	case err == nil:

@@ -107,6 +107,27 @@ func TestWebhookBecomesAnEvent(t *testing.T) {
 	}
 }
 
+// TestWebhookBelowAPath: what comes after the path of the trigger is not signed, so it makes no other event of a request that is sent
+// again.
+func TestWebhookBelowAPath(t *testing.T) {
+	t.Parallel()
+	h := serveHooks(t)
+	const body = `{"ref": "refs/heads/main"}`
+	send := func(path string) accepted {
+		return wantAccepted(t, h.post(t, path, body, "Content-Type", "application/json", "X-GitHub-Event", "push",
+			"X-GitHub-Delivery", "1", "X-Hub-Signature-256", "sha256="+hexOf(hookSecret, body)))
+	}
+	first := send("/below/a")
+	for _, path := range []string{"/below/b", "/below", "/below/a?b"} {
+		if again := send(path); !again.Duplicate || again.Sequence != first.Sequence {
+			t.Errorf("%s: a replay is answered %+v", path, again)
+		}
+	}
+	if e := decode(t, h.work, first.Sequence); e.Source != "/below" {
+		t.Errorf("the source is %s", e.Source)
+	}
+}
+
 func TestWebhookRefusals(t *testing.T) {
 	t.Parallel()
 	h := serveHooks(t)

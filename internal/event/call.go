@@ -26,6 +26,21 @@ const (
 	HeaderGone    = "Pelton-Gone"     // of a reply to a part
 )
 
+// IsPlainField says whether a header field has a name of letters, digits and hyphens, as those have that are handed on to web
+// applications. CGI and what comes after it (WSGI, PHP) turn a hyphen into an underscore, and some a dot too: there a field with one of
+// these would be taken for another field, or for a variable of the server itself.
+func IsPlainField(name string) bool {
+	for i := range len(name) {
+		if c := name[i]; c != '-' && (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') {
+			return false
+		}
+	}
+	return name != ""
+}
+
+// InboxPrefix begins all inboxes of a function that has NATS credentials of its own.
+func InboxPrefix(ns, fn string) string { return "_INBOX_PELTON." + ns + "." + fn + "." }
+
 // AnswerSubject is where one caller awaits the answer of a function: pelton.answer.NS.FN.BRIDGE.TOKEN.
 func AnswerSubject(ns, fn, bridge, token string) (string, error) {
 	return subject("answer", ns, fn, bridge, token)

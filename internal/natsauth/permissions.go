@@ -3,6 +3,7 @@ package natsauth
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/nats-io/jwt/v2"
 
@@ -20,7 +21,9 @@ type Permissions struct {
 
 // InboxOf is the prefix of all inboxes of a function. The usual one, _INBOX, is everybody's: who may listen there hears what is
 // delivered to others.
-func InboxOf(key function.Key) string { return "_INBOX_PELTON." + key.Namespace + "." + key.Name }
+func InboxOf(key function.Key) string {
+	return strings.TrimSuffix(event.InboxPrefix(key.Namespace, key.Name), ".")
+}
 
 // OfFunction is what a sidecar needs that makes no consumers itself: to pull from the consumers of its function, to settle what came
 // from there, and to look at the one on its own queue. It may store parks, dead letters and run records of its own function, and replies where its manifest

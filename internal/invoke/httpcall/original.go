@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/pelton-dev/pelton/internal/event"
 	"github.com/pelton-dev/pelton/internal/invoke"
 )
 
@@ -11,17 +12,14 @@ import (
 // events. Whoever may publish to the function's queue has written it: nothing of it may change where the request ends, and it
 // speaks for one hop no more.
 func (i *Invoker) appendOriginal(b []byte, r request) []byte {
-	line := r.call.Request.Line
-	if !isRequestLine(line) {
-		line = "POST /"
-	}
+	line := originalLine(r.call)
 	b = append(b, line...)
 	b = append(b, " HTTP/1.1\r\n"...)
 	host := false
 	for _, field := range r.call.Request.Fields {
 		name, value, ok := strings.Cut(field, ":")
 		value = strings.Trim(value, " \t")
-		if !ok || !isFieldName(name) || !isSafeValue(value) || ofOneHop(name) || host && strings.EqualFold(name, "host") {
+		if !ok || !event.IsPlainField(name) || !isSafeValue(value) || ofOneHop(name) || host && strings.EqualFold(name, "host") {
 			continue
 		}
 		host = host || strings.EqualFold(name, "host")
@@ -45,6 +43,14 @@ func (i *Invoker) appendOriginal(b []byte, r request) []byte {
 	return append(b, "\r\n"...)
 }
 
+// originalLine is the method and the target that are sent.
+func originalLine(call *invoke.Call) string {
+	if line := call.Request.Line; isRequestLine(line) {
+		return line
+	}
+	return "POST /"
+}
+
 // isRequestLine says that s is a method and a path, and nothing that could be more than that.
 func isRequestLine(s string) bool {
 	method, target, ok := strings.Cut(s, " ")
@@ -58,8 +64,9 @@ func bodiless(line string) bool {
 	return method != "POST" && method != "PUT" && method != "PATCH"
 }
 
+// isHead says that what is sent asks for a header alone.
 func isHead(call *invoke.Call) bool {
-	return call.Request != nil && strings.HasPrefix(call.Request.Line, "HEAD ")
+	return call.Request != nil && strings.HasPrefix(originalLine(call), "HEAD ")
 }
 
 // isFieldName says that s is a token as HTTP has them.
