@@ -76,12 +76,10 @@ func (f *floor) start(ctx context.Context, h *coldHandler) (time.Duration, error
 	if h.fn.Spec.Handler.Protocol == function.ProtocolStream {
 		return f.startStream(ctx, h)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := freeAddress()
 	if err != nil {
 		return 0, err
 	}
-	address := l.Addr().String()
-	_ = l.Close()
 	_, port, _ := net.SplitHostPort(address)
 	began := time.Now()
 	stop, err := h.spawn("PORT="+port, "PELTON_SOCKET=")

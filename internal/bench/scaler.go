@@ -148,7 +148,7 @@ func (w *scalerWorld) many(ctx context.Context, t *table) error {
 	return w.pushRows(ctx, t, k)
 }
 
-// freeAddress is an address where nobody listens now: the scaler comes back to it again and again.
+// freeAddress is an address where nobody listens now.
 func freeAddress() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -23,6 +23,7 @@ import (
 type machine struct {
 	program  string
 	stateDir string
+	http     string // where it takes requests
 	process  *child
 	nc       *nats.Conn
 	js       jetstream.JetStream
@@ -51,7 +52,7 @@ func (r *rig) up(ctx context.Context, program, folder string) (_ *machine, err e
 			m.stop()
 		}
 	}()
-	var state struct{ NATSURL string }
+	var state struct{ NATSURL, HTTPURL string }
 	err = await(ctx, "start of pelton up", time.Minute, func() (bool, error) {
 		data, err := os.ReadFile(filepath.Join(m.stateDir, "up.json"))
 		if errors.Is(err, fs.ErrNotExist) {
@@ -62,6 +63,7 @@ func (r *rig) up(ctx context.Context, program, folder string) (_ *machine, err e
 	if err != nil {
 		return nil, err
 	}
+	m.http = state.HTTPURL
 	if m.nc, err = nats.Connect(state.NATSURL); err != nil {
 		return nil, err
 	}

@@ -78,6 +78,10 @@ func (u *upRun) keep(ctx context.Context, name string, run func(context.Context)
 	u.actors = append(u.actors, lifecycle.Actor{Name: name, Run: b.watch})
 }
 
+// maxConns bounds the connections over HTTP. Callers of mode sync each hold one while their function starts from zero: 500 in a second
+// for eight seconds are 4,000. One that waits takes about 32 KiB, its event in the server included, and a silent one 8: 128 MiB at most.
+const maxConns = 4096
+
 func (u *upRun) buildBridge() error {
 	nc, err := u.dial("http")
 	if err != nil {
@@ -85,7 +89,7 @@ func (u *upRun) buildBridge() error {
 	}
 	u.bridge, err = bridge.New(bridge.Config{
 		Conn: nc, Listener: u.http, Access: u.access, Logger: u.log.Named("http"),
-		DrainTimeout: min(u.opts.grace, bridge.DefaultDrainTimeout), MaxMessage: u.maxEvent,
+		DrainTimeout: min(u.opts.grace, bridge.DefaultDrainTimeout), MaxMessage: u.maxEvent, MaxConns: maxConns,
 	})
 	if err != nil {
 		return err
