@@ -45,7 +45,7 @@ func httpTasks(ctx context.Context, r *rig, t *table) error {
 		if err := m.atZero(ctx); err != nil {
 			return err
 		}
-		ours, err := askTasks(ctx, m.http, l)
+		ours, err := askTasks(ctx, strings.TrimPrefix(m.http, "http://"), l)
 		if err != nil {
 			return fmt.Errorf("pelton, %v: %w", l, err)
 		}
@@ -96,16 +96,16 @@ func (r *rig) tasksDirect(ctx context.Context, folder string, l httpLoad) (httpR
 		return httpRun{}, err
 	}
 	_ = conn.Close() // it was to know that somebody listens
-	if _, err := askTasks(ctx, "http://"+address, httpLoad{l.rate, 2 * time.Second}); err != nil {
+	if _, err := askTasks(ctx, address, httpLoad{l.rate, 2 * time.Second}); err != nil {
 		return httpRun{}, fmt.Errorf("warm up: %w", err)
 	}
-	return askTasks(ctx, "http://"+address, l)
+	return askTasks(ctx, address, l)
 }
 
 // askTasks runs a load and says at once what went wrong in it.
-func askTasks(ctx context.Context, url string, l httpLoad) (httpRun, error) {
-	c := newTasksClient(url, l.requests())
-	defer c.close()
+func askTasks(ctx context.Context, address string, l httpLoad) (httpRun, error) {
+	c := newTasksClient(address, l.requests())
+	defer c.pool.close()
 	run, err := c.run(ctx, l)
 	if err != nil {
 		return run, err

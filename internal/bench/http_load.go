@@ -2,13 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/url"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -42,22 +38,16 @@ type httpRun struct {
 
 // tasksClient asks tasks-flask. Its mix is a POST, two GETs and a DELETE of a task that was made.
 type tasksClient struct {
-	url  string
-	http *http.Client
-	made chan string // where tasks are that can be deleted
+	address string
+	made    chan string // where tasks are that can be deleted
+	pool    tasksPool
 
 	waiting, most atomic.Int64
 }
 
-// newTasksClient makes a client that opens a connection for each request that finds none free, and keeps it.
-func newTasksClient(url string, requests int) *tasksClient {
-	return &tasksClient{
-		url: url, made: make(chan string, requests),
-		http: &http.Client{Timeout: httpPatience, Transport: &http.Transport{MaxIdleConnsPerHost: requests}},
-	}
+func newTasksClient(address string, requests int) *tasksClient {
+	return &tasksClient{address: address, made: make(chan string, requests)}
 }
-
-func (c *tasksClient) close() { c.http.CloseIdleConnections() }
 
 // run sends a load and waits for all answers.
 func (c *tasksClient) run(ctx context.Context, l httpLoad) (httpRun, error) {
@@ -106,20 +96,14 @@ func (c *tasksClient) ask(ctx context.Context, method, path string, want int) er
 	if method == http.MethodPost {
 		body = strings.NewReader(`{"title":"milk"}`)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, c.url+path, body)
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+c.address+path, body)
 	if err != nil {
 		return err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	resp, err := c.http.Do(req)
-	if os.IsTimeout(err) {
-		return fmt.Errorf("no answer within %v", httpPatience)
-	} else if err != nil {
-		return plainReason(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-		return fmt.Errorf("read answer: %w", err)
+	resp, err := c.pool.do(req)
+	if err != nil {
+		return err
 	}
 	if resp.StatusCode != want {
 		return fmt.Errorf("%s was answered with %d", method, resp.StatusCode)
@@ -128,17 +112,6 @@ func (c *tasksClient) ask(ctx context.Context, method, path string, want int) er
 		c.made <- resp.Header.Get("Location")
 	}
 	return nil
-}
-
-// plainReason is an error without what differs from request to request, so that like can be counted with like.
-func plainReason(err error) error {
-	if e, ok := errors.AsType[*net.OpError](err); ok {
-		return fmt.Errorf("%s: %w", e.Op, e.Err)
-	}
-	if e, ok := errors.AsType[*url.Error](err); ok {
-		return e.Err
-	}
-	return err
 }
 
 // share is how many of a hundred requests were answered as they should be.

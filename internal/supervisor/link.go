@@ -84,6 +84,15 @@ func (r *replica) useSocket() {
 	r.link.env = []string{"PELTON_SOCKET=" + r.link.socket}
 }
 
+// hangUp closes the connections to a handler that speaks HTTP, when there are no calls any more. Some servers (gunicorn with threads) end
+// only when their connections do, also one that nothing was sent on. Handlers of the stream protocol would connect again.
+func (r *replica) hangUp() {
+	switch r.fn.Spec.Handler.Protocol {
+	case function.ProtocolHTTP, function.ProtocolCloudEvents:
+		_ = r.link.inv.Close()
+	}
+}
+
 // closeLink releases everything that openLink took.
 func (r *replica) closeLink() {
 	if r.link.inv != nil {

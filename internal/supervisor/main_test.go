@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -41,6 +42,8 @@ func runHandler(mode string) int {
 		return 3
 	case "mute": // never listens
 		time.Sleep(time.Hour)
+	case "faithful":
+		return serveFaithful()
 	case "stream":
 		err := functions.Serve(func(context.Context, sdk.Event) (*sdk.Event, error) { return nil, nil })
 		fmt.Fprintln(os.Stderr, err)
@@ -59,6 +62,26 @@ func runHandler(mode string) int {
 		}
 	}
 	return serveHTTP()
+}
+
+// serveFaithful ends, once it is asked to, with its first connection.
+func serveFaithful() int {
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGTERM)
+	l, err := net.Listen("tcp", "127.0.0.1:"+os.Getenv("PORT"))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	conn, err := l.Accept()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	<-asked
+	_, err = conn.Read(make([]byte, 1))
+	fmt.Fprintln(os.Stderr, "the connection has ended:", err)
+	return 0
 }
 
 // serveHTTP listens where Pelton says. What a call does is its body's first word.

@@ -210,6 +210,7 @@ func (r *replica) finish(d *delivery, cause error) {
 	}
 	r.unit.awaitCalls(r)
 	if !gone {
+		r.hangUp()
 		r.stopProcess()
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -294,6 +295,23 @@ func TestShutdownWhileRecordsCannotBeWritten(t *testing.T) {
 		close(stopped)
 	}()
 	waittest.Receive(t, stopped)
+}
+
+// TestHandlerThatWaitsForItsConnections ends by itself: nobody keeps one open until it is killed. This one was never used.
+func TestHandlerThatWaitsForItsConnections(t *testing.T) {
+	t.Parallel()
+	patient := func(c *Config) { c.StopGrace = 30 * time.Second }
+	r := newRig(t, patient, makeFunction(t, "faithful", "faithful", func(s *function.Spec) {
+		s.Handler.Protocol = function.ProtocolHTTP
+		s.Scale.MinReplicas = 1
+	}))
+	r.await("faithful", "ready", func(s Status) bool { return s.Ready == 1 })
+	r.stop()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if want := "the connection has ended: EOF"; !slices.Contains(r.lines, want) {
+		t.Errorf("the handler said %q, want %q", r.lines, want)
+	}
 }
 
 // TestRemove takes a function away while it serves.
