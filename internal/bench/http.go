@@ -13,7 +13,9 @@ import (
 
 // httpLoads are those of the published comparison of a Flask application on Kubernetes and on AWS Lambda.
 func (o options) httpLoads() []httpLoad {
-	loads := []httpLoad{{10, 30 * time.Second}, {50, 30 * time.Second}, {100, 30 * time.Second}, {500, 30 * time.Second}, {50, 2 * time.Minute}}
+	loads := []httpLoad{
+		{10, 30 * time.Second}, {50, 30 * time.Second}, {100, 30 * time.Second}, {500, 30 * time.Second}, {50, 2 * time.Minute},
+	}
 	for i := range loads {
 		loads[i].lasts = o.short(loads[i].lasts)
 	}
@@ -129,7 +131,9 @@ func httpRows(t *table, l httpLoad, direct, ours httpRun) {
 		row("  mean after the first second, ms", "< 50", "%.1f", mean(direct.good(time.Second)), mean(ours.good(time.Second)))
 	}
 	row("  p50, ms", "", "%.1f", median(d), median(o))
-	t.add("  the queue's price at the median, ms", "", "", fmt.Sprintf("%+.1f ms", median(o)-median(d)), "+3 ms or less")
+	warm, ourWarm := median(direct.good(l.lasts/2)), median(ours.good(l.lasts/2)) // the start is long over
+	t.add("  the queue's price, p50 of the second half, ms", fmt.Sprintf("%.1f", warm), fmt.Sprintf("%.1f", ourWarm),
+		fmt.Sprintf("%+.1f ms", ourWarm-warm), "+3 ms or less")
 	row("  p99, ms", "", "%.1f", quantile(d, 0.99), quantile(o, 0.99))
 	row("  most callers at one time", "", "%.0f", float64(direct.waiting), float64(ours.waiting))
 }
