@@ -111,9 +111,9 @@ func (p *process) awaitReady() {
 }
 
 // post sends a body to a path, as the owner of a token.
-func (p *process) post(path string, token string) (int, string) {
+func (p *process) post(path, token string, header ...string) (int, string) {
 	p.t.Helper()
-	return p.do(http.MethodPost, p.scheme+p.address("HTTP is served")+path, "Authorization", "Bearer "+token)
+	return p.do(http.MethodPost, p.scheme+p.address("HTTP is served")+path, append(header, "Authorization", "Bearer "+token)...)
 }
 
 func (p *process) do(method, url string, header ...string) (int, string) {

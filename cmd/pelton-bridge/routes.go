@@ -14,8 +14,8 @@ import (
 	"github.com/pelton-dev/pelton/internal/function"
 )
 
-// routes keeps the routes of the bridge as the catalog has them. Functions of all namespaces share the paths: of two that claim
-// one, the first by namespace and name has it, the other is told of in the log and in a metric.
+// routes keeps the routes of the bridge as the catalog has them. Functions of all namespaces share the paths: whoever is served keeps
+// what it has, and who claims it too is told of in the log and in a metric.
 type routes struct {
 	catalog *catalog.Catalog
 	set     func([]bridge.Route) error
@@ -23,6 +23,7 @@ type routes struct {
 	log     *zap.Logger
 	changed chan struct{}           // filled by the catalog, emptied by run
 	told    map[function.Key]string // what was told of a function; only run uses it
+	held    holders                 // who is served now; only run uses it
 
 	open, refused prometheus.Gauge
 }
@@ -35,7 +36,7 @@ func newRoutes(p *parts, r prometheus.Registerer) (*routes, error) {
 			Name: "pelton_bridge_routes", Help: "Paths of HTTP triggers that are served.",
 		}),
 		refused: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "pelton_bridge_routes_refused", Help: "Functions whose HTTP triggers are not served: another one has the path.",
+			Name: "pelton_bridge_routes_refused", Help: "Functions with HTTP triggers that are not served: another function has the path.",
 		}),
 	}
 	for _, gauge := range []prometheus.Collector{rs.open, rs.refused} {
@@ -67,16 +68,11 @@ func (rs *routes) run(ctx context.Context) error {
 }
 
 func (rs *routes) update() {
-	var open []bridge.Route
-	problems, taken := map[function.Key]string{}, map[string]function.Key{}
 	entries := rs.catalog.Entries()
+	held, problems := rs.held.settle(claimsOf(entries))
+	var open []bridge.Route
 	for i := range entries {
-		own, key := routesOf(&entries[i], rs.secrets), entries[i].Key()
-		if problem := claim(taken, own, key); problem != "" {
-			problems[key] = problem
-			continue
-		}
-		open = append(open, own...)
+		open = append(open, held.only(routesOf(&entries[i], rs.secrets), entries[i].Key())...)
 	}
 	if err := rs.set(open); err != nil {
 		rs.log.Error("routes cannot be served, those from before stay", zap.Error(err))
@@ -87,26 +83,9 @@ func (rs *routes) update() {
 			rs.log.Error("HTTP triggers of a function are not served", zap.Stringer("function", key), zap.String("problem", problem))
 		}
 	}
-	rs.told = problems
+	rs.held, rs.told = held, problems
 	rs.open.Set(float64(len(open)))
 	rs.refused.Set(float64(len(problems)))
-}
-
-// claim enters the routes of a function as taken, or says why none of them is.
-func claim(taken map[string]function.Key, own []bridge.Route, key function.Key) string {
-	var claims []string
-	for _, r := range own {
-		for _, method := range r.Methods {
-			if other, ok := taken[method+" "+r.Path]; ok {
-				return fmt.Sprintf("%s %s is function %s's already", method, r.Path, other)
-			}
-			claims = append(claims, method+" "+r.Path)
-		}
-	}
-	for _, c := range claims {
-		taken[c] = key
-	}
-	return ""
 }
 
 // routesOf are the routes of a function. secrets is the folder with the secrets of webhooks: without its secret, a route refuses all.

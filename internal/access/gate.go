@@ -78,14 +78,18 @@ func (g *Gate) useTokens(text []byte) error {
 
 // usePolicy never opens a door that had a lock: that is done by starting anew, where somebody looks.
 func (g *Gate) usePolicy(text []byte) error {
-	asked := len(g.policy.Load().issuers) > 0
-	p, err := parsePolicy(text, g.policy.Load())
-	if err != nil {
+	before := g.policy.Load()
+	p, err := parsePolicy(text, before)
+	switch {
+	case err != nil:
 		return err
-	}
-	if asked && len(p.issuers) == 0 && g.tokens.Load() == nil {
+	case len(before.issuers) > 0 && len(p.issuers) == 0 && g.tokens.Load() == nil:
 		return errors.New("issuers: there are none any more, and no file of tokens: everybody would be let in without being asked. " +
 			"Restart to do that")
+	case len(before.rules) > 0 && len(p.rules) == 0:
+		return errors.New("rules: there are none any more: every caller could do everything. Restart to do that")
+	case len(before.limits) > 0 && len(p.limits) == 0:
+		return errors.New("limits: there are none any more: every caller could ask without bound. Restart to do that")
 	}
 	g.policy.Store(p)
 	return nil

@@ -175,6 +175,39 @@ func TestLockIsNotTakenOff(t *testing.T) {
 	}
 }
 
+// TestBoundsAreNotTakenOff: a file that somebody has emptied or cut takes no rule and no limit away.
+func TestBoundsAreNotTakenOff(t *testing.T) {
+	t.Parallel()
+	const rules, limits = "rules: [{callers: [shop], paths: [/a]}]\n", "limits: [{callers: [shop], rate: 1}]\n"
+	for _, c := range []struct{ before, after, why string }{
+		{rules, "", "it says nothing"},
+		{rules, "# rules\n", "it says nothing"},
+		{rules, "rules:\n", "rules: nothing follows"},
+		{rules, "rules: []\n", "rules: there is none"},
+		{rules, limits, "rules: there are none any more"},
+		{limits, "limits:\n", "limits: nothing follows"},
+		{limits, "limits: []\n", "it says nothing"},
+		{limits, rules, "limits: there are none any more"},
+		{rules + limits, rules + "limits: ~\n", "limits: nothing follows"},
+	} {
+		r := open(t, "shop "+shopToken, c.before)
+		write(t, r.policy, c.after)
+		r.awaitBroken("policy", 1)
+		p := r.Gate.policy.Load()
+		if (len(p.rules) == 1) != strings.Contains(c.before, rules) || (len(p.limits) == 1) != strings.Contains(c.before, limits) {
+			t.Errorf("%q after %q: %+v", c.after, c.before, p)
+		}
+		waittest.Eventually(t, func() error {
+			for _, entry := range r.logs.FilterMessageSnippet("cannot be used").All() {
+				if text := fmt.Sprint(entry.ContextMap()["error"]); strings.Contains(text, c.why) {
+					return nil
+				}
+			}
+			return fmt.Errorf("%q after %q: the log does not say %q", c.after, c.before, c.why)
+		})
+	}
+}
+
 // TestIdentify is over what a request shows.
 func TestIdentify(t *testing.T) {
 	t.Parallel()

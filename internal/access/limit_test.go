@@ -55,7 +55,7 @@ func TestQuota(t *testing.T) {
 	if got := l.take(mail, limit, now.Add(20*time.Minute)); got != nil {
 		t.Errorf("in the next hour: %+v", got)
 	}
-	if p.limitOf(Caller{Name: "shop"}).Quota.Requests != 0 || mustParse(t, "").limitOf(mail) != nil {
+	if p.limitOf(Caller{Name: "shop"}).Quota.Requests != 0 || mustParse(t, "rules: [{callers: [a], paths: [/a]}]").limitOf(mail) != nil {
 		t.Error("not the first limit for a caller counts, or there is one without any")
 	}
 }

@@ -79,6 +79,9 @@ func parsePolicy(text []byte, before *policy) (*policy, error) {
 	if err := d.Decode(&p); err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
+	if err := checkNulls(text); err != nil {
+		return nil, err
+	}
 	if err := d.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return nil, errors.New("it has more than one document: write everything into one")
 	}
@@ -90,6 +93,20 @@ func parsePolicy(text []byte, before *policy) (*policy, error) {
 		out.issuers = append(out.issuers, before.issuer(cfg))
 	}
 	return out, nil
+}
+
+// checkNulls refuses a word with nothing behind it: a file that is cut says less than was meant, and less is more that is allowed.
+func checkNulls(text []byte) error {
+	var words map[string]yaml.Node
+	if err := yaml.Unmarshal(text, &words); err != nil {
+		return err
+	}
+	for _, word := range []string{"issuers", "rules", "limits"} {
+		if node, ok := words[word]; ok && node.Tag == "!!null" {
+			return fmt.Errorf("%s: nothing follows: say what they are, or leave the word out", word)
+		}
+	}
+	return nil
 }
 
 // issuer returns that of the policy which is configured so, or a new one.

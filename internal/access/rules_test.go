@@ -102,7 +102,7 @@ func TestRulesOfPaths(t *testing.T) {
 // TestNoRules lets everybody do everything; a long list of what is allowed is cut.
 func TestNoRules(t *testing.T) {
 	t.Parallel()
-	open := mustParse(t, "")
+	open := mustParse(t, "limits: [{callers: [a], rate: 1}]")
 	if open.mayAsk(Caller{Name: "a"}, "GET", "/x") != nil || open.mayPublish(Caller{Name: "a"}, "events.x") != nil {
 		t.Error("something is refused without rules")
 	}
@@ -120,6 +120,11 @@ func TestNoRules(t *testing.T) {
 func TestPolicyAtFault(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
+		"":           "it says nothing",
+		"{}":         "it says nothing",
+		"limits: []": "it says nothing",
+		"rules:":     "rules: nothing follows",
+		"rules: ~\nlimits: [{callers: [a], rate: 1}]": "rules: nothing follows",
 		"rule: []":                "field rule not found",
 		"rules: []":               "rules: there is none, so nobody could do anything",
 		"rules: [{callers: [a]}]": "rules[0]: it allows nothing",

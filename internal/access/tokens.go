@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// DefaultCaller is whose token a line of one word is.
+// DefaultCaller is whose token it is where a file has nothing but a token.
 const DefaultCaller = "default"
 
 // hashPrefix begins a token's SHA-256 in a file.
@@ -35,22 +35,30 @@ type tokens struct {
 	owners map[[sha256.Size]byte]string
 }
 
-// parseTokens reads a line for each token, NAME TOKEN or NAME sha256:HEX. A name may have several, and so change from one to
-// the next. The error names every line at fault and shows no token.
+// parseTokens reads a line for each token, NAME TOKEN or NAME sha256:HEX, or one token alone. A name may have several, and so change
+// from one to the next. The error names every line at fault and shows no token.
 func parseTokens(text []byte) (*tokens, error) {
 	t := &tokens{key: make([]byte, sha256.Size), owners: map[[sha256.Size]byte]string{}}
 	_, _ = rand.Read(t.key) // it never fails
 	var errs []error
-	n := 0
+	n, callers, lone := 0, 0, 0
 	for line := range bytes.Lines(text) {
 		n++
 		words := strings.Fields(string(line))
 		if len(words) == 0 || strings.HasPrefix(words[0], "#") {
 			continue
 		}
+		callers++
+		if len(words) == 1 {
+			lone = n
+		}
 		if err := t.add(words); err != nil && len(errs) < maxProblems {
 			errs = append(errs, fmt.Errorf("line %d: %w", n, err))
 		}
+	}
+	if lone > 0 && callers > 1 {
+		errs = append(errs, fmt.Errorf("line %d: has one word: want NAME TOKEN, as only a file of one line may be a token alone (a name "+
+			"that has lost its token would be one)", lone))
 	}
 	if len(errs) == 0 && len(t.owners) == 0 {
 		errs = append(errs, errors.New("it has no caller: write a line NAME TOKEN for each, "+

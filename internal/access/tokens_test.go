@@ -20,16 +20,29 @@ func sha(token string) string {
 func TestTokens(t *testing.T) {
 	t.Parallel()
 	tokens, err := parseTokens([]byte("# who may\n\nshop " + shopToken + "\r\n\tmail  " + sha(mailToken) + " \n" +
-		"shop another-0123456789abc\nsingle-0123456789abc"))
+		"shop another-0123456789abc"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for token, want := range map[string]string{
-		shopToken: "shop", "another-0123456789abc": "shop", mailToken: "mail", "single-0123456789abc": DefaultCaller,
+		shopToken: "shop", "another-0123456789abc": "shop", mailToken: "mail",
 		sha(mailToken): "", "": "", shopToken + "x": "", shopToken[1:]: "", strings.ToUpper(shopToken): "",
 	} {
 		if got, ok := tokens.owner(token); got != want || ok != (want != "") {
 			t.Errorf("%q is of %q, want %q", token, got, want)
+		}
+	}
+}
+
+func TestOneTokenAlone(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{shopToken, "# the only one\n\n" + shopToken + "\n", sha(shopToken)} {
+		tokens, err := parseTokens([]byte(text))
+		if err != nil {
+			t.Fatalf("%q: %v", text, err)
+		}
+		if got, _ := tokens.owner(shopToken); got != DefaultCaller {
+			t.Errorf("%q: the token is of %q, want %s", text, got, DefaultCaller)
 		}
 	}
 }
@@ -48,8 +61,11 @@ func TestTokensAtFault(t *testing.T) {
 		"corp:shop " + shopToken:              "line 1: the name is not",
 		"shop sha256:secret":                  "line 1: caller shop: after sha256: there must be 64",
 		"a " + shopToken + "\nb " + shopToken: "line 2: caller b: the token is that of a already",
-		"a " + shopToken + "\nb " + sha(shopToken): "line 2: caller b: the token is that of a already",
-		"a secret\n\nb secret":                     "line 3: caller b",
+		"a " + shopToken + "\nb " + sha(shopToken):       "line 2: caller b: the token is that of a already",
+		"shop " + shopToken + "\nsecret-service-of-mail": "line 2: has one word",
+		shopToken + "\nmail " + mailToken:                "line 1: has one word",
+		shopToken + "\n" + mailToken:                     "line 2: has one word",
+		"a secret\n\nb secret":                           "line 3: caller b",
 	} {
 		_, err := parseTokens([]byte(text))
 		if err == nil || !strings.Contains(err.Error(), want) {

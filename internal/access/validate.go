@@ -26,6 +26,9 @@ func (c *checker) failf(format string, args ...any) {
 // validate names everything that is wrong.
 func (p *Policy) validate() error {
 	c := &checker{}
+	if len(p.Issuers)+len(p.Rules)+len(p.Limits) == 0 && p.Rules == nil {
+		c.failf("it says nothing: want issuers, rules or limits")
+	}
 	if p.Rules != nil && len(p.Rules) == 0 {
 		c.failf("rules: there is none, so nobody could do anything: leave rules out to let every caller do everything")
 	}

@@ -32,6 +32,9 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, t target, body [
 	if p != nil {
 		return p
 	}
+	if mode == event.ModeNone {
+		t = t.keyed(r)
+	}
 	return s.keep(w, r, t, mode, events)
 }
 
@@ -130,6 +133,7 @@ func (s *Server) store(ctx context.Context, t target, msgs []*nats.Msg) ([]Ack, 
 	if err != nil {
 		return nil, refuseStore(err)
 	}
+	unload(ctx)
 	return acks, nil
 }
 

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -175,6 +176,34 @@ func TestWhoMayListenBeyondLoopback(t *testing.T) {
 		}
 		if err == nil {
 			_ = l.Close()
+		}
+	}
+}
+
+// TestIdempotencyKeyIsItsCallers: the key of another caller, or with another method, is another event and suppresses none.
+func TestIdempotencyKeyIsItsCallers(t *testing.T) {
+	t.Parallel()
+	b := serve(t, func(c *Config) {
+		c.Token = testToken
+		c.Access = gate(t, "shop "+shopToken+"\nmail "+mailToken, "")
+	})
+	if err := b.SetRoutes([]Route{{Path: "/tasks", Methods: []string{"POST", "PUT"}, Namespace: "default", Function: "tasks"}}); err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, way := range []string{"POST /tasks", "PUT /tasks", "POST /events/pay"} {
+		method, path, _ := strings.Cut(way, " ")
+		for _, token := range []string{shopToken, mailToken, testToken} {
+			first := wantAccepted(t, b.do(t, method, path, "1", as(token, "Idempotency-Key", "order-1")...))
+			again := wantAccepted(t, b.do(t, method, path, "1", as(token, "Idempotency-Key", "order-1")...))
+			if first.Duplicate || !again.Duplicate || again.Sequence != first.Sequence {
+				t.Errorf("%s: first %+v, again %+v", way, first, again)
+			}
+			at := fmt.Sprint(first.Subject, first.Sequence)
+			if seen[at] {
+				t.Errorf("%s: %s is stored already", way, at)
+			}
+			seen[at] = true
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -25,22 +24,40 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request, t target) ([]b
 		// that one, and then the next bytes are not what they seem: none are read.
 		w.Header().Set("Connection", "close")
 	}
-	var b bytes.Buffer
-	if r.ContentLength > 0 {
-		b.Grow(int(min(r.ContentLength, firstRead)) + bytes.MinRead)
-	}
-	n, err := b.ReadFrom(io.LimitReader(r.Body, s.cfg.MaxBody+1))
-	switch {
-	case err != nil:
-		return nil, s.bodyFault(err)
-	case n > s.cfg.MaxBody:
-		return nil, s.bodyTooLarge()
-	}
-	return b.Bytes(), nil
+	return s.readAll(r, t)
 }
 
-// firstRead bounds the memory taken on the word of a Content-Length.
-const firstRead = 64 << 10
+// firstRead bounds the memory taken on the word of a Content-Length: the budget has room for as many as there are connections.
+const firstRead = 16 << 10
+
+// readAll reads a body into memory that the budget has given.
+func (s *Server) readAll(r *http.Request, t target) ([]byte, *problem) {
+	most := s.cfg.MaxBody + 1 // one more shows that there is more, or the end
+	if r.ContentLength >= 0 {
+		most = r.ContentLength + 1
+	}
+	share, size := s.bodies.share(t), min(most, firstRead)
+	var body []byte
+	for {
+		if len(body) == cap(body) {
+			if !connOf(r).load.grow(share, int64(cap(body)), size) {
+				return nil, s.noRoom()
+			}
+			body = append(make([]byte, 0, size), body...)
+			size = min(most, 4*size)
+		}
+		n, err := r.Body.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		switch {
+		case int64(len(body)) > s.cfg.MaxBody:
+			return nil, s.bodyTooLarge()
+		case errors.Is(err, io.EOF):
+			return body, nil
+		case err != nil:
+			return nil, s.bodyFault(err)
+		}
+	}
+}
 
 func (s *Server) bodyTooLarge() *problem {
 	return kindBodyTooLarge.refuse("A body may have at most %d bytes. Keep large data elsewhere and send a reference to it.",

@@ -22,6 +22,7 @@ import (
 // the body limit: then an event that is larger is refused by its own size.
 const (
 	DefaultMaxBody       = 1 << 20
+	DefaultMaxBodies     = 64 << 20
 	DefaultMaxBatch      = 100
 	DefaultMaxConns      = 1024
 	DefaultMaxConnsPerIP = 64
@@ -64,9 +65,10 @@ type Config struct {
 	Metrics prometheus.Registerer // nil registers none
 
 	MaxBody       int64 // bytes of a request body
+	MaxBodies     int64 // bytes of memory that request bodies have together
 	MaxMessage    int64 // bytes of an event, attributes included, that the streams take; default: as the server takes
 	MaxBatch      int   // events in one batch request
-	MaxConns      int   // open connections
+	MaxConns      int   // open connections; at most half of them may wait for answers of functions
 	MaxConnsPerIP int   // of one address, loopback excepted; -1 is no limit
 
 	HeaderTimeout time.Duration // to receive the header
@@ -79,6 +81,7 @@ type Config struct {
 
 func (c Config) withDefaults() Config {
 	setDefault(&c.MaxBody, DefaultMaxBody)
+	setDefault(&c.MaxBodies, DefaultMaxBodies)
 	setDefault(&c.MaxBatch, DefaultMaxBatch)
 	setDefault(&c.MaxConns, DefaultMaxConns)
 	setDefault(&c.MaxConnsPerIP, DefaultMaxConnsPerIP)
@@ -111,6 +114,9 @@ func (c Config) validate() error {
 	}
 	if c.Listener != nil && !c.mayServe(c.Listener.Addr()) {
 		errs = append(errs, fmt.Errorf("listener: %w", ErrTokenRequired))
+	}
+	if c.MaxBodies < 4*c.MaxBody {
+		errs = append(errs, fmt.Errorf("max bodies: %d bytes: want at least 4 times the %d of one body", c.MaxBodies, c.MaxBody))
 	}
 	if c.Token != "" && (len(c.Token) < minToken || strings.ContainsFunc(c.Token, notVisible)) {
 		errs = append(errs, fmt.Errorf("token: want at least %d visible ASCII characters", minToken))

@@ -34,6 +34,7 @@ type conn struct {
 	raw      net.Conn // without
 	limiter  *limiter
 	ip       netip.Addr
+	load     load // of the request that is being handled
 
 	// Guarded by limiter.mu.
 	entry     *list.Element // in limiter.silent, or nil while being answered

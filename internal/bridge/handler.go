@@ -44,6 +44,8 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	c := connOf(r)
 	c.begin()
 	defer c.end()
+	c.load.budget = &s.bodies
+	defer c.load.put()
 	rec := &recorder{ResponseWriter: w}
 	rec.Header().Set(headerRequestID, uuid.Must(uuid.NewV7()).String())
 	defer s.finish(rec, r)
@@ -105,7 +107,7 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) *problem {
 	}
 	connOf(r).answering()
 	if t.sync {
-		return s.call(w, r, t, body)
+		return s.callInTurn(w, r, t, body)
 	}
 	return s.accept(w, r, t, body)
 }

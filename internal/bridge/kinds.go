@@ -67,5 +67,7 @@ var (
 	kindNoAnswer     = kind{http.StatusGatewayTimeout, "no-answer-in-time", "The function has not answered in time"}
 	kindFull         = kind{http.StatusServiceUnavailable, "store-full", "The stream takes no more events at the moment"}
 	kindStoreTimeout = kind{http.StatusServiceUnavailable, "store-timeout", "The event was not stored in time"}
+	kindNoRoom       = kind{http.StatusServiceUnavailable, "too-many-bodies", "There is no memory for the body at the moment"}
+	kindTooManyCalls = kind{http.StatusServiceUnavailable, "too-many-calls", "Too many callers wait for answers"}
 	kindTooMany      = kind{http.StatusServiceUnavailable, "too-many-connections", "There are too many connections"}
 )

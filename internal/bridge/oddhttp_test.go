@@ -112,8 +112,8 @@ func TestDefaultLimits(t *testing.T) {
 	b := serve(t)
 	srv := b.httpServer(t.Context())
 	got := fmt.Sprint(srv.ReadHeaderTimeout, srv.ReadTimeout, srv.WriteTimeout, srv.IdleTimeout, srv.MaxHeaderBytes,
-		b.cfg.MaxBody, b.cfg.MaxBatch, b.cfg.MaxConns, b.cfg.MaxConnsPerIP, b.cfg.StoreTimeout, b.cfg.DrainTimeout)
-	if want := "5s 15s 30s 1m0s 16384 1048576 100 1024 64 2.5s 5s"; got != want {
+		b.cfg.MaxBody, b.cfg.MaxBodies, b.cfg.MaxBatch, b.cfg.MaxConns, b.cfg.MaxConnsPerIP, b.cfg.StoreTimeout, b.cfg.DrainTimeout)
+	if want := "5s 15s 30s 1m0s 16384 1048576 67108864 100 1024 64 2.5s 5s"; got != want {
 		t.Errorf("limits %s, want %s", got, want)
 	}
 }

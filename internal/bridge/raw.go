@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/pelton-dev/pelton/internal/access"
 	"github.com/pelton-dev/pelton/internal/event"
 )
 
@@ -24,7 +26,7 @@ const (
 const maxIdempotencyKey = 255
 
 // rawEvent makes an event of a request that knows nothing of CloudEvents. Its source contains the path: the same
-// Idempotency-Key on two paths means two events.
+// Idempotency-Key on two paths means two events, as it does of two callers or with two methods.
 func rawEvent(r *http.Request, t target, body []byte) (*event.Event, *problem) {
 	id, p := rawID(r, t)
 	if p != nil {
@@ -64,6 +66,16 @@ func rawID(r *http.Request, t target) (string, *problem) {
 		return "", kindIdempotencyKey.refuse("Send one Idempotency-Key of 1 to %d visible ASCII characters.", maxIdempotencyKey)
 	}
 	return keys[0], nil
+}
+
+// keyed adds to the scope of the message id who sends an Idempotency-Key, and how: the same key of somebody else is another's event,
+// and may not keep it from being stored.
+func (t target) keyed(r *http.Request) target {
+	if len(r.Header.Values("Idempotency-Key")) > 0 {
+		c, _ := r.Context().Value(callerKey{}).(access.Caller)
+		t.scope = append(slices.Clone(t.scope), c.Name, r.Method)
+	}
+	return t
 }
 
 // rawContentType believes the caller, except where curl speaks for a caller who did not say anything: it calls every -d a

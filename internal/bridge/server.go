@@ -25,6 +25,8 @@ type Server struct {
 	work    *Committer // for the functions' own queues: another stream, so commits of its own
 	routes  atomic.Pointer[routeTable]
 	callers *callers // requests that wait for an answer
+	waiting atomic.Int64
+	bodies  budget
 	limiter *limiter
 	errLog  *log.Logger    // for what net/http has to say
 	running sync.WaitGroup // requests being handled
@@ -58,6 +60,7 @@ func New(cfg Config) (*Server, error) {
 		callers: newCallers(cfg.Conn),
 		limiter: newLimiter(cfg.MaxConns, cfg.MaxConnsPerIP), ready: make(chan struct{}), errLog: errLog,
 	}
+	s.bodies.max = cfg.MaxBodies
 	s.routes.Store(new(routeTable))
 	return s, nil
 }

@@ -31,7 +31,10 @@ func (s *Server) acceptWebhook(w http.ResponseWriter, r *http.Request, t target)
 	if p := s.guard.wellFormed(r); p != nil {
 		return p
 	}
-	body, p := s.readBody(w, r, target{})
+	if refused, ok := errors.AsType[*webhook.Error](t.webhook.Scheme.Signed(r.Header)); ok {
+		return refuseWebhook(refused) // before a byte of its body
+	}
+	body, p := s.readBody(w, r, target{webhook: t.webhook})
 	if p != nil {
 		return p
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/pelton-dev/pelton/internal/catalog"
@@ -236,7 +237,48 @@ func TestEntriesOfHTTPTriggers(t *testing.T) {
 	want := &catalog.HTTP{
 		Triggers: []function.HTTPTrigger{*web.Spec.Triggers[0].HTTP}, Timeout: web.Spec.Timeout, Protocol: function.ProtocolHTTP,
 	}
-	if diff := cmp.Diff(want, entries[1].HTTP); diff != "" {
+	if diff := cmp.Diff(want, entries[1].HTTP, cmpopts.IgnoreFields(catalog.HTTP{}, "Since")); diff != "" {
 		t.Errorf("entry of web (-want +got):\n%s", diff)
+	}
+}
+
+// TestClaimsAreKnownSince they were first entered, whatever else of the function changes.
+func TestClaimsAreKnownSince(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	if err := catalog.Ensure(t.Context(), f.js, 1); err != nil {
+		t.Fatal(err)
+	}
+	web := makeFunction("web", 1)
+	enter := func(paths ...string) map[string]time.Time {
+		t.Helper()
+		web.Spec.Triggers = nil
+		for _, path := range paths {
+			web.Spec.Triggers = append(web.Spec.Triggers, function.Trigger{HTTP: &function.HTTPTrigger{Path: path, Methods: []string{"POST"}}})
+		}
+		f.put(t, web)
+		e, _, err := catalog.Read(t.Context(), f.js, web.Key())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e.HTTP.Since
+	}
+	first := enter("/a")
+	second := enter("/a", "/b")
+	if len(first) != 1 || len(second) != 2 || !second["POST /a"].Equal(first["POST /a"]) || !second["POST /b"].After(first["POST /a"]) {
+		t.Errorf("first %v, second %v", first, second)
+	}
+	if without := enter("/b"); len(without) != 1 || !without["POST /b"].Equal(second["POST /b"]) {
+		t.Errorf("without /a: %v, want /b as in %v", without, second)
+	}
+	if again := enter("/a", "/b"); !again["POST /a"].After(second["POST /b"]) {
+		t.Errorf("/a is back, and known since %v", again)
+	}
+	old := []byte(`{"namespace":"` + web.Metadata.Namespace + `","name":"web","http":{"triggers":[{"path":"/a","methods":["POST"]}]}}`)
+	if _, err := f.js.Publish(t.Context(), "pelton.function."+web.Metadata.Namespace+".web", old); err != nil {
+		t.Fatal(err)
+	}
+	if since := enter("/a", "/b"); len(since) != 1 || since["POST /b"].IsZero() {
+		t.Errorf("of an entry that had no times: %v, want one for /b alone", since)
 	}
 }

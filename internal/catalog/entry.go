@@ -35,6 +35,9 @@ type HTTP struct {
 	Triggers []function.HTTPTrigger `json:"triggers"`
 	Timeout  function.Duration      `json:"timeout"`  // of one attempt
 	Protocol function.Protocol      `json:"protocol"` // of the handler
+
+	// Since says of each claim when it was first entered, so that every front door knows which function had it before another.
+	Since map[string]time.Time `json:"since,omitempty"`
 }
 
 // Consumer names a consumer from which the function gets events.
@@ -91,11 +94,8 @@ func Ensure(ctx context.Context, js jetstream.JetStream, replicas int) error {
 
 // Put enters a function, or what has changed of it. It writes nothing if the entry is as it should be.
 func Put(ctx context.Context, js jetstream.JetStream, fn *function.Function) error {
-	body, err := json.Marshal(EntryOf(fn))
-	if err != nil {
-		return fmt.Errorf("encode catalog entry of %s: %w", fn.Key(), err)
-	}
-	return put(ctx, js, fn.Key(), body)
+	e := EntryOf(fn)
+	return put(ctx, js, fn.Key(), &e)
 }
 
 // Remove takes a function out. Scalers that are asked for it say that it does not exist.
@@ -104,25 +104,42 @@ func Remove(ctx context.Context, js jetstream.JetStream, key function.Key) error
 }
 
 // put stores the last word on a function: its entry, or nothing once it is removed.
-func put(ctx context.Context, js jetstream.JetStream, key function.Key, body []byte) error {
+func put(ctx context.Context, js jetstream.JetStream, key function.Key, e *Entry) error {
 	s, err := js.Stream(ctx, StreamName)
 	if err != nil {
 		return fmt.Errorf("look up stream %s: %w", StreamName, err)
 	}
+	var stored []byte
 	switch last, err := s.GetLastMsgForSubject(ctx, subject(key)); {
-	case errors.Is(err, jetstream.ErrMsgNotFound):
-		if len(body) == 0 {
-			return nil
-		}
-	case err != nil:
+	case err == nil:
+		stored = last.Data
+	case !errors.Is(err, jetstream.ErrMsgNotFound):
 		return fmt.Errorf("read catalog entry of %s: %w", key, err)
-	case bytes.Equal(last.Data, body):
+	}
+	body, err := e.after(stored)
+	if err != nil {
+		return fmt.Errorf("encode catalog entry of %s: %w", key, err)
+	}
+	if bytes.Equal(stored, body) {
 		return nil
 	}
 	if _, err := js.Publish(ctx, subject(key), body); err != nil {
 		return fmt.Errorf("write catalog entry of %s: %w", key, err)
 	}
 	return nil
+}
+
+// after encodes an entry that follows what is stored of its function; nothing for none.
+func (e *Entry) after(stored []byte) ([]byte, error) {
+	if e == nil {
+		return nil, nil
+	}
+	var last Entry
+	if json.Unmarshal(stored, &last) != nil {
+		last = Entry{} // there is none, or it makes no sense
+	}
+	e.HTTP.stamp(last.HTTP, time.Now().UTC())
+	return json.Marshal(e)
 }
 
 func subject(key function.Key) string { return "pelton.function." + key.Namespace + "." + key.Name }

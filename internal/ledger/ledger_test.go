@@ -271,6 +271,23 @@ func TestWhatRunsShareIsWrittenOnce(t *testing.T) {
 	}
 }
 
+// TestNothingIsReadAfterAForeignLine: what follows is written against it.
+func TestNothingIsReadAfterAForeignLine(t *testing.T) {
+	t.Parallel()
+	_, js := start(t)
+	const first = `{"i":"a","q":1,"s":"/camera","t":"t","st":"EVENTS","a":1,"m":3,"o":"done","p":"r","b":1000}`
+	const text = first + "\n" + `{"i":"b","q":2,"a":"second","l":500}` + "\n" + `{"i":"c","q":3,"l":7}` + "\n"
+	for range 2 { // the message after is read
+		if _, err := js.Publish(t.Context(), "pelton.run.default.thumbnail", []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	runs := history(t, js, 10)
+	if len(runs) != 2 || runs[0].EventID != "a" || runs[1].EventID != "a" {
+		t.Errorf("got %+v, want the first line of each message", runs)
+	}
+}
+
 func TestAForeignLineIsPassedOver(t *testing.T) {
 	t.Parallel()
 	_, js := start(t)

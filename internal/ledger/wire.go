@@ -122,14 +122,14 @@ func appendText(b []byte, s string) []byte {
 	return append(b, '"')
 }
 
-// parseRuns calls deliver for every run in a message's data. A line that is not a run is passed over: a newer version may
-// write something else.
+// parseRuns calls deliver for every run in a message's data. It ends at a line that cannot be read, which a newer version may have
+// written: what follows is written against that line, and read against another it would be wrong without a sign of it.
 func parseRuns(namespace, function string, data []byte, deliver func(Run)) {
 	var before kept
 	for line := range bytes.Lines(data) {
 		w := wireRun{kept: before}
 		if json.Unmarshal(line, &w) != nil {
-			continue
+			return
 		}
 		w.Started += w.Later
 		before = w.kept

@@ -7,10 +7,7 @@ import (
 
 // readGitHub follows GitHub: the body is signed, and nothing else. The headers that name the event and the delivery are not.
 func readGitHub(r Request, keys [][]byte) (Delivery, error) {
-	if r.Header.Get("X-Hub-Signature-256") == "" && r.Header.Get("X-Hub-Signature") != "" {
-		return Delivery{}, refuse(Unsigned, "there is only a signature by SHA-1, in X-Hub-Signature: want X-Hub-Signature-256")
-	}
-	signature, err := header(r.Header, "X-Hub-Signature-256", "sha256=SIGNATURE, which GitHub sends once the webhook has a secret")
+	signature, err := GitHub.signature(r.Header)
 	if err != nil {
 		return Delivery{}, err
 	}

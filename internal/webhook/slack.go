@@ -7,7 +7,7 @@ import (
 
 // readSlack follows Slack's Events API: its version, the time and the body are signed, with colons between them.
 func readSlack(r Request, keys [][]byte) (Delivery, error) {
-	signature, err := header(r.Header, "X-Slack-Signature", "v0=SIGNATURE")
+	signature, err := Slack.signature(r.Header)
 	if err != nil {
 		return Delivery{}, err
 	}

@@ -49,7 +49,7 @@ func readStandard(r Request, keys [][]byte) (Delivery, error) {
 
 // standardSignatures lists the signatures of version v1; those of other versions are passed over.
 func standardSignatures(r Request) (list []string, err error) {
-	text, err := header(r.Header, "Webhook-Signature", "v1,SIGNATURE")
+	text, err := Standard.signature(r.Header)
 	if err != nil {
 		return nil, err
 	}

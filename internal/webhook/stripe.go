@@ -22,10 +22,11 @@ func readStripe(r Request, keys [][]byte) (Delivery, error) {
 	return stripeEvent(r)
 }
 
+const stripeSignature = "t=TIME,v1=SIGNATURE"
+
 // stripeSignatures reads "t=TIME,v1=SIGNATURE,v1=SIGNATURE"; signatures of other versions are passed over.
 func stripeSignatures(r Request) (at string, list []string, err error) {
-	const want = "t=TIME,v1=SIGNATURE"
-	line, err := header(r.Header, "Stripe-Signature", want)
+	line, err := Stripe.signature(r.Header)
 	if err != nil {
 		return "", nil, err
 	}
@@ -37,7 +38,7 @@ func stripeSignatures(r Request) (at string, list []string, err error) {
 		name, value, ok := strings.Cut(item, "=")
 		switch {
 		case !ok || name == "t" && at != "":
-			return "", nil, refuse(Malformed, "the header Stripe-Signature is not what Stripe sends: want %s", want)
+			return "", nil, refuse(Malformed, "the header Stripe-Signature is not what Stripe sends: want %s", stripeSignature)
 		case name == "t":
 			at = value
 		case name == "v1":
@@ -45,7 +46,7 @@ func stripeSignatures(r Request) (at string, list []string, err error) {
 		}
 	}
 	if at == "" || len(list) == 0 {
-		return "", nil, refuse(Unsigned, "the header Stripe-Signature has no time t or no signature v1: want %s", want)
+		return "", nil, refuse(Unsigned, "the header Stripe-Signature has no time t or no signature v1: want %s", stripeSignature)
 	}
 	return at, list, nil
 }

@@ -58,7 +58,35 @@ func (s Scheme) Read(r Request, keys [][]byte) (Delivery, error) {
 	case Slack:
 		return readSlack(r, keys)
 	}
-	return Delivery{}, fmt.Errorf("read webhook: %q is not a scheme: want one of %v", string(s), Schemes())
+	return Delivery{}, s.unknown()
+}
+
+// Signed says what of a signature is missing, before there is a body: nil once there is one to verify. Read asks the same.
+func (s Scheme) Signed(h http.Header) error {
+	_, err := s.signature(h)
+	return err
+}
+
+// signature returns the header with the signature.
+func (s Scheme) signature(h http.Header) (string, error) {
+	switch s {
+	case Standard:
+		return header(h, "Webhook-Signature", "v1,SIGNATURE")
+	case GitHub:
+		if h.Get("X-Hub-Signature-256") == "" && h.Get("X-Hub-Signature") != "" {
+			return "", refuse(Unsigned, "there is only a signature by SHA-1, in X-Hub-Signature: want X-Hub-Signature-256")
+		}
+		return header(h, "X-Hub-Signature-256", "sha256=SIGNATURE, which GitHub sends once the webhook has a secret")
+	case Stripe:
+		return header(h, "Stripe-Signature", stripeSignature)
+	case Slack:
+		return header(h, "X-Slack-Signature", "v0=SIGNATURE")
+	}
+	return "", s.unknown()
+}
+
+func (s Scheme) unknown() error {
+	return fmt.Errorf("read webhook: %q is not a scheme: want one of %v", string(s), Schemes())
 }
 
 // Fault is what kind of mistake a request has.
