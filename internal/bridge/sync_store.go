@@ -20,6 +20,7 @@ func (s *Server) storeCall(ctx context.Context, r *http.Request, m *nats.Msg) (u
 		var acks []Ack
 		if acks, err = s.work.await(waiting, sub); err == nil {
 			s.metrics.stored(acks)
+			unload(ctx)
 			return acks[0].Sequence, nil
 		}
 		if isUnknown(err) {
