@@ -74,10 +74,11 @@ type Committer struct {
 
 // submission is what one caller wants stored: all of it, or nothing.
 type submission struct {
-	ctx  context.Context
-	msgs []*nats.Msg
-	size int
-	done chan result // buffered: Run never waits for a caller that left
+	ctx    context.Context
+	msgs   []*nats.Msg
+	size   int
+	result               // written before done is closed
+	done   chan struct{} // closed by Run, once
 }
 
 type result struct {
@@ -105,7 +106,7 @@ func (c *Committer) Submit(ctx context.Context, msgs ...*nats.Msg) ([]Ack, error
 
 // enqueue hands msgs over to be stored. After an error nothing was, and nothing will be.
 func (c *Committer) enqueue(ctx context.Context, msgs []*nats.Msg) (*submission, error) {
-	s := &submission{ctx: ctx, msgs: msgs, size: sizeOf(msgs), done: make(chan result, 1)}
+	s := &submission{ctx: ctx, msgs: msgs, size: sizeOf(msgs), done: make(chan struct{})}
 	select {
 	case c.queue <- s:
 		return s, nil
@@ -116,11 +117,17 @@ func (c *Committer) enqueue(ctx context.Context, msgs []*nats.Msg) (*submission,
 	}
 }
 
-// await waits for what became of s. If ctx ends first it may be awaited again.
+// finish says what became of s. Run never waits for a caller that left.
+func (s *submission) finish(acks []Ack, err error) {
+	s.result = result{acks, err}
+	close(s.done)
+}
+
+// await waits for what became of s. It may be called again.
 func (c *Committer) await(ctx context.Context, s *submission) ([]Ack, error) {
 	select {
-	case r := <-s.done:
-		return r.acks, r.err
+	case <-s.done:
+		return s.acks, s.err
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	case <-c.stopped:
@@ -140,8 +147,8 @@ func (c *Committer) find(ctx context.Context, msgs []*nats.Msg) ([]Ack, error) {
 // last is the result that arrived just before the committer stopped, if one did.
 func (s *submission) last() ([]Ack, error) {
 	select {
-	case r := <-s.done:
-		return r.acks, r.err
+	case <-s.done:
+		return s.acks, s.err
 	default:
 		return nil, ErrStopped
 	}
@@ -189,7 +196,7 @@ func (c *Committer) gather() []*submission {
 				group = append(group, s)
 				events, bytes = events+len(s.msgs), bytes+s.size
 			} else {
-				s.done <- result{err: fmt.Errorf("%w: %w", errUnsent, err)}
+				s.finish(nil, fmt.Errorf("%w: %w", errUnsent, err))
 			}
 			c.held = nil
 		}
@@ -221,10 +228,10 @@ func (c *Committer) commit(ctx context.Context, group []*submission) {
 	}
 	for _, s := range group {
 		if err != nil {
-			s.done <- result{err: err}
+			s.finish(nil, err)
 			continue
 		}
-		s.done <- result{acks: acks[:len(s.msgs)]}
+		s.finish(acks[:len(s.msgs)], nil)
 		acks = acks[len(s.msgs):]
 	}
 }
@@ -236,8 +243,7 @@ func (c *Committer) commitEach(ctx context.Context, group []*submission) {
 	g.SetLimit(commitParallel)
 	for _, s := range group {
 		g.Go(func() error {
-			acks, err := c.store.put(ctx, s.msgs)
-			s.done <- result{acks: acks, err: err}
+			s.finish(c.store.put(ctx, s.msgs))
 			return nil
 		})
 	}

@@ -212,14 +212,14 @@ func TestCommitterPassesOverCallersThatLeft(t *testing.T) {
 	c := NewCommitter(srv.Conn(t), CommitterConfig{})
 	left, leave := context.WithCancel(t.Context())
 	leave()
-	gone := &submission{ctx: left, msgs: messages("gone"), done: make(chan result, 1)}
-	here := &submission{ctx: t.Context(), msgs: messages("here"), done: make(chan result, 1)}
+	gone := &submission{ctx: left, msgs: messages("gone"), done: make(chan struct{})}
+	here := &submission{ctx: t.Context(), msgs: messages("here"), done: make(chan struct{})}
 	c.queue <- gone
 	c.queue <- here
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { _ = c.Run(ctx) }()
-	if r := <-here.done; r.err != nil {
-		t.Error(r.err)
+	if <-here.done; here.err != nil {
+		t.Error(here.err)
 	}
 	cancel()
 	<-c.stopped
