@@ -266,8 +266,9 @@ func TestWhatRunsShareIsWrittenOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if state := s.CachedInfo().State; state.Msgs != 1 || state.Bytes > 20_000 {
-		t.Errorf("100 runs are %d bytes in %d messages, want at most 20000 in one", state.Bytes, state.Msgs)
+	// Each message begins anew; a busy machine may make more than one.
+	if state := s.CachedInfo().State; state.Bytes > 19_000+1_000*state.Msgs {
+		t.Errorf("100 runs are %d bytes in %d messages, want at most 19000, and 1000 for each message", state.Bytes, state.Msgs)
 	}
 }
 
