@@ -60,19 +60,14 @@ func (s settings) checkExposure() error {
 		return fmt.Errorf("PELTON_HTTP_ADDRESS: %q is no address to listen at, write for example :8080", s.address)
 	case s.insecure && s.tokens != "":
 		return errors.New("PELTON_INSECURE_NO_AUTH: true, and PELTON_TOKENS is set: leave one of them out")
-	case s.tokens == "" && s.access == "" && !s.insecure && !isLoopback(host):
+	case s.tokens == "" && s.access == "" && !s.insecure && !program.IsLoopback(host):
 		return fmt.Errorf("PELTON_TOKENS: not set, nor is PELTON_ACCESS, and PELTON_HTTP_ADDRESS %q is beyond loopback: anyone who "+
 			"reaches the port could run any function (set one of them, or PELTON_INSECURE_NO_AUTH=true if that is meant)", s.address)
-	case s.insecure && len(s.hosts) == 0 && !isLoopback(host):
+	case s.insecure && len(s.hosts) == 0 && !program.IsLoopback(host):
 		return errors.New("PELTON_HOSTS: not set, and nobody is asked who he is: a web page could send events through its readers' " +
 			"browsers (set the names that callers use, such as bridge.example.com, or * if that is meant)")
 	}
 	return nil
-}
-
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || (ip != nil && ip.IsLoopback())
 }
 
 // split reads a list that commas separate.

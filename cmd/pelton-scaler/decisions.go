@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 
+	"github.com/pelton-dev/pelton/internal/program"
 	"github.com/pelton-dev/pelton/scalers"
 )
 
@@ -32,7 +33,7 @@ func readAudience(v string) (audience, error) {
 func (a audience) admit(next http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host, _, _ := net.SplitHostPort(r.RemoteAddr)
-		if a == nobody || (a == loopback && !isLoopback(host)) {
+		if a == nobody || (a == loopback && !program.IsLoopback(host)) {
 			http.Error(w, "decisions tell how deep queues are and are shown on loopback alone, if at all: "+
 				"ask through kubectl port-forward, or set PELTON_DECISIONS=all if everybody who reaches this port may read them", http.StatusForbidden)
 			return

@@ -58,15 +58,10 @@ func (s settings) checkExposure() error {
 		return fmt.Errorf("PELTON_SCALER_ADDRESS: %q is no address to listen at, write for example :9090", s.address)
 	case s.tlsDir != "" && s.insecure:
 		return errors.New("PELTON_INSECURE: true, and PELTON_TLS_DIR is set: leave one of them out")
-	case s.tlsDir == "" && !s.insecure && !isLoopback(host):
+	case s.tlsDir == "" && !s.insecure && !program.IsLoopback(host):
 		return fmt.Errorf("PELTON_TLS_DIR: not set, and PELTON_SCALER_ADDRESS %q is beyond loopback: without TLS, anyone who "+
 			"reaches the port can read the depth of any queue (set PELTON_TLS_DIR, or PELTON_INSECURE=true if that is meant)",
 			s.address)
 	}
 	return nil
-}
-
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || (ip != nil && ip.IsLoopback())
 }

@@ -30,7 +30,7 @@ func TestTasksAnswerTheirCallers(t *testing.T) {
 	check := exec.CommandContext(t.Context(), "gunicorn", "--check-config", "app:app") // the Python of gunicorn is the one that counts
 	check.Dir, check.Env = "tasks-flask", append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1")
 	if out, err := check.CombinedOutput(); err != nil {
-		t.Skipf("needs Flask (apt-get install python3-flask): %v\n%s", err, out)
+		testenv.Lacks(t, fmt.Sprintf("gunicorn finds no Flask (apt-get install python3-flask): %v\n%s", err, out))
 	}
 	fn := load(t)["tasks-flask"]
 	srv := natstest.Start(t)

@@ -179,7 +179,7 @@ func (l *leader) hear(h *hello, own bool) answer {
 	if own {
 		id = self
 	}
-	a := answer{Epoch: l.epoch, Taken: true}
+	a := answer{Epoch: l.epoch}
 	for _, r := range h.Reports {
 		l.board.report(id, r, now)
 		if !l.isDealtWith(&r) {

@@ -25,10 +25,8 @@ type hello struct {
 
 // answer is a leader's to a hello.
 type answer struct {
-	Epoch uint64 `json:"epoch"`
-	Taken bool   `json:"taken"` // what was reported is
-
-	Kept []ticket `json:"kept,omitempty"` // but for these: they are to be reported again
+	Epoch uint64   `json:"epoch"`          // 0 is of nobody who leads
+	Kept  []ticket `json:"kept,omitempty"` // what was reported is taken, but for these: they are to be reported again
 }
 
 // The subjects of a function's replicas among each other. Nothing of it is stored.

@@ -151,7 +151,7 @@ func (w *worker) beat(ctx context.Context) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.contacted(ctx, contact)
-	if a == nil || a.Epoch < w.epoch {
+	if a == nil || a.Epoch == 0 || a.Epoch < w.epoch {
 		return
 	}
 	if a.Epoch > w.epoch {
@@ -159,11 +159,9 @@ func (w *worker) beat(ctx context.Context) {
 		w.wake()
 	}
 	w.epoch, w.leader = a.Epoch, time.Now()
-	if a.Taken {
-		w.reports = slices.DeleteFunc(w.reports, func(r report) bool {
-			return slices.Contains(h.Reports, r) && !slices.Contains(a.Kept, r.ticket)
-		})
-	}
+	w.reports = slices.DeleteFunc(w.reports, func(r report) bool {
+		return slices.Contains(h.Reports, r) && !slices.Contains(a.Kept, r.ticket)
+	})
 }
 
 func (w *worker) hello() (hello, time.Time) {

@@ -8,6 +8,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"strconv"
 	"time"
@@ -113,4 +114,10 @@ func (e *Env) Level(name string) zapcore.Level {
 		e.Note(fmt.Errorf("%s: %q is none of debug, info, warn, error", name, v))
 	}
 	return level
+}
+
+// IsLoopback reports whether the host of an address to listen at is reached from this machine alone.
+func IsLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || (ip != nil && ip.IsLoopback())
 }

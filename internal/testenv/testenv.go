@@ -7,9 +7,6 @@ import (
 	"testing"
 )
 
-// InCI reports whether everything must be tested: what a developer's machine lacks skips a test, what CI lacks fails it.
-func InCI() bool { return os.Getenv("CI") != "" }
-
 // Need skips the test, or in CI fails it, if a program is not installed.
 func Need(t testing.TB, programs ...string) {
 	t.Helper()
@@ -17,9 +14,15 @@ func Need(t testing.TB, programs ...string) {
 		if _, err := exec.LookPath(program); err == nil {
 			continue
 		}
-		if InCI() {
-			t.Fatalf("%s is not installed, and CI must test everything", program)
-		}
-		t.Skipf("%s is not installed", program)
+		Lacks(t, program+" is not installed")
 	}
+}
+
+// Lacks skips the test for what the machine does not have. In CI, where CI is set and everything must be tested, it fails it.
+func Lacks(t testing.TB, what string) {
+	t.Helper()
+	if os.Getenv("CI") != "" {
+		t.Fatalf("%s, and CI must test everything", what)
+	}
+	t.Skip(what)
 }
