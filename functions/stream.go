@@ -128,8 +128,12 @@ func (s *stream) delivery(m *streamwire.Call) Delivery {
 	}
 }
 
-// begin runs a call or a batch in a goroutine of its own.
+// begin runs a call or a batch in a goroutine of its own. One whose time is over is not begun: nobody waits for it, and where the
+// process stood still meanwhile the event may be done elsewhere by now, and what is behind it in its order begun.
 func (s *stream) begin(c *streamCall) {
+	if !c.ctx.deadline.IsZero() && !time.Now().Before(c.ctx.deadline) {
+		return
+	}
 	s.mu.Lock()
 	s.running[c.id] = c
 	s.mu.Unlock()
