@@ -31,6 +31,9 @@
 //
 // - Exactly one Result for each Call, unless the Call was canceled. A Result for an id that is not running is ignored, so a
 //   Result that crosses its Cancel does no harm. Ids are not reused within a connection.
+// - A Call or a Batch whose deadline has passed when it is read must not begin, and needs no Result: it has failed by then. A
+//   handler that stood still (SIGSTOP, a paused machine) finds such calls; their events may have been done by others meanwhile,
+//   and with an order per key later ones of their key begun.
 // - How many calls run at once is bounded by the function's `concurrency`. A handler that wants fewer runs fewer and lets
 //   the others wait: their deadlines run all the same.
 // - Keep reading while calls run: Cancel and Goodbye arrive meanwhile. A peer that takes nothing from its socket for 30
