@@ -15,8 +15,7 @@ import (
 
 const sdkName = "pelton-go/1"
 
-// stream is one connection to a sidecar. One goroutine reads it (run); each call has a goroutine of its own, which takes
-// another call afterwards if one comes just then: its stack has grown already.
+// stream is one connection to a sidecar. One goroutine reads it (run), others run the calls (work): no call waits for another.
 type stream struct {
 	f       program
 	conn    net.Conn
@@ -24,12 +23,14 @@ type stream struct {
 	w       *streamwire.Writer
 	welcome streamwire.Welcome
 
-	calls sync.WaitGroup   // Add only by the reading goroutine
-	idle  chan *streamCall // taken by goroutines whose call has ended; closed by run when no call will come
+	calls sync.WaitGroup // Add only by the reading goroutine
+	rest  chan struct{}  // received from by workers that have nothing to do
+	over  chan struct{}  // closed by run when no call will come
 
 	mu      sync.Mutex
-	running map[uint64]*streamCall
-	leaving bool // Goodbye was said
+	running map[uint64]*streamCall // those that were read and have not ended
+	line    line                   // those of them that have not begun
+	leaving bool                   // Goodbye was said
 }
 
 // streamCall is one call on a stream, or a batch, and its context.
@@ -38,6 +39,7 @@ type streamCall struct {
 	call  call
 	batch *streamBatch    // nil: it is a call
 	ctx   deadlineContext // of call or batch
+	next  *streamCall     // the one behind it in line
 }
 
 // serveStream handles the calls of the sidecar that listens on socket.
@@ -50,7 +52,7 @@ func serveStream(ctx context.Context, f program, socket string) error {
 		return nil // told to stop before there was a sidecar
 	}
 	s := &stream{
-		f: f, conn: conn, running: map[uint64]*streamCall{}, idle: make(chan *streamCall),
+		f: f, conn: conn, running: map[uint64]*streamCall{}, rest: make(chan struct{}), over: make(chan struct{}),
 		r: streamwire.NewReader(conn, streamwire.DefaultMaxFrame, streamwire.StallTimeout),
 		w: streamwire.NewWriter(conn, streamwire.StallTimeout),
 	}
@@ -65,7 +67,7 @@ func serveStream(ctx context.Context, f program, socket string) error {
 // run takes frames until the sidecar says Goodbye or goes away, and then sees the running calls to their end.
 func (s *stream) run() error {
 	err := s.read()
-	close(s.idle)
+	close(s.over)
 	if err == nil {
 		s.goodbye()
 		s.calls.Wait()
@@ -106,10 +108,10 @@ func (s *stream) read() error {
 	}
 }
 
-// start runs one call in a goroutine of its own.
+// start lines one call up.
 func (s *stream) start(m *streamwire.Call) {
 	if m.Event == nil {
-		s.send(&streamwire.Result{ID: m.ID, Outcome: streamwire.OutcomeReject, Reason: "the call has no event"}, false)
+		s.send(&streamwire.Result{ID: m.ID, Outcome: streamwire.OutcomeReject, Reason: "the call has no event"}, flushNow)
 		return
 	}
 	c := &streamCall{id: m.ID}
@@ -128,53 +130,30 @@ func (s *stream) delivery(m *streamwire.Call) Delivery {
 	}
 }
 
-// begin runs a call or a batch in a goroutine of its own. One whose time is over is not begun: nobody waits for it, and where the
-// process stood still meanwhile the event may be done elsewhere by now, and what is behind it in its order begun.
-func (s *stream) begin(c *streamCall) {
-	if !c.ctx.deadline.IsZero() && !time.Now().Before(c.ctx.deadline) {
-		return
-	}
-	s.mu.Lock()
-	s.running[c.id] = c
-	s.mu.Unlock()
-	s.calls.Add(1)
-	select {
-	case s.idle <- c:
-	default:
-		go s.work(c)
-	}
-}
-
-// work runs a call, and then others.
-func (s *stream) work(c *streamCall) {
-	for open := true; open; c, open = <-s.idle {
-		if c.batch != nil {
-			s.f.handleBatch(&c.batch.batch, func(v verdicts) { s.finishBatch(c, v) })
-		} else {
-			s.f.handle(&c.call, func(o invoke.Outcome) { s.finish(c, o) })
-		}
-	}
-}
-
 // finish sends the result, unless the call was canceled: then nobody waits for it.
 func (s *stream) finish(c *streamCall, o invoke.Outcome) {
 	defer s.calls.Done()
-	if others, ok := s.ended(c); ok {
-		s.send(resultOf(c.id, o, s.welcome.MaxResponse), others)
+	if flush, ok := s.ended(c); ok {
+		s.send(resultOf(c.id, o, s.welcome.MaxResponse), flush)
 	}
 }
 
-// ended takes a call from those that run. It is false if nobody waits for its result; others says that more calls run.
-func (s *stream) ended(c *streamCall) (others, ok bool) {
+// ended takes a call from those that run. It is false if nobody waits for its result; flush says how that is best sent.
+func (s *stream) ended(c *streamCall) (flush flushing, ok bool) {
 	s.mu.Lock()
 	_, ok = s.running[c.id]
 	delete(s.running, c.id)
-	others = len(s.running) > 0
+	switch {
+	case s.line.first != nil:
+		flush = flushAside
+	case len(s.running) > 0:
+		flush = flushAfterOthers
+	}
 	s.mu.Unlock()
 	if ok {
 		c.ctx.end(context.Canceled)
 	}
-	return others, ok
+	return flush, ok
 }
 
 // cancel ends the context of a call.
@@ -219,13 +198,12 @@ func (s *stream) appendGoodbye() (flush bool) {
 	return err == nil && p.Flush
 }
 
-// send writes a result, waiting while the sidecar does not read; others says that more calls run, which may be about to
-// send theirs. If the connection has ended, run reports it.
-func (s *stream) send(r *streamwire.Result, others bool) {
-	s.sendFrame(func(b []byte) []byte { return streamwire.AppendResult(b, r) }, others)
+// send writes a result, waiting while the sidecar does not read. If the connection has ended, run reports it.
+func (s *stream) send(r *streamwire.Result, how flushing) {
+	s.sendFrame(func(b []byte) []byte { return streamwire.AppendResult(b, r) }, how)
 }
 
-func (s *stream) sendFrame(frame func(b []byte) []byte, others bool) {
+func (s *stream) sendFrame(frame func(b []byte) []byte, how flushing) {
 	for {
 		p, err := s.w.Append(frame)
 		switch {
@@ -233,7 +211,7 @@ func (s *stream) sendFrame(frame func(b []byte) []byte, others bool) {
 			<-s.w.Space()
 			continue
 		case err == nil && p.Flush:
-			s.w.Flush(others)
+			s.flush(how)
 		}
 		return
 	}

@@ -12,7 +12,7 @@ type streamBatch struct {
 	ids []uint64 // of its calls
 }
 
-// startBatch runs one batch in a goroutine of its own. Calls without an event are left out of it: the answer then does not have
+// startBatch lines one batch up. Calls without an event are left out of it: the answer then does not have
 // as many results as the sidecar expects, which fails the batch.
 func (s *stream) startBatch(m *streamwire.Batch) {
 	c := &streamCall{id: m.ID, batch: &streamBatch{}}
@@ -33,9 +33,9 @@ func (s *stream) startBatch(m *streamwire.Batch) {
 
 func (s *stream) finishBatch(c *streamCall, v verdicts) {
 	defer s.calls.Done()
-	if others, ok := s.ended(c); ok {
+	if flush, ok := s.ended(c); ok {
 		r := s.batchResultOf(c, v)
-		s.sendFrame(func(b []byte) []byte { return streamwire.AppendBatchResult(b, r) }, others)
+		s.sendFrame(func(b []byte) []byte { return streamwire.AppendBatchResult(b, r) }, flush)
 	}
 }
 
