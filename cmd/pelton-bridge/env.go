@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/pelton-dev/pelton/internal/bridge"
 	"github.com/pelton-dev/pelton/internal/natsclient"
 	"github.com/pelton-dev/pelton/internal/program"
 )
@@ -27,6 +28,7 @@ type settings struct {
 	trustForwarded bool // a proxy in front says who asks
 	maxConns       uint32
 	delay, drain   time.Duration
+	keep           time.Duration // of results
 	level          zapcore.Level
 }
 
@@ -43,7 +45,8 @@ func readSettings(getenv func(string) string) (settings, error) {
 		webhooks: env.Get("PELTON_WEBHOOK_SECRETS", "/etc/pelton/webhooks"), tlsDir: env.Path("PELTON_TLS_DIR"),
 		hosts: split(getenv("PELTON_HOSTS")), origins: split(getenv("PELTON_ORIGINS")), trustForwarded: env.Bool("PELTON_TRUST_FORWARDED", false),
 		maxConns: env.Count("PELTON_MAX_CONNECTIONS", 4096), delay: env.Duration("PELTON_STOP_DELAY", 5*time.Second),
-		drain: env.Duration("PELTON_DRAIN_TIMEOUT", 10*time.Second), level: env.Level("PELTON_LOG_LEVEL"),
+		drain: env.Duration("PELTON_DRAIN_TIMEOUT", 10*time.Second), keep: env.Duration("PELTON_KEEP_RESULTS", bridge.DefaultKeepResults),
+		level: env.Level("PELTON_LOG_LEVEL"),
 	}
 	if cert, key := env.KeyPair("NATS_CERT", "NATS_KEY"); cert != "" {
 		s.nats.More = []nats.Option{nats.ClientCert(cert, key)}

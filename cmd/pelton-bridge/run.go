@@ -86,7 +86,7 @@ func (p *parts) buildBridge(ctx context.Context, registry *prometheus.Registry) 
 		Conn: p.nc.Conn, Address: s.address, Insecure: s.insecure, Hosts: s.hosts, TrustedOrigins: s.origins,
 		TrustForwarded: s.trustForwarded,
 		// An address is a proxy's more often than a caller's.
-		MaxConns: int(s.maxConns), MaxConnsPerIP: -1, DrainTimeout: s.drain, Metrics: registry, Logger: p.log.Named("http"),
+		MaxConns: int(s.maxConns), MaxConnsPerIP: -1, DrainTimeout: s.drain, KeepResults: s.keep, Metrics: registry, Logger: p.log.Named("http"),
 	}
 	var err error
 	if s.tokens != "" || s.access != "" {

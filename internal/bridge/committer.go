@@ -74,14 +74,14 @@ type Committer struct {
 
 // submission is what one caller wants stored: all of it, or nothing.
 type submission struct {
-	ctx    context.Context
-	msgs   []*nats.Msg
-	size   int
-	result               // written before done is closed
-	done   chan struct{} // closed by Run, once
+	ctx     context.Context
+	msgs    []*nats.Msg
+	size    int
+	outcome               // written before done is closed
+	done    chan struct{} // closed by Run, once
 }
 
-type result struct {
+type outcome struct {
 	acks []Ack
 	err  error
 }
@@ -119,7 +119,7 @@ func (c *Committer) enqueue(ctx context.Context, msgs []*nats.Msg) (*submission,
 
 // finish says what became of s. Run never waits for a caller that left.
 func (s *submission) finish(acks []Ack, err error) {
-	s.result = result{acks, err}
+	s.outcome = outcome{acks, err}
 	close(s.done)
 }
 

@@ -73,10 +73,10 @@ func start(t testing.TB, nc *nats.Conn, cfg CommitterConfig) *Committer {
 }
 
 // group queues submissions before the committer runs, so that they make up one commit.
-func group(t *testing.T, nc *nats.Conn, submissions ...[]*nats.Msg) []result {
+func group(t *testing.T, nc *nats.Conn, submissions ...[]*nats.Msg) []outcome {
 	t.Helper()
 	c := NewCommitter(nc, CommitterConfig{MinBatch: 2})
-	results := make([]result, len(submissions))
+	results := make([]outcome, len(submissions))
 	var wg sync.WaitGroup
 	for i, msgs := range submissions {
 		wg.Go(func() { results[i].acks, results[i].err = c.Submit(t.Context(), msgs...) })

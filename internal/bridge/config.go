@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/pelton-dev/pelton/internal/access"
+	"github.com/pelton-dev/pelton/internal/result"
 )
 
 // The limits of a Server whose Config leaves them zero. What the stream and the NATS server take of an event may be less than
@@ -32,6 +33,7 @@ const (
 	DefaultIdleTimeout   = 60 * time.Second
 	DefaultStoreTimeout  = 2500 * time.Millisecond
 	DefaultDrainTimeout  = 5 * time.Second
+	DefaultKeepResults   = result.DefaultKeep
 
 	maxHeaderBytes  = 16 << 10
 	maxHeaderFields = 100
@@ -77,6 +79,8 @@ type Config struct {
 	IdleTimeout   time.Duration // between requests
 	StoreTimeout  time.Duration // from the whole request to the stream's acknowledgement
 	DrainTimeout  time.Duration // for running requests when Run ends
+
+	KeepResults time.Duration // how long it is known what became of a call whose caller asks later: a second to a week
 }
 
 func (c Config) withDefaults() Config {
@@ -91,6 +95,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.IdleTimeout, DefaultIdleTimeout)
 	setDefault(&c.StoreTimeout, DefaultStoreTimeout)
 	setDefault(&c.DrainTimeout, DefaultDrainTimeout)
+	setDefault(&c.KeepResults, DefaultKeepResults)
 	c.Logger = cmp.Or(c.Logger, zap.NewNop())
 	return c
 }
@@ -117,6 +122,9 @@ func (c Config) validate() error {
 	}
 	if c.MaxBodies < 4*c.MaxBody {
 		errs = append(errs, fmt.Errorf("max bodies: %d bytes: want at least 4 times the %d of one body", c.MaxBodies, c.MaxBody))
+	}
+	if c.KeepResults < time.Second || c.KeepResults > result.MaxKeep {
+		errs = append(errs, fmt.Errorf("keep results: %s: want 1s to %s", c.KeepResults, result.MaxKeep))
 	}
 	if c.Token != "" && (len(c.Token) < minToken || strings.ContainsFunc(c.Token, notVisible)) {
 		errs = append(errs, fmt.Errorf("token: want at least %d visible ASCII characters", minToken))

@@ -83,7 +83,7 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) *problem {
 		return p
 	}
 	path := r.URL.EscapedPath()
-	takesEvents := isEventsPath(path) || s.takes(path)
+	takesEvents := isEventsPath(path) || isInvocationsPath(path) || s.takes(path)
 	if h, _ := lookUp(s.cfg.Public, path); h != nil && !takesEvents {
 		return serveMounted(h, w, r)
 	}
@@ -93,6 +93,10 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) *problem {
 	}
 	if h, _ := lookUp(s.cfg.Handlers, path); h != nil && !takesEvents {
 		return serveMounted(h, w, r)
+	}
+	if isInvocationsPath(path) {
+		connOf(r).answering()
+		return s.invocation(w, r)
 	}
 	t, p := s.find(r)
 	if p != nil {
@@ -106,6 +110,9 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) *problem {
 		return p
 	}
 	connOf(r).answering()
+	if t.wantsLater(r) {
+		return s.callLater(w, r, t, body)
+	}
 	if t.sync {
 		return s.callInTurn(w, r, t, body)
 	}

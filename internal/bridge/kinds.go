@@ -13,6 +13,7 @@ var (
 	kindTypeNotSubject = kind{http.StatusBadRequest, "type-is-no-subject", "The event's type cannot be used as a subject"}
 	kindIdempotencyKey = kind{http.StatusBadRequest, "invalid-idempotency-key", "The Idempotency-Key is not valid"}
 	kindBadBody        = kind{http.StatusBadRequest, "malformed-body", "The request body cannot be read"}
+	kindQuery          = kind{http.StatusBadRequest, "invalid-query", "The query is not valid"}
 	kindTokenInQuery   = kind{http.StatusBadRequest, "token-in-query", "A token must not be part of the URL"}
 	kindBadRequest     = kind{http.StatusBadRequest, "malformed-request", "The request is not valid HTTP"}
 
@@ -30,6 +31,8 @@ var (
 	kindInvalidSubject = kind{http.StatusNotFound, "invalid-subject", "The path is not a valid subject"}
 	kindMethod         = kind{http.StatusMethodNotAllowed, "method-not-allowed", "The method is not allowed here"}
 	kindSlowBody       = kind{http.StatusRequestTimeout, "body-timeout", "The request body came too slowly"}
+
+	kindResultTooLarge = kind{http.StatusNotFound, "result-too-large", "The answer was too large to be kept"}
 
 	kindBodyTooLarge  = kind{http.StatusRequestEntityTooLarge, "body-too-large", "The request body is too large"}
 	kindEventTooLarge = kind{http.StatusRequestEntityTooLarge, "event-too-large", "The event is too large"}
@@ -65,6 +68,7 @@ var (
 	kindBadAnswer    = kind{http.StatusBadGateway, "bad-answer", "The function's answer cannot be passed on"}
 	kindFailed       = kind{http.StatusServiceUnavailable, "call-not-done", "The function could not do it now"}
 	kindNoAnswer     = kind{http.StatusGatewayTimeout, "no-answer-in-time", "The function has not answered in time"}
+	kindNotFinished  = kind{http.StatusConflict, "not-finished", "The call is not finished"}
 	kindFull         = kind{http.StatusServiceUnavailable, "store-full", "The stream takes no more events at the moment"}
 	kindStoreTimeout = kind{http.StatusServiceUnavailable, "store-timeout", "The event was not stored in time"}
 	kindNoRoom       = kind{http.StatusServiceUnavailable, "too-many-bodies", "There is no memory for the body at the moment"}

@@ -67,7 +67,7 @@ func (s *Server) addRoute(table routeTable, r Route) error {
 	if err != nil {
 		return err
 	}
-	if base := strings.TrimSuffix(r.Path, "/*"); !strings.HasPrefix(r.Path, "/") || isEventsPath(base) || s.isMounted(base) {
+	if base := strings.TrimSuffix(r.Path, "/*"); !strings.HasPrefix(r.Path, "/") || isEventsPath(base) || isInvocationsPath(base) || s.isMounted(base) {
 		return errors.New("the path is not free")
 	}
 	if err := r.Webhook.validate(); err != nil {

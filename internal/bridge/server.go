@@ -23,6 +23,7 @@ type Server struct {
 	conn    *nats.Conn
 	events  *Committer // for events.>
 	work    *Committer // for the functions' own queues: another stream, so commits of its own
+	results *Committer // for what is known of calls whose callers ask later: the same
 	routes  atomic.Pointer[routeTable]
 	callers *callers // requests that wait for an answer
 	waiting atomic.Int64
@@ -32,6 +33,7 @@ type Server struct {
 	running sync.WaitGroup // requests being handled
 
 	ready    chan struct{} // closed by Run once it listens
+	stopping chan struct{} // closed by Run when it is to end: nobody waits any longer for what can be asked for again
 	listener net.Listener  // written by Listen, before ready is closed
 }
 
@@ -57,8 +59,9 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{
 		cfg: cfg, log: cfg.Logger, guard: g, metrics: m, conn: cfg.Conn, listener: cfg.Listener,
 		events: NewCommitter(cfg.Conn, commit), work: NewCommitter(cfg.Conn, commit),
+		results: NewCommitter(cfg.Conn, CommitterConfig{Timeout: cfg.StoreTimeout}),
 		callers: newCallers(cfg.Conn),
-		limiter: newLimiter(cfg.MaxConns, cfg.MaxConnsPerIP), ready: make(chan struct{}), errLog: errLog,
+		limiter: newLimiter(cfg.MaxConns, cfg.MaxConnsPerIP), ready: make(chan struct{}), stopping: make(chan struct{}), errLog: errLog,
 	}
 	s.bodies.max = cfg.MaxBodies
 	s.routes.Store(new(routeTable))
@@ -104,7 +107,7 @@ func (s *Server) Run(ctx context.Context) error {
 	// Work goes on during the drain, and ends for certain after it.
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var committers sync.WaitGroup
-	for _, c := range []*Committer{s.events, s.work} {
+	for _, c := range []*Committer{s.events, s.work, s.results} {
 		committers.Go(func() { _ = c.Run(work) })
 	}
 	defer committers.Wait()
@@ -122,6 +125,7 @@ func (s *Server) Run(ctx context.Context) error {
 		return fmt.Errorf("serve http: %w", err)
 	case <-ctx.Done():
 	}
+	close(s.stopping)
 	s.drain(work, srv)
 	stop()
 	s.running.Wait()

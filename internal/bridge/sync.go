@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -60,13 +59,10 @@ func (s *Server) callMessage(ctx context.Context, r *http.Request, t target, e *
 
 // patience is how long a caller waits: as long as one attempt may take, or less if he says so (RFC 7240).
 func (t target) patience(r *http.Request) time.Duration {
-	for _, field := range r.Header.Values("Prefer") {
-		for preference := range strings.SplitSeq(field, ",") {
-			name, value, _ := strings.Cut(strings.TrimSpace(preference), "=")
-			seconds, err := strconv.Atoi(strings.Trim(value, ` "`))
-			if strings.EqualFold(strings.TrimSpace(name), "wait") && err == nil && seconds > 0 && seconds < int(t.timeout/time.Second) {
-				return time.Duration(seconds) * time.Second
-			}
+	for name, value := range preferences(r) {
+		seconds, err := strconv.Atoi(value)
+		if name == "wait" && err == nil && seconds > 0 && seconds < int(t.timeout/time.Second) {
+			return time.Duration(seconds) * time.Second
 		}
 	}
 	return t.timeout

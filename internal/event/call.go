@@ -7,6 +7,7 @@ import "fmt"
 const (
 	HeaderRequest = "Http-Request" // method and target: "POST /tasks?draft=1"
 	HeaderField   = "Http-Header"  // one value for each field: "Accept: text/html"
+	HeaderResult  = "Http-Result"  // what is kept of a call whose caller asks later: see package result
 )
 
 // The headers of a message whose sender waits, or will ask. They end with the message.
@@ -25,6 +26,12 @@ const (
 	HeaderFailure = "Pelton-Failure"  // there is no answer, or no more of it: a code; the data is the reason
 	HeaderGone    = "Pelton-Gone"     // of a reply to a part
 )
+
+// ResultSubject is where it is stored what became of a call: pelton.result.NS.FN.TOKEN.
+func ResultSubject(ns, fn, token string) (string, error) { return subject("result", ns, fn, token) }
+
+// ResultPrefix begins the subjects of all results of one function: pelton.result.NS.FN.
+func ResultPrefix(ns, fn string) string { return "pelton.result." + ns + "." + fn + "." }
 
 // IsPlainField says whether a header field has a name of letters, digits and hyphens, as those have that are handed on to web
 // applications. CGI and what comes after it (WSGI, PHP) turn a hyphen into an underscore, and some a dot too: there a field with one of

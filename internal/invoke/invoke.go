@@ -45,6 +45,10 @@ type Call struct {
 	// Answer is set if somebody waits for the answer itself. Where the handler answers in HTTP, whatever it says goes there,
 	// and the Outcome is Done; any other protocol leaves it alone, and says by its Outcome what came of the event.
 	Answer Responder
+
+	// Kept, if it is not nil, is filled with the answer where the handler answers in HTTP. The Outcome is what it says all the same; but a
+	// redirect is Done, as whoever asks for the answer can follow it, and no length is too much.
+	Kept *Answer
 }
 
 // Kind is what an invocation came to.

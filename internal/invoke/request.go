@@ -8,6 +8,14 @@ type Request struct {
 	Fields []string // "Name: value"
 }
 
+// Answer is what a handler has answered in HTTP.
+type Answer struct {
+	Status int      // 0 without one
+	Fields []string // "Name: value"
+	Body   []byte
+	Cut    bool // the body was too large to be kept, or broke off, and is left out
+}
+
 // Responder takes the answer of a handler for somebody who waits for it, as it comes. It is used by one call; an error says
 // that nobody wants the rest.
 type Responder interface {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/pelton-dev/pelton/internal/deadletter"
@@ -14,6 +15,7 @@ import (
 	"github.com/pelton-dev/pelton/internal/function"
 	"github.com/pelton-dev/pelton/internal/invoke"
 	"github.com/pelton-dev/pelton/internal/ledger"
+	"github.com/pelton-dev/pelton/internal/result"
 	"github.com/pelton-dev/pelton/internal/stream"
 	"github.com/pelton-dev/pelton/internal/waittest"
 )
@@ -77,6 +79,33 @@ func TestDelivery(t *testing.T) {
 		return m.Ack()
 	})
 	r.checkRecords(fn)
+}
+
+// TestResults has a sidecar say what became of a call whose caller asks later, with the credentials of a function that has no HTTP trigger
+// any more.
+func TestResults(t *testing.T) {
+	t.Parallel()
+	r := start(t, "a")
+	fn := newFunction("work", nil)
+	r.provision("a", fn)
+	r.run(fn, r.file(r.issuer("a", 0), fn), func(context.Context, *invoke.Call) (invoke.Outcome, error) {
+		return invoke.Outcome{}, nil
+	})
+	id := result.ID{Namespace: "default", Function: "work", Token: result.NewToken()}
+	m := &nats.Msg{Subject: "pelton.work.default.work.http", Header: nats.Header{}}
+	if err := (result.Call{Token: id.Token, Keep: 60}).Attach(m); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.admins["a"].PublishMsg(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	waittest.Eventually(t, func() error {
+		record, _, err := result.Read(t.Context(), r.admins["a"].Conn(), id)
+		if err == nil && record.State != result.Done {
+			err = fmt.Errorf("the call is %s", record.State)
+		}
+		return err
+	})
 }
 
 // TestOrderedDelivery has replicas of a function with an order do what they do with its credentials: find a leader, call events back

@@ -87,6 +87,8 @@ func publishes(own, other *function.Function) []attempt {
 		{"forge another's dead letter", "pelton.dead.default.b", "x"},
 		{"forge a dead letter of another namespace", "pelton.dead.other.a", "x"},
 		{"forge another's run record", "pelton.run.default.b", "x"},
+		{"forge another's result", "pelton.result.default.b.aaaaaaaaaaaaaaaaaaaa", "x"},
+		{"read another's result", api + "DIRECT.GET.PELTON_RESULTS.pelton.result.default.b.aaaaaaaaaaaaaaaaaaaa", ""},
 		{"say another is busy", "pelton.busy.default.b.r1", "1"},
 		{"change another's entry in the catalog", "pelton.function.default.b", "{}"},
 		{"change the own entry in the catalog", "pelton.function.default.a", "{}"},

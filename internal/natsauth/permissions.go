@@ -26,7 +26,7 @@ func InboxOf(key function.Key) string {
 }
 
 // OfFunction is what a sidecar needs that makes no consumers itself: to pull from the consumers of its function, to settle what came
-// from there, and to look at the one on its own queue. It may store parks, dead letters and run records of its own function, and replies where its manifest
+// from there, and to look at the one on its own queue. It may store parks, dead letters, run records and results of its own function, and replies where its manifest
 // says; and it may tell how busy it is.
 //
 // earlier are manifests of the same function that some of its pods still run: they have one file with those of the latest, and must
@@ -41,9 +41,13 @@ func OfFunction(fn *function.Function, earlier ...*function.Function) (Permissio
 	if err != nil {
 		return Permissions{}, err
 	}
-	own := key.Namespace + "." + key.Name
+	own, results := key.Namespace+"."+key.Name, event.ResultPrefix(key.Namespace, key.Name)+"*"
 	p := Permissions{
-		Publish:   []string{dead, runs, "pelton.park." + own + ".*.*", "pelton.busy." + own + ".*"},
+		Publish: []string{
+			dead, runs, "pelton.park." + own + ".*.*", "pelton.busy." + own + ".*",
+			// Calls may be in its queue when its manifest has no HTTP trigger any more.
+			results, "$JS.API.DIRECT.GET." + stream.ResultStream + "." + results,
+		},
 		Subscribe: []string{InboxOf(key) + ".>"},
 	}
 	for _, manifest := range append([]*function.Function{fn}, earlier...) {

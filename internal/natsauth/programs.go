@@ -36,17 +36,18 @@ func OfScaler() Permissions {
 }
 
 // OfBridge is what pelton-bridge needs: to store events and calls of functions, to hear and acknowledge the answers of those that
-// are waited for, to take back a call whose caller has gone, and to read the catalog.
+// are waited for, to say and read what became of those that are asked for later, to take back a call whose caller has gone, and to read the catalog.
 func OfBridge() Permissions {
 	return Permissions{
 		Publish: []string{
-			"events.>", "pelton.work.*.*.http", "_INBOX_PELTON.*.*.>", "$JS.API.STREAM.MSG.DELETE." + stream.WorkStream,
+			"events.>", "pelton.work.*.*.http", "pelton.result.*.*.*", "$JS.API.DIRECT.GET." + stream.ResultStream + ".pelton.result.*.*.*",
+			"_INBOX_PELTON.*.*.>", "$JS.API.STREAM.MSG.DELETE." + stream.WorkStream,
 			"$JS.API.STREAM.INFO." + catalog.StreamName, "$JS.API.STREAM.CREATE." + catalog.StreamName,
 			"$JS.API.CONSUMER.CREATE." + catalog.StreamName + ".>", "$JS.API.CONSUMER.INFO." + catalog.StreamName + ".*",
 			"$JS.API.CONSUMER.MSG.NEXT." + catalog.StreamName + ".*",
 			"$JS.API.CONSUMER.DELETE." + catalog.StreamName + ".*",
 		},
-		Subscribe: []string{BridgeInbox + ".>", "pelton.answer.*.*.*.*"},
+		Subscribe: []string{BridgeInbox + ".>", "pelton.answer.*.*.*.*", "pelton.result.*.*.*"},
 	}
 }
 
@@ -68,7 +69,7 @@ func OfController() Permissions {
 		},
 		Subscribe: []string{ControllerInbox + ".>", "pelton.busy.*.*.*", lostConsumers},
 	}
-	for _, name := range []string{stream.WorkStream, stream.DeadStream, stream.RunsStream, stream.LeaseStream, catalog.StreamName} {
+	for _, name := range []string{stream.WorkStream, stream.DeadStream, stream.RunsStream, stream.LeaseStream, stream.ResultStream, catalog.StreamName} {
 		p.Publish = append(p.Publish, "$JS.API.STREAM.CREATE."+name, "$JS.API.STREAM.UPDATE."+name)
 	}
 	return p

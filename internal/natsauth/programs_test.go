@@ -21,6 +21,7 @@ import (
 	"github.com/pelton-dev/pelton/internal/function"
 	"github.com/pelton-dev/pelton/internal/natsauth"
 	"github.com/pelton-dev/pelton/internal/natsclient"
+	"github.com/pelton-dev/pelton/internal/result"
 	"github.com/pelton-dev/pelton/internal/stream"
 	"github.com/pelton-dev/pelton/internal/waittest"
 	"github.com/pelton-dev/pelton/internal/wake"
@@ -142,6 +143,22 @@ func TestBridge(t *testing.T) {
 	if err := nc.Publish(m.Reply, nil); err != nil {
 		t.Error(err)
 	}
+	id := result.ID{Namespace: "default", Function: "work", Token: result.NewToken()}
+	first, err := result.First(id, result.Record{Call: result.Call{Token: id.Token}, State: result.Queued})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.PublishMsg(t.Context(), first); err != nil {
+		t.Errorf("first record of a call: %v", err)
+	}
+	if _, _, err := result.Read(t.Context(), nc.Conn, id); err != nil {
+		t.Errorf("read it: %v", err)
+	}
+	stop, err := result.Watch(t.Context(), nc.Conn, id, make(chan result.Record, 1))
+	if err != nil {
+		t.Errorf("wait for another: %v", err)
+	}
+	stop()
 	if _, err := nc.RequestWithContext(t.Context(), "$JS.API.STREAM.MSG.DELETE.PELTON_WORK", []byte(`{"seq":1}`)); err != nil {
 		t.Errorf("take back a call: %v", err)
 	}

@@ -18,13 +18,15 @@ type asked struct {
 	answer  string    // the subject where the answer is awaited, "" if nobody waits
 	expires time.Time // until when
 	told    bool      // the one who waits has been told what came of it
+
+	later *later // nil unless somebody asks later
 }
 
 // readAsked returns what the headers say of a request, nil if the event was none. Only those who wait for this function's answers are
 // answered: whoever may publish to its queue could name any subject.
-func readAsked(h nats.Header, consumer string) *asked {
+func readAsked(h nats.Header, consumer, subject string) *asked {
 	line, answer := h[event.HeaderRequest], h[event.HeaderAnswer]
-	if len(line) == 0 && len(answer) == 0 {
+	if len(line) == 0 && len(answer) == 0 && len(h[event.HeaderResult]) == 0 {
 		return nil
 	}
 	a := &asked{request: invoke.Request{Fields: h[event.HeaderField]}}
@@ -32,6 +34,9 @@ func readAsked(h nats.Header, consumer string) *asked {
 		a.request.Line = line[0]
 	}
 	key, ok := stream.OwnerOf(consumer)
+	if len(answer) == 0 {
+		a.later = readLater(h, key, subject)
+	}
 	if len(answer) == 0 || !ok || !strings.HasPrefix(answer[0], event.AnswerPrefix(key.Namespace, key.Name)) {
 		return a
 	}
@@ -66,7 +71,9 @@ func (s *Sidecar) invokeAsked(p *phases, sl *slot) settlement {
 		call.Request = &d.asked.request
 	}
 	if d.asked.answer == "" {
+		noted := d.asked.later.begin(p.records, s, call)
 		outcome, err := s.inv.Invoke(p.calls, call)
+		noted()
 		return s.came(p, d, outcome, err)
 	}
 	if d.asked.expires.Before(call.Deadline) {

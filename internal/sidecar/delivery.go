@@ -100,7 +100,7 @@ func (d *delivery) readAck(reply string) error {
 }
 
 func (d *delivery) readPelton(h nats.Header) {
-	d.asked = readAsked(h, d.consumer.Name)
+	d.asked = readAsked(h, d.consumer.Name, d.msg.Subject)
 	if n, err := strconv.Atoi(h.Get(headerAttempt)); err == nil && n > 0 {
 		d.attempt = n
 	}

@@ -134,7 +134,11 @@ func (s *Sidecar) callInOrder(p *phases, sl *slot, c *order.Call) (end string, d
 
 // settleInOrder records an outcome; who leads acknowledges. A retry is not parked: it holds up its key.
 func (s *Sidecar) settleInOrder(ctx context.Context, d *delivery, st *settlement, run *ledger.Run) (string, time.Duration) {
-	switch err := s.store(ctx, d, st, run); {
+	err := s.store(ctx, d, st, run)
+	if err == nil && d.asked != nil {
+		err = s.keepResult(ctx, d, st, run.Next)
+	}
+	switch {
 	case isTooLarge(err):
 		s.log.Error("outcome is too large to be recorded anywhere, the event is kept in place",
 			zap.String("event_id", d.event.ID), zap.Error(err))

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -178,17 +177,10 @@ func (r *responder) finish(m *nats.Msg) error {
 
 // reply sends what a handler returned that does not speak HTTP: the data of its event, or nothing.
 func (r *responder) reply(e *event.Event) {
-	if e == nil || len(e.Data) == 0 {
-		_ = r.Begin(204, nil) // it cannot fail
-	} else {
-		contentType := e.DataContentType
-		if contentType == "" || strings.ContainsAny(contentType, "\r\n") {
-			contentType = event.GuessContentType(e.Data)
-		}
-		_ = r.Begin(200, []string{"Content-Type: " + contentType})
-		if _, err := r.Write(e.Data); err != nil {
-			return
-		}
+	a := answerOf(e)
+	_ = r.Begin(a.Status, a.Fields) // it cannot fail
+	if _, err := r.Write(a.Body); err != nil {
+		return
 	}
 	if err := r.end(); err != nil {
 		r.s.log.Debug("answer not sent", zap.Error(err))

@@ -165,6 +165,9 @@ func (s *Sidecar) came(p *phases, d *delivery, outcome invoke.Outcome, err error
 // message is left to be delivered again.
 func (s *Sidecar) settle(ctx context.Context, d *delivery, st *settlement, run *ledger.Run) {
 	err := s.store(ctx, d, st, run)
+	if err == nil && d.asked != nil {
+		err = s.keepResult(ctx, d, st, run.Next)
+	}
 	if isTooLarge(err) {
 		s.log.Error("outcome is too large to be recorded anywhere, the event is kept in place",
 			zap.String("event_id", d.event.ID), zap.Error(err))

@@ -15,10 +15,11 @@ import (
 
 // The streams of Pelton.
 const (
-	EventsStream = "EVENTS"      // what publishers publish
-	WorkStream   = "PELTON_WORK" // each function's own queue: retries, schedules, direct invocations
-	DeadStream   = "PELTON_DEAD" // dead letters
-	RunsStream   = "PELTON_RUNS" // run records
+	EventsStream = "EVENTS"         // what publishers publish
+	WorkStream   = "PELTON_WORK"    // each function's own queue: retries, schedules, direct invocations
+	DeadStream   = "PELTON_DEAD"    // dead letters
+	RunsStream   = "PELTON_RUNS"    // run records
+	ResultStream = "PELTON_RESULTS" // what became of calls whose callers ask later
 )
 
 const eventSubjects = "events.>"
@@ -118,7 +119,7 @@ func wanted(cfg Config) []jetstream.StreamConfig {
 		events.MaxBytes, dead.MaxBytes = cfg.MaxBytes/2, cfg.MaxBytes/8
 		runs.MaxBytes = min(runs.MaxBytes, cfg.MaxBytes/16)
 	}
-	return []jetstream.StreamConfig{events, work, dead, runs, leaseStream(base)}
+	return []jetstream.StreamConfig{events, work, dead, runs, leaseStream(base), resultStream(base, cfg.MaxBytes)}
 }
 
 // headerRoom is what Pelton's own headers may add to an event when it is parked or becomes a dead letter. Events are held so

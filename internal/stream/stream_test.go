@@ -58,7 +58,7 @@ func TestEnsureIsIdempotent(t *testing.T) {
 	if after := streamsJSON(t, js); after != before || written(t, js) != failures {
 		t.Fatalf("streams changed:\n%s\n%s", before, after)
 	}
-	for _, name := range []string{"EVENTS", "PELTON_WORK", "PELTON_DEAD", "PELTON_RUNS"} {
+	for _, name := range []string{"EVENTS", "PELTON_WORK", "PELTON_DEAD", "PELTON_RUNS", "PELTON_RESULTS"} {
 		if !strings.Contains(before, `"`+name+`"`) {
 			t.Errorf("no stream %s in %s", name, before)
 		}

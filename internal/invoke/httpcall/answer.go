@@ -17,6 +17,7 @@ type wants struct {
 	text bool // keep the body of a success though it is no event
 
 	to   invoke.Responder // takes the whole answer, whatever it says; nil if nobody waits for it
+	kept *invoke.Answer   // takes it too, as far as max goes; nil if nobody asks for it later
 	head bool             // there is no body whatever the header says
 }
 
@@ -37,6 +38,9 @@ func readAnswer(c *conn, w wants) (answer, error) {
 	}
 	if w.to != nil {
 		return relay(c, h, w)
+	}
+	if w.kept != nil {
+		return keep(c, h, w)
 	}
 	a := answer{head: h}
 	ok := false

@@ -21,7 +21,11 @@ func (r request) wants() wants {
 	if r.call != nil && r.call.Answer != nil {
 		return wants{to: r.call.Answer, head: r.isHead}
 	}
-	return wants{max: r.max, text: r.call == nil}
+	w := wants{max: r.max, text: r.call == nil}
+	if r.call != nil && r.call.Kept != nil {
+		w.kept, w.head = r.call.Kept, r.isHead
+	}
+	return w
 }
 
 // requestStart is what every request begins with.
