@@ -56,6 +56,7 @@ func badGroups() []badGroup {
 		{"batch", none, join(batchRows(), typeRows(), wideRows()), nil},
 		{"size", func(c *Config) { c.MaxMessage = 4 << 10 }, sizeRows(), nil},
 		{"webhook", none, webhookRows(), hookRoutes},
+		{"later", none, laterRows(), laterRoutes},
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -14,6 +15,9 @@ import (
 
 // ErrNotFound says that there is no record: there never was one, or it is not kept any more.
 var ErrNotFound = errors.New("no such call is known")
+
+// flushTimeout is how long a server may take to know that somebody listens.
+const flushTimeout = 2 * time.Second
 
 // headerRoom is what headers may take of a message.
 const headerRoom = 64 << 10
@@ -101,8 +105,7 @@ func Read(ctx context.Context, nc *nats.Conn, id ID) (Record, uint64, error) {
 
 var errAnswer = errors.New("the server's answer makes no sense")
 
-// Watch delivers the records of a call that are stored from now on to ch, which must have room for one: the newest counts, and others
-// may be missing. When it returns, the server that we are connected to knows of it.
+// Watch sends what a call comes to from now on to ch, if there is room. When it returns, the server that we are connected to knows of it.
 func Watch(ctx context.Context, nc *nats.Conn, id ID, ch chan<- Record) (stop func(), err error) {
 	subject, err := id.subject()
 	if err != nil {
@@ -120,6 +123,8 @@ func Watch(ctx context.Context, nc *nats.Conn, id ID, ch chan<- Record) (stop fu
 		return nil, fmt.Errorf("watch result: %w", err)
 	}
 	stop = func() { _ = sub.Unsubscribe() } // it fails only on a connection that is closed already
+	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
+	defer cancel()
 	if err := nc.FlushWithContext(ctx); err != nil {
 		stop()
 		return nil, fmt.Errorf("watch result: %w", err)
