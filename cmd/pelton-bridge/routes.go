@@ -97,6 +97,7 @@ func routesOf(e *catalog.Entry, secrets string) (list []bridge.Route) {
 		list = append(list, bridge.Route{
 			Path: t.Path, Methods: t.Methods, Namespace: e.Namespace, Function: e.Name,
 			Sync: t.Mode == function.ModeSync, Timeout: time.Duration(e.HTTP.Timeout), Plain: e.HTTP.Protocol == function.ProtocolHTTP,
+			MaxBody: t.BodyLimit(),
 			Webhook: bridge.WebhookOf(&t, func(ref function.KeyRef) string {
 				return filepath.Join(secrets, filepath.Base(e.Namespace+"."+ref.Name+"."+ref.Key))
 			}),

@@ -18,7 +18,7 @@ var layers = []layer{
 	}},
 	{"records", "they live in streams, so they build on stream", []string{
 		"internal/deadletter", "internal/ledger", "internal/catalog", "internal/replay",
-		"internal/order", "internal/result",
+		"internal/order", "internal/result", "internal/claim",
 	}},
 	{"delivery and scaling", "the loop does not know who scales it, nor the arithmetic who obeys it", []string{
 		"internal/sidecar", "internal/wake", "internal/demand", "internal/natsauth",

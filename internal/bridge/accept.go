@@ -134,6 +134,7 @@ func (s *Server) store(ctx context.Context, t target, msgs []*nats.Msg) ([]Ack, 
 		return nil, refuseStore(err)
 	}
 	unload(ctx)
+	t.large.stored(acks)
 	return acks, nil
 }
 

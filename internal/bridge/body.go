@@ -11,37 +11,48 @@ import (
 // readBody reads the whole body within the limit. A Content-Length over the limit is refused before a byte is read, so a
 // client that waits for 100 Continue never sends it.
 func (s *Server) readBody(w http.ResponseWriter, r *http.Request, t target) ([]byte, *problem) {
+	if p := s.beginBody(w, r, t, s.cfg.MaxBody); p != nil {
+		return nil, p
+	}
+	body, whole, p := s.readAll(r, t)
+	if p == nil && !whole {
+		p = bodyTooLarge(s.cfg.MaxBody)
+	}
+	return body, p
+}
+
+// beginBody refuses what is known to be wrong with a body before a byte of it is read.
+func (s *Server) beginBody(w http.ResponseWriter, r *http.Request, t target, most int64) *problem {
 	for _, encoding := range r.Header.Values("Content-Encoding") {
 		if e := strings.TrimSpace(encoding); e != "" && !strings.EqualFold(e, "identity") && !t.plain {
-			return nil, kindEncoding.refuse("Send the body as it is, without Content-Encoding.").with("Accept-Encoding", "identity")
+			return kindEncoding.refuse("Send the body as it is, without Content-Encoding.").with("Accept-Encoding", "identity")
 		}
 	}
-	if r.ContentLength > s.cfg.MaxBody {
-		return nil, s.bodyTooLarge()
+	if r.ContentLength > most {
+		return bodyTooLarge(most)
 	}
 	if r.ContentLength < 0 {
 		// net/http drops a Content-Length that comes with a chunked body without a word. A proxy in front may have believed
 		// that one, and then the next bytes are not what they seem: none are read.
 		w.Header().Set("Connection", "close")
 	}
-	return s.readAll(r, t)
+	return nil
 }
 
 // firstRead bounds the memory taken on the word of a Content-Length: the budget has room for as many as there are connections.
 const firstRead = 16 << 10
 
-// readAll reads a body into memory that the budget has given.
-func (s *Server) readAll(r *http.Request, t target) ([]byte, *problem) {
+// readAll reads a body into memory that the budget has given. It is not whole if there is more of it than MaxBody.
+func (s *Server) readAll(r *http.Request, t target) (body []byte, whole bool, p *problem) {
 	most := s.cfg.MaxBody + 1 // one more shows that there is more, or the end
 	if r.ContentLength >= 0 {
 		most = r.ContentLength + 1
 	}
 	share, size := s.bodies.share(t), min(most, firstRead)
-	var body []byte
 	for {
 		if len(body) == cap(body) {
 			if !connOf(r).load.grow(share, int64(cap(body)), size) {
-				return nil, s.noRoom()
+				return nil, false, s.noRoom()
 			}
 			body = append(make([]byte, 0, size), body...)
 			size = min(most, 4*size)
@@ -50,18 +61,17 @@ func (s *Server) readAll(r *http.Request, t target) ([]byte, *problem) {
 		body = body[:len(body)+n]
 		switch {
 		case int64(len(body)) > s.cfg.MaxBody:
-			return nil, s.bodyTooLarge()
+			return body, false, nil
 		case errors.Is(err, io.EOF):
-			return body, nil
+			return body, true, nil
 		case err != nil:
-			return nil, s.bodyFault(err)
+			return nil, false, s.bodyFault(err)
 		}
 	}
 }
 
-func (s *Server) bodyTooLarge() *problem {
-	return kindBodyTooLarge.refuse("A body may have at most %d bytes. Keep large data elsewhere and send a reference to it.",
-		s.cfg.MaxBody)
+func bodyTooLarge(most int64) *problem {
+	return kindBodyTooLarge.refuse("A body may have at most %d bytes. Keep large data elsewhere and send a reference to it.", most)
 }
 
 // bodyFault says what went wrong in our words: those of net/http name addresses.

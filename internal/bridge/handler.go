@@ -105,10 +105,18 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) *problem {
 	if t.webhook != nil {
 		return s.acceptWebhook(w, r, t) // whatever way leads to it, it is verified
 	}
+	if s.mayBeLarge(r, t) {
+		return s.acceptLarge(w, r, t)
+	}
 	body, p := s.readBody(w, r, t)
 	if p != nil {
 		return p
 	}
+	return s.give(w, r, t, body)
+}
+
+// give hands a request on whose body is here.
+func (s *Server) give(w http.ResponseWriter, r *http.Request, t target, body []byte) *problem {
 	connOf(r).answering()
 	if t.wantsLater(r) {
 		return s.callLater(w, r, t, body)

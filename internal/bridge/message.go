@@ -40,6 +40,7 @@ func (s *Server) message(t target, e *event.Event) (*nats.Msg, *problem) {
 	header, data := event.Encode(e)
 	m := &nats.Msg{Subject: subject, Header: header, Data: data}
 	m.Header.Set(headerMsgID, event.MessageID(e.Source, e.ID, t.scope...))
+	t.large.mark(m)
 	if p := checkSize(m, s.maxMessage()); p != nil {
 		return nil, p
 	}

@@ -25,6 +25,7 @@ type Route struct {
 	Sync    bool          // the caller waits for the function's answer
 	Timeout time.Duration // for at most that long; default function.DefaultTimeout
 	Plain   bool          // the handler is a web application: what looks like a CloudEvent is a request like any other
+	MaxBody int64         // bytes of a body; what is larger than the Server's own limit is kept in pieces. 0 is that limit
 }
 
 // routeTable finds the target of a path and method. A path that ends in /* is a key like any other.
@@ -43,6 +44,8 @@ type target struct {
 	sync                bool          // the caller waits for the answer
 	timeout             time.Duration // for at most that long
 	plain               bool          // the handler gets the request
+	maxBody             int64         // of work; 0 is the Server's limit
+	large               *large        // the body of the request, if it is kept in pieces
 }
 
 // SetRoutes replaces all HTTP triggers. It may be called at any time; when a route is not valid, nothing changes and the
@@ -87,6 +90,7 @@ func (s *Server) addRoute(table routeTable, r Route) error {
 		table[r.Path][method] = target{
 			route: cmp.Or(strings.TrimSuffix(r.Path, "/*"), "/"), subject: subject, scope: []string{r.Namespace + "/" + r.Function}, work: true, webhook: r.Webhook,
 			namespace: r.Namespace, function: r.Function, sync: r.Sync, plain: r.Plain,
+			maxBody: r.MaxBody,
 			timeout: cmp.Or(r.Timeout, time.Duration(function.DefaultTimeout)),
 		}
 	}

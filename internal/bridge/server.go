@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 )
 
@@ -21,9 +22,10 @@ type Server struct {
 	guard   *guard
 	metrics *metrics
 	conn    *nats.Conn
-	events  *Committer // for events.>
-	work    *Committer // for the functions' own queues: another stream, so commits of its own
-	results *Committer // for what is known of calls whose callers ask later: the same
+	js      jetstream.JetStream // for large bodies
+	events  *Committer          // for events.>
+	work    *Committer          // for the functions' own queues: another stream, so commits of its own
+	results *Committer          // for what is known of calls whose callers ask later: the same
 	routes  atomic.Pointer[routeTable]
 	callers *callers // requests that wait for an answer
 	waiting atomic.Int64
@@ -55,9 +57,13 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configure bridge: logger: %w", err)
 	}
+	js, err := jetstream.New(cfg.Conn)
+	if err != nil {
+		return nil, fmt.Errorf("configure bridge: make JetStream context: %w", err)
+	}
 	commit := CommitterConfig{Timeout: cfg.StoreTimeout, OnCommit: m.committed}
 	s := &Server{
-		cfg: cfg, log: cfg.Logger, guard: g, metrics: m, conn: cfg.Conn, listener: cfg.Listener,
+		cfg: cfg, log: cfg.Logger, guard: g, metrics: m, conn: cfg.Conn, js: js, listener: cfg.Listener,
 		events: NewCommitter(cfg.Conn, commit), work: NewCommitter(cfg.Conn, commit),
 		results: NewCommitter(cfg.Conn, CommitterConfig{Timeout: cfg.StoreTimeout}),
 		callers: newCallers(cfg.Conn),

@@ -59,7 +59,8 @@ func openFront(t *testing.T, change func(*function.Spec), more ...func(*Config))
 	h := fn.Spec.Triggers[0].HTTP
 	err := b.SetRoutes([]Route{{
 		Path: h.Path, Methods: h.Methods, Namespace: fn.Metadata.Namespace, Function: fn.Metadata.Name,
-		Sync: true, Timeout: time.Duration(fn.Spec.Timeout), Plain: fn.Spec.Handler.Protocol == function.ProtocolHTTP,
+		Sync: h.Mode == function.ModeSync, Timeout: time.Duration(fn.Spec.Timeout),
+		Plain: fn.Spec.Handler.Protocol == function.ProtocolHTTP, MaxBody: h.BodyLimit(),
 	}})
 	if err != nil {
 		t.Fatal(err)

@@ -24,7 +24,7 @@ func (a *app) dlqCommand() *cobra.Command {
 	cmd.AddCommand(a.dlqListCommand(), a.dlqShowCommand(),
 		a.dlqBulkCommand("replay", "Give dead letters to their function again",
 			"Give dead letters to their function again, as a first attempt with the same bytes and attributes.", deadletter.Replay),
-		a.dlqBulkCommand("discard", "Delete dead letters for good", "Delete dead letters for good.", deadletter.Discard))
+		a.dlqBulkCommand("discard", "Delete dead letters for good", "Delete dead letters for good.", discard))
 	return cmd
 }
 
@@ -127,7 +127,7 @@ func (a *app) dlqShow(ctx context.Context, arg string) error {
 			rows = append(rows, []string{"header", oneLine(name+": "+v, 200)})
 		}
 	}
-	rows = append(rows, []string{"data", dataText(l.Data)})
+	rows = append(rows, []string{"data", letterData(l)})
 	return writeTable(a.stdout, rows)
 }
 

@@ -79,8 +79,8 @@ func compare[T any](kind string, before, after map[string]T) []change {
 func streamConfigs(ctx context.Context, js jetstream.JetStream) (map[string]jetstream.StreamConfig, error) {
 	configs := map[string]jetstream.StreamConfig{}
 	for _, name := range []string{
-		stream.EventsStream, stream.WorkStream, stream.DeadStream, stream.RunsStream, stream.LeaseStream, stream.ResultStream,
-		catalog.StreamName,
+		stream.EventsStream, stream.WorkStream, stream.DeadStream, stream.RunsStream, stream.BodiesStream, stream.LeaseStream,
+		stream.ResultStream, catalog.StreamName,
 	} {
 		s, err := js.Stream(ctx, name)
 		if isMissing(err) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/pelton-dev/pelton/internal/bridge"
+	"github.com/pelton-dev/pelton/internal/claim"
 	"github.com/pelton-dev/pelton/internal/function"
 	"github.com/pelton-dev/pelton/internal/ledger"
 	"github.com/pelton-dev/pelton/internal/lifecycle"
@@ -52,6 +53,7 @@ func (u *upRun) build(ctx context.Context) error {
 	u.state.ControlSocket = u.control.socket()
 	u.keep(ctx, "run records", writer.Run)
 	u.keep(ctx, "wake", watcher.Run)
+	u.keep(ctx, "large bodies", claim.NewJanitor(u.js, 0, u.log.Named("bodies")).Run)
 	if u.access != nil {
 		u.keep(ctx, "access", u.access.Run)
 	}
@@ -125,7 +127,7 @@ func routesOf(fns []*function.Function) []bridge.Route {
 					Path: t.HTTP.Path, Methods: t.HTTP.Methods, Namespace: fn.Metadata.Namespace, Function: fn.Metadata.Name,
 					Webhook: bridge.WebhookOf(t.HTTP, func(ref function.KeyRef) string { return ref.SecretFile(fn.Origin.Dir) }),
 					Sync:    t.HTTP.Mode == function.ModeSync, Timeout: time.Duration(fn.Spec.Timeout),
-					Plain: fn.Spec.Handler.Protocol == function.ProtocolHTTP,
+					Plain: fn.Spec.Handler.Protocol == function.ProtocolHTTP, MaxBody: t.HTTP.BodyLimit(),
 				})
 			}
 		}

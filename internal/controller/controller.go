@@ -30,6 +30,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
+	"github.com/pelton-dev/pelton/internal/claim"
 	"github.com/pelton-dev/pelton/internal/controller/v1alpha1"
 	"github.com/pelton-dev/pelton/internal/desired"
 	"github.com/pelton-dev/pelton/internal/function"
@@ -108,6 +109,9 @@ func New(cluster *rest.Config, cfg Config) (*Controller, error) {
 		return nil, err
 	}
 	if err := addScaling(m, q, cfg); err != nil {
+		return nil, err
+	}
+	if err := m.Add(bodies{claim.NewJanitor(q.js, 0, cfg.Logger.Named("bodies"))}); err != nil {
 		return nil, err
 	}
 	c := &Controller{manager: m}

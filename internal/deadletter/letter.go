@@ -17,13 +17,16 @@ const (
 	ReasonExpired     = "expired"     // the event is older than retry.maxAge
 	ReasonUndecodable = "undecodable" // the message is not an event
 	ReasonCrashLoop   = "crash-loop"  // the event was delivered again and again and nobody lived to settle it
-	ReasonTooLarge    = "too-large"   // the event leaves no room to park it for another attempt
+	ReasonTooLarge    = "too-large"   // the event leaves no room to park it for another attempt, or its body none to call the handler
+	ReasonBodyLost    = "body-lost"   // the event's large body, which is kept beside the queue, is missing or damaged
 	ReasonDeleted     = "deleted"     // the function was deleted while the event waited for it
 )
 
 // Reasons returns all of them.
 func Reasons() []string {
-	return []string{ReasonRejected, ReasonAttempts, ReasonExpired, ReasonUndecodable, ReasonCrashLoop, ReasonTooLarge, ReasonDeleted}
+	return []string{
+		ReasonRejected, ReasonAttempts, ReasonExpired, ReasonUndecodable, ReasonCrashLoop, ReasonTooLarge, ReasonBodyLost, ReasonDeleted,
+	}
 }
 
 // MaxError bounds Letter.Error in bytes; what is longer is cut.

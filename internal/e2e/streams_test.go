@@ -29,7 +29,7 @@ func TestStreamsAreTidy(t *testing.T) {
 	want := map[string][]string{
 		"EVENTS":      {stream.EventConsumer(one), stream.EventConsumer(two)},
 		"PELTON_WORK": {"default_one_work", "default_two_work"}, "PELTON_DEAD": nil, "PELTON_RUNS": nil, "PELTON_LEASES": nil,
-		"PELTON_RESULTS": nil,
+		"PELTON_RESULTS": nil, "PELTON_BODIES": nil,
 	}
 	c.awaitStreams(want)
 

@@ -48,7 +48,7 @@ func TestSampleNamesEveryField(t *testing.T) {
 			t.Errorf("field %s is not in %s", name, sampleFile)
 		}
 	}
-	want := []string{"ordering", "backlog"}
+	want := []string{"maxBody", "ordering", "backlog"}
 	if diff := cmp.Diff(want, inComments); diff != "" {
 		t.Errorf("fields that only comments name (-want +got):\n%s", diff)
 	}

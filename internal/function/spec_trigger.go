@@ -69,6 +69,7 @@ type ScheduleTrigger struct {
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.webhook) || !has(self.methods) || self.methods.all(m, m == 'POST')",message="providers send webhooks by POST",fieldPath=".methods"
 // +kubebuilder:validation:XValidation:rule="!has(self.webhook) || !has(self.mode) || self.mode == 'async'",message="a webhook is answered as soon as it is stored",fieldPath=".mode"
+// +kubebuilder:validation:XValidation:rule="!has(self.webhook) || !has(self.maxBody) || size(self.maxBody) == 0",message="a webhook is verified as a whole, in memory",fieldPath=".maxBody"
 // +kubebuilder:object:generate=true
 type HTTPTrigger struct {
 	// Letters, digits and -._~ between slashes. /* at the end takes in everything below; the longest path wins. No two
@@ -87,6 +88,10 @@ type HTTPTrigger struct {
 	// async answers 202 once the event is stored; sync answers with what the handler says. Default: async.
 	// +kubebuilder:validation:Enum=async;sync
 	Mode string `json:"mode,omitempty"`
+	// How large a body may be, in Mi or Gi. What is larger than 1Mi is kept beside the queue, and streamed to the handler. Default: 1Mi.
+	// +kubebuilder:validation:MaxLength=6
+	// +kubebuilder:validation:Pattern=`^(|([1-9][0-9]{0,2}|[1-3][0-9]{3}|40[0-8][0-9]|409[0-6])Mi|[1-4]Gi)$`
+	MaxBody string `json:"maxBody,omitempty"`
 	// Takes what a provider has signed, and nothing else. Default: none.
 	Webhook *Webhook `json:"webhook,omitempty"`
 }

@@ -88,6 +88,7 @@ func (c *checker) checkDelivery(s *Spec) {
 	}
 	c.checkOrdering(s)
 	c.checkBatch(s)
+	c.checkLargeBodies(s)
 	if s.Reply != nil {
 		if err := ValidPublishSubject(s.Reply.Subject); err != nil {
 			c.add("spec.reply.subject", err.Error(), "write one exact subject, such as events.image.thumbnailed")

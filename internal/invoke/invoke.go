@@ -42,6 +42,10 @@ type Call struct {
 	// Request is set if the event was an HTTP request. Protocols that know nothing of requests pass over it.
 	Request *Request
 
+	// Body is set if the data is too large to be part of the event, which has none then. It is for protocols that can hand data on as
+	// they read it; others are given no such calls.
+	Body Body
+
 	// Answer is set if somebody waits for the answer itself. Where the handler answers in HTTP, whatever it says goes there,
 	// and the Outcome is Done; any other protocol leaves it alone, and says by its Outcome what came of the event.
 	Answer Responder
@@ -96,6 +100,7 @@ const (
 	CodeCrash            = "crash"              // the handler went away in the middle of the call
 	CodeBadResponse      = "bad-response"       // an answer that the protocol does not allow
 	CodeResponseTooLarge = "response-too-large" // an answer over the limit
+	CodeBody             = "body-unreadable"    // Call.Body could not be read to its end: the handler is not to blame
 	CodeCanceled         = "canceled"           // ctx ended: the caller gave up, the handler is not to blame
 )
 

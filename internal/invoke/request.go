@@ -1,6 +1,9 @@
 package invoke
 
-import "io"
+import (
+	"context"
+	"io"
+)
 
 // Request is the HTTP request that an event was made of, for handlers that are web applications.
 type Request struct {
@@ -28,4 +31,14 @@ type Responder interface {
 
 	// Flush is called when the handler says nothing for now: what it has said is to be seen.
 	Flush() error
+}
+
+// Body is the data of an event that is not in it. It is used by one call.
+type Body interface {
+	// Size is how many bytes it has.
+	Size() int64
+
+	// Open begins to read at the beginning, each time. An error other than io.EOF says that what was read is not the whole body, and a
+	// handler must not take it for that. ctx bounds the reading.
+	Open(ctx context.Context) io.Reader
 }

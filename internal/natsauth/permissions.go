@@ -59,6 +59,9 @@ func OfFunction(fn *function.Function, earlier ...*function.Function) (Permissio
 		}
 		if slices.ContainsFunc(manifest.Spec.Triggers, func(t function.Trigger) bool { return t.HTTP != nil }) {
 			p.Publish = append(p.Publish, event.AnswerPrefix(key.Namespace, key.Name)+"*.*")
+			// Large bodies are read, and replaced by nothing. A function whose manifest has no maxBody any more may have some that wait.
+			bodies := event.BodyPrefix(key.Namespace, key.Name)
+			p.Publish = append(p.Publish, bodies+"*.*", "$JS.API.DIRECT.GET."+stream.BodiesStream+"."+bodies+"*.*")
 		}
 		if manifest.Spec.Ordering != nil {
 			p.addOrder(manifest)

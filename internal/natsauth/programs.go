@@ -40,7 +40,8 @@ func OfScaler() Permissions {
 func OfBridge() Permissions {
 	return Permissions{
 		Publish: []string{
-			"events.>", "pelton.work.*.*.http", "pelton.result.*.*.*", "$JS.API.DIRECT.GET." + stream.ResultStream + ".pelton.result.*.*.*",
+			"events.>", "pelton.work.*.*.http", "pelton.body.*.*.*.*",
+			"pelton.result.*.*.*", "$JS.API.DIRECT.GET." + stream.ResultStream + ".pelton.result.*.*.*",
 			"_INBOX_PELTON.*.*.>", "$JS.API.STREAM.MSG.DELETE." + stream.WorkStream,
 			"$JS.API.STREAM.INFO." + catalog.StreamName, "$JS.API.STREAM.CREATE." + catalog.StreamName,
 			"$JS.API.CONSUMER.CREATE." + catalog.StreamName + ".>", "$JS.API.CONSUMER.INFO." + catalog.StreamName + ".*",
@@ -53,7 +54,7 @@ func OfBridge() Permissions {
 
 // OfController is what pelton-controller needs: to make and look after the streams of Pelton, to have consumers on any stream
 // that a manifest names, to make dead letters of what waits for a function that is deleted, to see how deep a queue is, to
-// hear how busy replicas are, and to hear of consumers that somebody deletes.
+// hear how busy replicas are, to hear of consumers that somebody deletes, and to remove large bodies that no event has a claim to.
 func OfController() Permissions {
 	p := Permissions{
 		Publish: []string{
@@ -64,12 +65,17 @@ func OfController() Permissions {
 			"$JS.API.STREAM.PURGE." + stream.WorkStream, "$JS.API.STREAM.MSG.DELETE." + stream.WorkStream,
 			"$JS.API.STREAM.PURGE." + stream.LeaseStream,
 			"$JS.API.DIRECT.GET." + stream.WorkStream, "$JS.API.DIRECT.GET." + stream.WorkStream + ".>",
+			"$JS.API.DIRECT.GET." + stream.DeadStream, "$JS.API.DIRECT.GET." + stream.BodiesStream + ".>",
+			"$JS.API.STREAM.PURGE." + stream.BodiesStream,
 			"$JS.API.DIRECT.GET." + catalog.StreamName + ".>",
 			"pelton.park.*.*.schedule.*", "pelton.dead.*.*", "pelton.function.*.*",
 		},
 		Subscribe: []string{ControllerInbox + ".>", "pelton.busy.*.*.*", lostConsumers},
 	}
-	for _, name := range []string{stream.WorkStream, stream.DeadStream, stream.RunsStream, stream.LeaseStream, stream.ResultStream, catalog.StreamName} {
+	for _, name := range []string{
+		stream.WorkStream, stream.DeadStream, stream.RunsStream, stream.BodiesStream, stream.LeaseStream, stream.ResultStream,
+		catalog.StreamName,
+	} {
 		p.Publish = append(p.Publish, "$JS.API.STREAM.CREATE."+name, "$JS.API.STREAM.UPDATE."+name)
 	}
 	return p

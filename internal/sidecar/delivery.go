@@ -39,7 +39,8 @@ type delivery struct {
 	epoch   uint64 // of who has granted it, where there is an order
 	origin  origin
 	event   event.Event
-	asked   *asked // nil unless it was an HTTP request
+	asked   *asked   // nil unless it was an HTTP request
+	claim   *claimed // nil unless its body is kept beside the queue
 }
 
 // origin is where the event was first stored, however often it was parked since.
@@ -59,7 +60,7 @@ func (d *delivery) read(m *nats.Msg, c stream.Consumer) error {
 	if err := d.readAck(m.Reply); err != nil {
 		return err
 	}
-	d.attempt, d.passed, d.asked = 1, 0, nil
+	d.attempt, d.passed, d.asked, d.claim = 1, 0, nil, nil
 	d.origin = origin{d.stream, d.sequence, m.Subject, d.stored}
 	if c.Work() && m.Header != nil {
 		d.readPelton(m.Header)
@@ -100,7 +101,7 @@ func (d *delivery) readAck(reply string) error {
 }
 
 func (d *delivery) readPelton(h nats.Header) {
-	d.asked = readAsked(h, d.consumer.Name, d.msg.Subject)
+	d.asked, d.claim = readAsked(h, d.consumer.Name, d.msg.Subject), readClaim(h)
 	if n, err := strconv.Atoi(h.Get(headerAttempt)); err == nil && n > 0 {
 		d.attempt = n
 	}

@@ -161,6 +161,8 @@ func keptHeaders(d *delivery) nats.Header {
 		switch canonical := textproto.CanonicalMIMEHeaderKey(name); {
 		case strings.HasPrefix(canonical, "Nats-"), strings.HasPrefix(canonical, "Pelton-"):
 			continue
+		case canonical == event.HeaderBody && d.claim == nil: // whoever has published it wrote that: it is no claim
+			continue
 		case strings.HasPrefix(canonical, "Ce-"),
 			canonical == "Content-Type" && len(values) > 0 &&
 				strings.HasPrefix(strings.ToLower(values[0]), "application/cloudevents"):

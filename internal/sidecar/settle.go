@@ -69,6 +69,8 @@ func decideError(err error, f attemptFacts, r function.Retry, jitter float64) se
 		return settlement{action: handBack, reason: "not-ready", text: err.Error(), delay: notReadyDelay}
 	case errors.As(err, &failed) && failed.Code == invoke.CodeCanceled:
 		return settlement{action: handBack, reason: failed.Code, text: err.Error()}
+	case errors.As(err, &failed) && failed.Code == invoke.CodeBody:
+		return unreadable(failed)
 	case errors.As(err, &failed) && failed.Code == invoke.CodeTimeout:
 		return again(failed.Code, fmt.Sprintf("no answer within %v (spec.timeout)", f.timeout), 0, f, r, jitter)
 	case errors.As(err, &failed):

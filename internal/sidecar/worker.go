@@ -126,6 +126,11 @@ func (s *Sidecar) examineRead(p *phases, d *delivery, src *source, err error, no
 	if st, late := d.asked.late(now); late {
 		return st, true
 	}
+	if d.claim != nil {
+		if st, refused := s.refuseClaim(d); refused {
+			return st, true
+		}
+	}
 	if n := d.redeliveries(); n > s.cfg.MaxRedeliveries {
 		return settlement{
 			action: bury, reason: deadletter.ReasonCrashLoop,
@@ -144,6 +149,11 @@ func (s *Sidecar) invoke(p *phases, sl *slot, now time.Time) settlement {
 	sl.call = invoke.Call{
 		Event: &d.event, Function: s.fullName, Attempt: d.attempt, Redeliveries: d.redeliveries(), Deadline: now.Add(s.timeout),
 		Epoch: d.epoch,
+	}
+	if d.claim != nil {
+		if st, failed := s.openClaim(p, sl); failed {
+			return st
+		}
 	}
 	if d.asked != nil {
 		return s.invokeAsked(p, sl)
@@ -181,9 +191,12 @@ func (s *Sidecar) settle(ctx context.Context, d *delivery, st *settlement, run *
 	if plantable && st.action != handBack {
 		plantedDeath(deathAfterRecord)
 	}
-	if st.action == handBack {
+	switch {
+	case st.action == handBack:
 		s.returned(ctx, d, st.delay)
-	} else {
+	case d.claim != nil:
+		s.endClaim(ctx, d, st)
+	default:
 		s.acker.ack(d.msg.Reply, time.Now())
 	}
 	s.record(d, st, run)

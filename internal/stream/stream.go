@@ -20,6 +20,7 @@ const (
 	DeadStream   = "PELTON_DEAD"    // dead letters
 	RunsStream   = "PELTON_RUNS"    // run records
 	ResultStream = "PELTON_RESULTS" // what became of calls whose callers ask later
+	BodiesStream = "PELTON_BODIES"  // bodies of HTTP requests that are too large for a message, in pieces: see package claim
 )
 
 const eventSubjects = "events.>"
@@ -115,11 +116,17 @@ func wanted(cfg Config) []jetstream.StreamConfig {
 	runs.Description = "Pelton: run records"
 	runs.MaxAge, runs.Discard, runs.MaxBytes = 24*time.Hour, jetstream.DiscardOld, 64<<20
 
+	bodies := base
+	bodies.Name, bodies.Subjects = BodiesStream, []string{"pelton.body.>"}
+	bodies.Description = "Pelton: large bodies of HTTP requests, in pieces"
+	// Each is removed when its event is settled. What is left of all that goes wrong outlives no dead letter that may refer to it.
+	bodies.MaxAge, bodies.MaxMsgsPerSubject, bodies.AllowMsgTTL = 60*24*time.Hour, 1, true
+
 	if cfg.MaxBytes > 0 {
-		events.MaxBytes, dead.MaxBytes = cfg.MaxBytes/2, cfg.MaxBytes/8
+		events.MaxBytes, dead.MaxBytes, bodies.MaxBytes = cfg.MaxBytes/2, cfg.MaxBytes/8, cfg.MaxBytes/8
 		runs.MaxBytes = min(runs.MaxBytes, cfg.MaxBytes/16)
 	}
-	return []jetstream.StreamConfig{events, work, dead, runs, leaseStream(base), resultStream(base, cfg.MaxBytes)}
+	return []jetstream.StreamConfig{events, work, dead, runs, bodies, leaseStream(base), resultStream(base, cfg.MaxBytes)}
 }
 
 // headerRoom is what Pelton's own headers may add to an event when it is parked or becomes a dead letter. Events are held so

@@ -58,7 +58,7 @@ func TestEnsureIsIdempotent(t *testing.T) {
 	if after := streamsJSON(t, js); after != before || written(t, js) != failures {
 		t.Fatalf("streams changed:\n%s\n%s", before, after)
 	}
-	for _, name := range []string{"EVENTS", "PELTON_WORK", "PELTON_DEAD", "PELTON_RUNS", "PELTON_RESULTS"} {
+	for _, name := range []string{"EVENTS", "PELTON_WORK", "PELTON_DEAD", "PELTON_RUNS", "PELTON_RESULTS", "PELTON_BODIES"} {
 		if !strings.Contains(before, `"`+name+`"`) {
 			t.Errorf("no stream %s in %s", name, before)
 		}
@@ -321,7 +321,7 @@ func TestLimitsOfOthersStand(t *testing.T) {
 		if _, err := stream.Ensure(t.Context(), js, cfg); err != nil {
 			t.Fatal(err)
 		}
-		for name, want := range map[string]int64{stream.EventsStream: 256 << 20, stream.DeadStream: 64 << 20, stream.RunsStream: 32 << 20} {
+		for name, want := range map[string]int64{stream.EventsStream: 256 << 20, stream.DeadStream: 64 << 20, stream.RunsStream: 32 << 20, stream.BodiesStream: 64 << 20} {
 			s, err := js.Stream(t.Context(), name)
 			if err != nil {
 				t.Fatal(err)

@@ -41,7 +41,7 @@ func (i *Invoker) InvokeBatch(ctx context.Context, batch *invoke.Batch) (invoke.
 func (i *Invoker) startBatch(batch *invoke.Batch) (*run, error) {
 	cfg := i.cfg
 	cfg.MaxResponse = max(cfg.MaxResponse, invoke.MaxBatchResponse)
-	return i.startProgram(cfg, batchEnv(i.cfg.Env, batch), batchjson.AppendLines(nil, batch.Items))
+	return i.startProgram(cfg, batchEnv(i.cfg.Env, batch), newInput(batchjson.AppendLines(nil, batch.Items)))
 }
 
 // batchEnv returns base with the variables of a batch.

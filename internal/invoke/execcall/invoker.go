@@ -102,7 +102,9 @@ func (i *Invoker) Invoke(ctx context.Context, call *invoke.Call) (invoke.Outcome
 	if err != nil {
 		return invoke.Outcome{Kind: invoke.Reject, Reason: invoke.Text(err.Error())}, nil
 	}
-	r, err := i.startProgram(i.cfg, env, call.Event.Data)
+	in, stop := inputOf(ctx, call)
+	defer stop()
+	r, err := i.startProgram(i.cfg, env, in)
 	switch {
 	case errors.Is(err, syscall.E2BIG):
 		return invoke.Outcome{Kind: invoke.Reject, Reason: "the attributes are too large for an environment"}, nil
@@ -116,12 +118,12 @@ func (i *Invoker) Invoke(ctx context.Context, call *invoke.Call) (invoke.Outcome
 }
 
 // startProgram starts the program with something on its standard input.
-func (i *Invoker) startProgram(cfg Config, env []string, stdin []byte) (*run, error) {
+func (i *Invoker) startProgram(cfg Config, env []string, in *input) (*run, error) {
 	path, err := i.program()
 	if err != nil {
 		return nil, err
 	}
-	r, err := startRun(cfg, path, env, stdin)
+	r, err := startRun(cfg, path, env, in)
 	if err != nil {
 		i.forget()
 	}

@@ -1,7 +1,6 @@
 package execcall
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -30,24 +29,25 @@ const (
 // run is one process for one event.
 type run struct {
 	process *process.Process
+	in      *input
 	stdout  *output
 	stderr  *process.Tail
 }
 
-// startRun starts the program with the event's data on its standard input.
-func startRun(cfg Config, path string, env []string, data []byte) (*run, error) {
+// startRun starts the program with in on its standard input.
+func startRun(cfg Config, path string, env []string, in *input) (*run, error) {
 	out, err := newOutput(cfg.MaxResponse)
 	if err != nil {
 		return nil, err
 	}
-	r := &run{stdout: out, stderr: process.NewTail(tailLines, tailLine)}
+	r := &run{in: in, stdout: out, stderr: process.NewTail(tailLines, tailLine)}
 	var stderr io.Writer = r.stderr
 	if cfg.Stderr != nil {
 		stderr = &forward{tail: r.stderr, to: cfg.Stderr}
 	}
 	r.process, err = process.Start(process.Config{
 		Command: cfg.Command, Path: path, Dir: cfg.Dir, Env: env, Guard: cfg.Guard,
-		Stdin: bytes.NewReader(data), Stdout: out.w, Stderr: stderr,
+		Stdin: in.from, Stdout: out.w, Stderr: stderr,
 	})
 	if err != nil {
 		out.abandon()
@@ -75,6 +75,8 @@ func (r *run) wait(ctx, closing context.Context, deadline time.Time) error {
 		return nil
 	case <-r.stdout.full:
 		cut = r.tooLarge()
+	case <-r.in.broken:
+		cut = &invoke.Error{Code: invoke.CodeBody, Err: r.in.err}
 	case <-late:
 		cut = &invoke.Error{Code: invoke.CodeTimeout, Err: context.DeadlineExceeded}
 	case <-closing.Done():
@@ -83,6 +85,7 @@ func (r *run) wait(ctx, closing context.Context, deadline time.Time) error {
 		cut = invoke.Interrupted(ctx)
 	}
 	r.process.Kill()
+	r.in.end()
 	<-r.process.Done()
 	_ = r.stdout.finish()
 	return cut

@@ -120,7 +120,7 @@ func (i *Invoker) callOn(ctx context.Context, c *conn, r request) (answer, error
 		return answer{}, fmt.Errorf("%w: %w", errUnsent, ctx.Err())
 	}
 	c.out = i.appendRequest(c.out[:0], r)
-	a, err := c.exchange(r.body, r.wants())
+	a, err := c.exchangeAny(ctx, r)
 	if err != nil || !a.reusable || ctx.Err() != nil {
 		i.pool.discard(c)
 	} else {

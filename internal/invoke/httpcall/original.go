@@ -35,9 +35,9 @@ func (i *Invoker) appendOriginal(b []byte, r request) []byte {
 	b = appendVisible(b, r.call.Event.ID)
 	b = append(b, "\r\n"...)
 	b = appendMetadata(b, r.call)
-	if len(r.body) > 0 || !bodiless(line) {
+	if r.length() > 0 || !bodiless(line) {
 		b = append(b, "Content-Length: "...)
-		b = strconv.AppendInt(b, int64(len(r.body)), 10)
+		b = strconv.AppendInt(b, r.length(), 10)
 		b = append(b, "\r\n"...)
 	}
 	return append(b, "\r\n"...)

@@ -17,6 +17,22 @@ type request struct {
 	isHead   bool // the answer will have no body
 }
 
+// length is how many bytes the body has.
+func (r request) length() int64 {
+	if large := r.large(); large != nil {
+		return large.Size()
+	}
+	return int64(len(r.body))
+}
+
+// large is the body that is read as it is sent, nil if body is all.
+func (r request) large() invoke.Body {
+	if r.call == nil {
+		return nil
+	}
+	return r.call.Body
+}
+
 func (r request) wants() wants {
 	if r.call != nil && r.call.Answer != nil {
 		return wants{to: r.call.Answer, head: r.isHead}
@@ -49,7 +65,7 @@ func (i *Invoker) appendRequest(b []byte, r request) []byte {
 		b = i.appendCall(b, r.call)
 	}
 	b = append(b, "Content-Length: "...)
-	b = strconv.AppendInt(b, int64(len(r.body)), 10)
+	b = strconv.AppendInt(b, r.length(), 10)
 	return append(b, "\r\n\r\n"...)
 }
 

@@ -1,0 +1,203 @@
+package sidecar_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/pelton-dev/pelton/internal/claim"
+	"github.com/pelton-dev/pelton/internal/deadletter"
+	"github.com/pelton-dev/pelton/internal/event"
+	"github.com/pelton-dev/pelton/internal/function"
+	"github.com/pelton-dev/pelton/internal/invoke"
+	"github.com/pelton-dev/pelton/internal/ledger"
+	"github.com/pelton-dev/pelton/internal/stream"
+	"github.com/pelton-dev/pelton/internal/waittest"
+)
+
+// putClaimed stores a body and an event in the function's queue that has the claim to it.
+func (f *fixture) putClaimed(body []byte) claim.Ref {
+	f.t.Helper()
+	ref, err := claim.Put(f.t.Context(), f.js, f.fn.Key(), claim.Config{Timeout: time.Minute}, bytes.NewReader(body))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	h := ceHeader("1")
+	h.Set(event.HeaderBody, ref.String())
+	f.publish("pelton.work.default.hello.http", "", h)
+	return ref
+}
+
+func (f *fixture) awaitPieces(n uint64) {
+	f.t.Helper()
+	waittest.Eventually(f.t, func() error {
+		s, err := f.js.Stream(f.t.Context(), stream.BodiesStream)
+		if err == nil && s.CachedInfo().State.Msgs != n {
+			err = fmt.Errorf("%d pieces are kept, want %d", s.CachedInfo().State.Msgs, n)
+		}
+		return err
+	})
+}
+
+func readAll(ctx context.Context, c *invoke.Call) ([]byte, error) {
+	if c.Body == nil {
+		return nil, errors.New("there is no body")
+	}
+	return io.ReadAll(c.Body.Open(ctx))
+}
+
+// TestAClaimOutlivesWhoReadIt: the sidecar is gone in the middle of the body, and the next one gives the whole of it.
+func TestAClaimOutlivesWhoReadIt(t *testing.T) {
+	t.Parallel()
+	body := bytes.Repeat([]byte("0123456789abcdef"), claim.PieceSize/8) // two pieces
+	reading, second := make(chan struct{}), atomic.Bool{}
+	f := setup(t, nil, func(ctx context.Context, c *invoke.Call) (invoke.Outcome, error) {
+		if second.Load() {
+			got, err := readAll(ctx, c)
+			if err != nil || !bytes.Equal(got, body) {
+				t.Errorf("%d bytes, %v", len(got), err)
+			}
+			return invoke.Outcome{}, nil
+		}
+		if _, err := io.ReadFull(c.Body.Open(ctx), make([]byte, 100)); err != nil {
+			t.Error(err)
+		}
+		close(reading)
+		<-ctx.Done()
+		return invoke.Outcome{}, invoke.Interrupted(ctx)
+	})
+	f.putClaimed(body)
+	r := f.start()
+	waittest.Receive(t, reading)
+	r.Cut()
+	r.stop(t)
+	second.Store(true)
+	f.start()
+	f.awaitSettled()
+	f.awaitPieces(0)
+	if got := f.runs.outcomes(); got[len(got)-1] != ledger.OutcomeDone || len(f.letters()) > 0 {
+		t.Errorf("outcomes %v, letters %v", got, f.letters())
+	}
+}
+
+// TestABodyThatCannotBeReadNowIsNoAttempt: the stream of bodies is away for a while, as in an outage.
+func TestABodyThatCannotBeReadNowIsNoAttempt(t *testing.T) {
+	t.Parallel()
+	var attempt atomic.Int64
+	f := setup(t, nil, func(_ context.Context, c *invoke.Call) (invoke.Outcome, error) {
+		if n := attempt.Add(1); n == 1 { // it breaks off in the middle
+			return invoke.Outcome{}, &invoke.Error{Code: invoke.CodeBody, Err: nats.ErrNoResponders}
+		}
+		if c.Attempt != 1 {
+			t.Errorf("attempt %d", c.Attempt)
+		}
+		return invoke.Outcome{}, nil
+	})
+	f.putClaimed([]byte("body"))
+	s, err := f.js.Stream(t.Context(), stream.BodiesStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pieces, err := s.GetMsg(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.js.DeleteStream(t.Context(), stream.BodiesStream); err != nil {
+		t.Fatal(err)
+	}
+	f.start()
+	waittest.Eventually(t, func() error {
+		if got := f.runs.outcomes(); len(got) == 0 || got[0] != ledger.OutcomeReturned {
+			return fmt.Errorf("outcomes %v", got)
+		}
+		return nil
+	})
+	if n := f.handler.calls.Load(); n > 0 {
+		t.Errorf("%d calls without a body", n)
+	}
+	if _, err := stream.Ensure(t.Context(), f.js, stream.Config{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.js.Publish(t.Context(), pieces.Subject, pieces.Data); err != nil {
+		t.Fatal(err)
+	}
+	f.awaitSettled()
+	if got := f.runs.outcomes(); got[len(got)-1] != ledger.OutcomeDone || len(f.letters()) > 0 {
+		t.Errorf("outcomes %v, letters %v", got, f.letters())
+	}
+	f.awaitPieces(0)
+}
+
+// TestAClaimThatCannotBeMet is a dead letter that keeps its claim, before anybody is called.
+func TestAClaimThatCannotBeMet(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change func(*function.Spec)
+		reason string
+	}{
+		"a batch":         {func(s *function.Spec) { s.Batch = &function.Batch{MaxEvents: 10} }, deadletter.ReasonTooLarge},
+		"an order":        {func(s *function.Spec) { s.Ordering = &function.Ordering{Key: "event.id"} }, deadletter.ReasonTooLarge},
+		"protocol stream": {func(s *function.Spec) { s.Handler.Protocol = function.ProtocolStream }, deadletter.ReasonTooLarge},
+		"a broken claim":  {nil, deadletter.ReasonUndecodable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := setup(t, c.change, func(context.Context, *invoke.Call) (invoke.Outcome, error) {
+				t.Error("called")
+				return invoke.Outcome{}, nil
+			})
+			f.handler.batch = func(context.Context, *invoke.Batch) (invoke.Verdict, error) {
+				t.Error("called with a batch")
+				return invoke.Verdict{}, nil
+			}
+			if c.change == nil {
+				h := ceHeader("1")
+				h.Set(event.HeaderBody, "nonsense")
+				f.publish("pelton.work.default.hello.http", "", h)
+			} else {
+				f.putClaimed([]byte("body"))
+			}
+			f.start()
+			f.awaitSettled()
+			letters := f.letters()
+			if len(letters) != 1 || letters[0].Reason != c.reason || letters[0].Attempts != 0 {
+				t.Fatalf("letters %+v", letters)
+			}
+			if line := nats.Header(letters[0].Header).Get(event.HeaderBody); line == "" {
+				t.Error("the letter has lost its claim")
+			}
+			if c.change != nil {
+				f.awaitPieces(1)
+			}
+		})
+	}
+}
+
+// TestAPublishersClaimIsNone: a header that came with an event of a stream is neither read nor kept for a retry.
+func TestAPublishersClaimIsNone(t *testing.T) {
+	t.Parallel()
+	f := setup(t, nil, func(_ context.Context, c *invoke.Call) (invoke.Outcome, error) {
+		if c.Body != nil || string(c.Event.Data) != "data" {
+			t.Errorf("attempt %d: body %v, data %q", c.Attempt, c.Body, c.Event.Data)
+		}
+		if c.Attempt == 1 {
+			return invoke.Outcome{Kind: invoke.Retry}, nil
+		}
+		return invoke.Outcome{}, nil
+	})
+	h := ceHeader("1")
+	h.Set(event.HeaderBody, "A 1 1 "+fmt.Sprintf("%064x", 1))
+	f.publish("events.hello", "data", h)
+	f.start()
+	f.awaitSettled()
+	if n := f.handler.calls.Load(); n != 2 || len(f.letters()) > 0 {
+		t.Errorf("%d calls, letters %v", n, f.letters())
+	}
+}
