@@ -46,6 +46,19 @@ func (f *fixture) awaitPieces(n uint64) {
 	})
 }
 
+// awaitDone waits until the last thing that was recorded is success, and nothing is left of the event.
+func (f *fixture) awaitDone() {
+	f.t.Helper()
+	waittest.Eventually(f.t, func() error {
+		if got := f.runs.outcomes(); len(got) == 0 || got[len(got)-1] != ledger.OutcomeDone {
+			return fmt.Errorf("outcomes %v, letters %v", got, f.letters())
+		}
+		return nil
+	})
+	f.awaitSettled()
+	f.awaitPieces(0)
+}
+
 func readAll(ctx context.Context, c *invoke.Call) ([]byte, error) {
 	if c.Body == nil {
 		return nil, errors.New("there is no body")
@@ -80,11 +93,7 @@ func TestAClaimOutlivesWhoReadIt(t *testing.T) {
 	r.stop(t)
 	second.Store(true)
 	f.start()
-	f.awaitSettled()
-	f.awaitPieces(0)
-	if got := f.runs.outcomes(); got[len(got)-1] != ledger.OutcomeDone || len(f.letters()) > 0 {
-		t.Errorf("outcomes %v, letters %v", got, f.letters())
-	}
+	f.awaitDone()
 }
 
 // TestABodyThatCannotBeReadNowIsNoAttempt: the stream of bodies is away for a while, as in an outage.
@@ -128,11 +137,7 @@ func TestABodyThatCannotBeReadNowIsNoAttempt(t *testing.T) {
 	if _, err := f.js.Publish(t.Context(), pieces.Subject, pieces.Data); err != nil {
 		t.Fatal(err)
 	}
-	f.awaitSettled()
-	if got := f.runs.outcomes(); got[len(got)-1] != ledger.OutcomeDone || len(f.letters()) > 0 {
-		t.Errorf("outcomes %v, letters %v", got, f.letters())
-	}
-	f.awaitPieces(0)
+	f.awaitDone()
 }
 
 // TestAClaimThatCannotBeMet is a dead letter that keeps its claim, before anybody is called.
@@ -196,10 +201,8 @@ func TestAPublishersClaimIsNone(t *testing.T) {
 	h.Set(event.HeaderBody, "A 1 1 "+fmt.Sprintf("%064x", 1))
 	f.publish("events.hello", "data", h)
 	f.start()
-	waittest.Eventually(t, func() error {
-		if got := f.runs.outcomes(); len(got) != 2 || got[1] != ledger.OutcomeDone {
-			return fmt.Errorf("outcomes %v, letters %v", got, f.letters())
-		}
-		return nil
-	})
+	f.awaitDone()
+	if n := f.handler.calls.Load(); n != 2 {
+		t.Errorf("%d calls, want 2", n)
+	}
 }
