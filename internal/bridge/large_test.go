@@ -449,3 +449,41 @@ func TestAClaimIsWrittenByTheBridgeAlone(t *testing.T) {
 		t.Errorf("%+v: %s", a, got)
 	}
 }
+
+// TestALargeCallLater: whoever does not wait may ask later, so the body lasts as long as the event does.
+func TestALargeCallLater(t *testing.T) {
+	t.Parallel()
+	f := openLarge(t, function.ModeSync, nil)
+	body := noise(300_000)
+	send := func() string {
+		t.Helper()
+		a := f.mustSend(bytes.NewReader(body), "Prefer", "respond-async", "Idempotency-Key", "k")
+		if a.StatusCode != http.StatusAccepted {
+			t.Fatalf("%d %s", a.StatusCode, a.body)
+		}
+		return a.Header.Get("Location")
+	}
+	place := send()
+	s, err := f.js.Stream(t.Context(), stream.BodiesStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := s.GetMsg(t.Context(), 1)
+	if err != nil || m.Header.Get("Nats-TTL") != "" {
+		t.Errorf("%v, header %v", err, m.Header)
+	}
+	if again := send(); again != place {
+		t.Errorf("the same call is at %s and %s", place, again)
+	}
+	f.awaitPieces(2)
+	f.app(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, described(r)) })
+	if got := f.awaitState(t, place, "done"); got.Result == nil || got.Result.Body == nil || *got.Result.Body != want(body) {
+		t.Errorf("%+v", got)
+	}
+	f.awaitPieces(0)
+	if again := send(); again != place { // it is known what became of it
+		t.Errorf("the same call is at %s and %s", place, again)
+	}
+	f.awaitPieces(0)
+	f.awaitQueue(0)
+}
