@@ -26,7 +26,7 @@ type sidecarEnd struct {
 	ended <-chan error // what serving came to
 }
 
-func newSidecarEnd(t *testing.T, f program) *sidecarEnd {
+func newSidecarEnd(t testing.TB, f program) *sidecarEnd {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "s") // a socket's path must be short
 	if err != nil {
@@ -55,14 +55,14 @@ func newSidecarEnd(t *testing.T, f program) *sidecarEnd {
 	return s
 }
 
-func (s *sidecarEnd) send(t *testing.T, frames []byte) {
+func (s *sidecarEnd) send(t testing.TB, frames []byte) {
 	t.Helper()
 	if _, err := s.Write(frames); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func (s *sidecarEnd) next(t *testing.T, kind streamwire.Kind) *streamwire.Frame {
+func (s *sidecarEnd) next(t testing.TB, kind streamwire.Kind) *streamwire.Frame {
 	t.Helper()
 	body, err := s.r.Next()
 	if err != nil {
