@@ -43,7 +43,11 @@ func serveBridge() error {
 }
 
 // taken is what one round came to.
-type taken struct{ rate, p50, p99 float64 }
+type taken struct {
+	rate, p50, p99 float64
+	events         int
+	server, bridge float64 // microseconds of processor time for each event
+}
 
 // accept measures how fast events are accepted over HTTP when every write is synced before it is acknowledged, beside
 // publishes of single messages by as many callers, each synced by itself.
@@ -69,10 +73,13 @@ func accept(ctx context.Context, r *rig, t *table) error {
 			{&single, acceptCallers, r.publisher},
 			{&posted, acceptCallers, func() (func([]byte) error, error) { return poster(address) }},
 		} {
+			server, bridge := r.server.cpu(), b.cpu()
 			got, err := offerTogether(ctx, way.callers, lasts, way.open)
 			if err != nil {
 				return err
 			}
+			got.server = (r.server.cpu() - server).Seconds() * 1e6 / float64(got.events)
+			got.bridge = (b.cpu() - bridge).Seconds() * 1e6 / float64(got.events)
 			*way.into = append(*way.into, got)
 		}
 	}
@@ -86,6 +93,9 @@ func accept(ctx context.Context, r *rig, t *table) error {
 	row("  beside 64 publishers of single events", "", "%.0f", medianOf(single, rate), medianOf(posted, rate))
 	row("  median, ms", "", "%.1f", medianOf(single, p50), medianOf(posted, p50))
 	row("  p99, ms", "<= 100", "%.1f", medianOf(single, p99), medianOf(posted, p99))
+	server, bridge := func(r taken) float64 { return r.server }, func(r taken) float64 { return r.bridge }
+	row("  processor time of the server for an event, us", "", "%.0f", medianOf(single, server), medianOf(posted, server))
+	t.add("  of the bridge, us", "", fmt.Sprintf("%.0f", medianOf(posted, bridge)), "", "")
 	return nil
 }
 
@@ -117,7 +127,7 @@ func offerTogether(ctx context.Context, callers int, lasts time.Duration, open f
 	for _, w := range waits {
 		all = append(all, w...)
 	}
-	return taken{float64(len(all)) / took, quantile(all, 0.5), quantile(all, 0.99)}, err
+	return taken{rate: float64(len(all)) / took, p50: quantile(all, 0.5), p99: quantile(all, 0.99), events: len(all)}, err
 }
 
 // publisher publishes single messages and waits for each acknowledgement.

@@ -47,7 +47,7 @@ func httpTasks(ctx context.Context, r *rig, t *table) error {
 		if err := m.atZero(ctx); err != nil {
 			return err
 		}
-		ours, err := askTasks(ctx, strings.TrimPrefix(m.http, "http://"), l)
+		ours, err := askTasks(ctx, strings.TrimPrefix(m.http, "http://"), l, m.process.cpu)
 		if err != nil {
 			return fmt.Errorf("pelton, %v: %w", l, err)
 		}
@@ -97,21 +97,24 @@ func (r *rig) tasksDirect(ctx context.Context, folder string, l httpLoad) (httpR
 	if err != nil {
 		return httpRun{}, err
 	}
-	_ = conn.Close() // it was to know that somebody listens
-	if _, err := askTasks(ctx, address, httpLoad{l.rate, 2 * time.Second}); err != nil {
+	_ = conn.Close()                                                   // it was to know that somebody listens
+	cpu := func() time.Duration { return cpuOfAll(familyOf(p.pid())) } // its workers answer
+	if _, err := askTasks(ctx, address, httpLoad{l.rate, 2 * time.Second}, cpu); err != nil {
 		return httpRun{}, fmt.Errorf("warm up: %w", err)
 	}
-	return askTasks(ctx, address, l)
+	return askTasks(ctx, address, l, cpu)
 }
 
-// askTasks runs a load and says at once what went wrong in it.
-func askTasks(ctx context.Context, address string, l httpLoad) (httpRun, error) {
+// askTasks runs a load and says at once what went wrong in it. cpu is the processor time of what is asked.
+func askTasks(ctx context.Context, address string, l httpLoad, cpu func() time.Duration) (httpRun, error) {
 	c := newTasksClient(address, l.requests())
 	defer c.pool.close()
+	before := cpu()
 	run, err := c.run(ctx, l)
 	if err != nil {
 		return run, err
 	}
+	run.cpu = milliseconds(cpu()-before) / float64(len(run.samples))
 	for what, n := range run.failures() {
 		fmt.Fprintf(os.Stderr, "bench: http: %v: %d of %d requests: %s\n", l, n, len(run.samples), what)
 	}
@@ -135,5 +138,6 @@ func httpRows(t *table, l httpLoad, direct, ours httpRun) {
 	t.add("  the queue's price, p50 of the second half, ms", fmt.Sprintf("%.1f", warm), fmt.Sprintf("%.1f", ourWarm),
 		fmt.Sprintf("%+.1f ms", ourWarm-warm), "+3 ms or less")
 	row("  p99, ms", "", "%.1f", quantile(d, 0.99), quantile(o, 0.99))
+	row("  processor time of a request, gunicorn's and what pelton up takes besides, ms", "", "%.2f", direct.cpu, ours.cpu)
 	row("  most callers at one time", "", "%.0f", float64(direct.waiting), float64(ours.waiting))
 }

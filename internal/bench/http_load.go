@@ -33,7 +33,8 @@ type httpSample struct {
 // httpRun is what became of a load.
 type httpRun struct {
 	samples []httpSample
-	waiting int // the most requests that waited for their answers at one time
+	waiting int     // the most requests that waited for their answers at one time
+	cpu     float64 // milliseconds of processor time for each request
 }
 
 // tasksClient asks tasks-flask. Its mix is a POST, two GETs and a DELETE of a task that was made.
@@ -69,7 +70,7 @@ func (c *tasksClient) run(ctx context.Context, l httpLoad) (httpRun, error) {
 		})
 	}
 	running.Wait()
-	return httpRun{samples, int(c.most.Load())}, ctx.Err()
+	return httpRun{samples: samples, waiting: int(c.most.Load())}, ctx.Err()
 }
 
 // send sends the request with a number and judges the answer.

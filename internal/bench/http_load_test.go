@@ -57,7 +57,7 @@ func loadOn(t *testing.T, l httpLoad, handle http.HandlerFunc) httpRun {
 	t.Helper()
 	srv := httptest.NewServer(handle)
 	t.Cleanup(srv.Close)
-	run, err := askTasks(t.Context(), strings.TrimPrefix(srv.URL, "http://"), l)
+	run, err := askTasks(t.Context(), strings.TrimPrefix(srv.URL, "http://"), l, func() time.Duration { return 0 })
 	if err != nil {
 		t.Fatal(err)
 	}

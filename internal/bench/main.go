@@ -6,7 +6,7 @@
 //
 //	go run ./internal/bench               # everything
 //	go run ./internal/bench -only drain   # one part: drain, batch, accept, latency, stall, coldstart, wake, idle, memory,
-//	                                      # scaler, build, http
+//	                                      # scaler, build, slowclients, http
 //	go run ./internal/bench -quick        # a first look at everything
 package main
 
@@ -86,6 +86,7 @@ func measure(ctx context.Context, opts options) error {
 		{"memory", memory},
 		{"scaler", scaler},
 		{"build", buildTime},
+		{"slowclients", slowClients},
 		{"http", httpTasks}, // the last: it ends with an error where gunicorn is missing
 	}
 	r, err := newRig(ctx, opts)

@@ -20,7 +20,7 @@ const roleVariable = "PELTON_BENCH_ROLE"
 
 func runRole(role string) {
 	roles := map[string]func() error{
-		"nats": serveNATS, "bridge": serveBridge, "handler-frames": serveFrames,
+		"nats": serveNATS, "bridge": serveBridge, "handler-frames": serveFrames, "pages": servePages,
 		"handler-http": func() error {
 			return serveHTTP(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
 		},

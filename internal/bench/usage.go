@@ -50,6 +50,21 @@ func memoryOf(pid int, name string) float64 {
 	return 0
 }
 
+// kernelTCP is the memory in MiB that the kernel has for what is in TCP connections of this machine, both ways.
+func kernelTCP() float64 {
+	b, err := os.ReadFile("/proc/net/sockstat")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(b)) {
+		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "TCP:" {
+			pages, _ := strconv.Atoi(fields[len(fields)-1])
+			return float64(pages) * float64(os.Getpagesize()) / (1 << 20)
+		}
+	}
+	return 0
+}
+
 // familyOf is a process and everything that descends from it.
 func familyOf(pid int) []int {
 	children := map[int][]int{}
@@ -71,17 +86,19 @@ func familyOf(pid int) []int {
 	return family
 }
 
+// cpuOfAll is the processor time of many processes.
+func cpuOfAll(pids []int) (sum time.Duration) {
+	for _, pid := range pids {
+		sum += cpuOf(pid)
+	}
+	return sum
+}
+
 // percent is the share of one core that processes use within a time.
 func percent(pids []int, within time.Duration) float64 {
-	total := func() (sum time.Duration) {
-		for _, pid := range pids {
-			sum += cpuOf(pid)
-		}
-		return sum
-	}
-	before := total()
+	before := cpuOfAll(pids)
 	time.Sleep(within)
-	return 100 * (total() - before).Seconds() / within.Seconds()
+	return 100 * (cpuOfAll(pids) - before).Seconds() / within.Seconds()
 }
 
 func (c *child) pid() int { return c.cmd.Process.Pid }

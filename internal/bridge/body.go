@@ -40,7 +40,7 @@ func (s *Server) beginBody(w http.ResponseWriter, r *http.Request, t target, mos
 }
 
 // firstRead bounds the memory taken on the word of a Content-Length: the budget has room for as many as there are connections.
-const firstRead = 16 << 10
+const firstRead = 4 << 10
 
 // readAll reads a body into memory that the budget has given. It is not whole if there is more of it than MaxBody.
 func (s *Server) readAll(r *http.Request, t target) (body []byte, whole bool, p *problem) {

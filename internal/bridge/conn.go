@@ -42,6 +42,9 @@ type conn struct {
 	gone      bool
 }
 
+// maxUnsent is how much of an answer the kernel keeps for one who does not read it.
+const maxUnsent = 64 << 10
+
 // limitListener accepts within the bounds of a limiter.
 type limitListener struct {
 	net.Listener
@@ -56,6 +59,7 @@ func (l limitListener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
+		boundUnsent(raw)
 		c := &conn{Conn: raw, raw: raw, limiter: l.limiter, ip: ipOf(raw)}
 		if l.tls != nil {
 			// The handshake is part of the first read, which has the header's time.

@@ -1,10 +1,10 @@
 package sidecar
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,8 +21,12 @@ import (
 var onlyOnce = function.Retry{MaxAttempts: 1}
 
 const (
-	// pieceSize is how much of an answer is sent at once, and how much of it is here at any time.
-	pieceSize = 64 << 10
+	// wholeSize is how large an answer may be that is sent as one message, and how much of an answer is here at any time.
+	wholeSize = 64 << 10
+
+	// pieceSize is how much is sent at once of an answer that says beforehand that it is larger than that. So much is held here, and in
+	// the bridge, for each reader that is slow.
+	pieceSize = 16 << 10
 
 	// pieceSilence is how long an answer that has begun may say nothing before its reader is told that there is more to come.
 	pieceSilence = 5 * time.Second
@@ -45,6 +49,7 @@ type responder struct {
 	mu     sync.Mutex // a piece is being made or sent
 	header nats.Header
 	body   []byte
+	limit  int // of body
 	part   int
 	sender string      // "" until there is more than one piece
 	alive  *time.Timer // nil until there is more than one piece
@@ -71,8 +76,25 @@ func (r *responder) Begin(status int, fields []string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.begun = true
+	if r.limit = wholeSize; lengthOf(fields) > wholeSize {
+		r.limit = pieceSize
+	}
 	r.header = nats.Header{event.HeaderStatus: {strconv.Itoa(status)}, event.HeaderField: fields}
 	return nil
+}
+
+// lengthOf is what the header of an answer says of the length of its body, 0 if it does not say.
+func lengthOf(fields []string) int64 {
+	for _, field := range fields {
+		if name, value, _ := strings.Cut(field, ":"); strings.EqualFold(name, "content-length") {
+			n, err := strconv.ParseInt(strings.TrimSpace(value), 10, 64)
+			if err != nil {
+				return 0
+			}
+			return n
+		}
+	}
+	return 0
 }
 
 // Write takes a piece of the body, and sends what has become large enough.
@@ -80,9 +102,9 @@ func (r *responder) Write(p []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for rest := p; len(rest) > 0; {
-		n := min(pieceSize-len(r.body), len(rest))
+		n := min(r.limit-len(r.body), len(rest))
 		r.body = append(r.body, rest[:n]...)
-		if rest = rest[n:]; len(r.body) < pieceSize {
+		if rest = rest[n:]; len(r.body) < r.limit {
 			break
 		}
 		if err := r.send(); err != nil {
@@ -106,6 +128,9 @@ func (r *responder) Flush() error {
 func (r *responder) send() error {
 	if r.sender == "" {
 		r.sender = nuid.Next()
+	}
+	if r.alive != nil {
+		r.alive.Stop() // while this waits there is nothing more to say
 	}
 	m := r.piece()
 	m.Header.Set(event.HeaderSender, r.sender)
@@ -137,9 +162,9 @@ func (r *responder) keepAlive() {
 	}
 }
 
-// piece is the next message. mu is held.
+// piece is the next message, good while mu is held: the client copies what it sends.
 func (r *responder) piece() *nats.Msg {
-	m := &nats.Msg{Subject: r.subject, Header: nats.Header{event.HeaderPart: {strconv.Itoa(r.part)}}, Data: bytes.Clone(r.body)}
+	m := &nats.Msg{Subject: r.subject, Header: nats.Header{event.HeaderPart: {strconv.Itoa(r.part)}}, Data: r.body}
 	if r.part == 0 {
 		for name, values := range r.header {
 			m.Header[name] = values
