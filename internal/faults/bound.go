@@ -21,6 +21,8 @@ func inFlight(actions []Action, cfg Config, handled []record) (n int) {
 			n += replicas*cfg.perReplica() + doneBefore(a.Began, handled)
 		case a.Target == hostName:
 			n += replicas * cfg.perReplica()
+		case a.Fault == FaultPoor:
+			n += breaks(a.Pause) * 2 * cfg.perReplica()
 		case slices.Contains(ofLinks, a.Fault):
 			n += 2 * cfg.perReplica() // as much again may have been asked for, of instant handlers, and come
 		default:

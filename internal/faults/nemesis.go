@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -48,7 +47,7 @@ func (n *nemesis) note(a Action) {
 
 // act returns when the fault is over; one that was only sent is over when the process may come back.
 func (n *nemesis) act(ctx context.Context, a Action) error {
-	if link, ok := n.world.links[a.Target]; ok && slices.Contains(ofLinks, a.Fault) {
+	if link, ok := n.world.links[a.Target]; ok && a.Fault.isOfLinks() {
 		disturb(ctx, link, a.Fault, a.Pause)
 		return nil
 	}

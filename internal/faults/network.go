@@ -11,7 +11,12 @@ import (
 const (
 	slowDelay = 250 * time.Millisecond // each way
 	slowRate  = 64 << 10               // bytes a second
+	poorRate  = 8 << 10                // of a poor one: 64 kbit/s
+	poorEvery = 7 * time.Second        // between two breaks of a poor one
 )
+
+// breaks is how often a poor connection breaks in a time.
+func breaks(pause time.Duration) int { return int(pause / poorEvery) }
 
 // link makes a way to the server that is one program's own.
 func (w *world) link(name string) error {
@@ -37,6 +42,14 @@ func disturb(ctx context.Context, p *proxy.Proxy, fault Fault, pause time.Durati
 	case FaultSlow:
 		slow := proxy.Shape{Delay: slowDelay, Rate: slowRate}
 		shape(p, slow, slow)
+	case FaultPoor:
+		poor := proxy.Shape{Delay: slowDelay, Rate: poorRate}
+		shape(p, poor, poor)
+		for range breaks(pause) {
+			sleep(ctx, poorEvery)
+			pause -= poorEvery
+			p.Reset()
+		}
 	case FaultHole:
 		shape(p, silent, silent)
 	case FaultDeaf:

@@ -25,13 +25,19 @@ const (
 	FaultHole Fault = "hole" // nothing passes, nobody is told, and then it goes on as if nothing had been
 	FaultDeaf Fault = "deaf" // nothing comes from the server, and then it is broken: what the server said is lost
 	FaultMute Fault = "mute" // nothing goes to the server, and then it is broken: what was said to it is lost
+
+	// FaultPoor is slower than FaultSlow, and breaks again and again. It takes so long that no seed makes one.
+	FaultPoor Fault = "poor"
 )
 
-// ofProcesses and ofLinks are the faults by what they hurt.
+// ofProcesses and ofLinks are the faults that a seed makes, by what they hurt.
 var (
 	ofProcesses = []Fault{FaultKill, FaultTerm, FaultFreeze}
 	ofLinks     = []Fault{FaultSlow, FaultCut, FaultHole, FaultDeaf, FaultMute}
 )
+
+// isOfLinks reports whether it hurts a connection.
+func (f Fault) isOfLinks() bool { return f == FaultPoor || slices.Contains(ofLinks, f) }
 
 // Action is one fault: when, to whom, and for how long.
 type Action struct {
@@ -53,7 +59,7 @@ func (a Action) validate(w worldKind) error {
 	processes, links := w.processes(), w.links()
 	all := slices.Concat(processes, links)
 	slices.Sort(all)
-	allowed := slices.Concat(ofProcesses, ofLinks, []Fault{FaultRefuse})
+	allowed := slices.Concat(ofProcesses, ofLinks, []Fault{FaultPoor, FaultRefuse})
 	switch {
 	case !slices.Contains(all, a.Target):
 		return fmt.Errorf("target: there is no %q: want one of %v", a.Target, slices.Compact(all))
@@ -61,7 +67,7 @@ func (a Action) validate(w worldKind) error {
 		return fmt.Errorf("fault: there is no %q: want one of %v", a.Fault, allowed)
 	case a.Fault == FaultRefuse && a.Target != serverName:
 		return fmt.Errorf("target: %s cannot refuse: want %s", a.Target, serverName)
-	case slices.Contains(ofLinks, a.Fault) && !slices.Contains(links, a.Target):
+	case a.Fault.isOfLinks() && !slices.Contains(links, a.Target):
 		return fmt.Errorf("target: %s has no connection to %s: want one of %v", a.Target, a.Fault, links)
 	case slices.Contains(ofProcesses, a.Fault) && !slices.Contains(processes, a.Target):
 		return fmt.Errorf("target: %s is nothing to %s: want one of %v", a.Target, a.Fault, processes)

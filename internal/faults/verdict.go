@@ -174,7 +174,7 @@ func (v *Verdict) faultsByKind() string {
 		}
 	}
 	var kinds []string
-	for _, f := range slices.Concat(ofProcesses, []Fault{FaultRefuse}, ofLinks) {
+	for _, f := range slices.Concat(ofProcesses, []Fault{FaultRefuse}, ofLinks, []Fault{FaultPoor}) {
 		if count[f] > 0 {
 			kinds = append(kinds, fmt.Sprintf("%s %d", f, count[f]))
 		}
