@@ -53,6 +53,15 @@ func DefaultLoad(rate float64, duration time.Duration) Load {
 	}}
 }
 
+// PoisonLoad is nothing but events that never succeed: one of ten fails at every attempt, the others are refused at the first. More
+// failures in a row, and replicas would rest.
+func PoisonLoad(rate float64, duration time.Duration) Load {
+	return Load{Rate: rate, Events: int(rate * duration.Seconds()), HTTP: httpEach, Shares: []Share{
+		{Kind: KindPoison, Weight: 1},
+		{Kind: KindReject, Weight: 9},
+	}}
+}
+
 // message is one event of a load.
 type message struct {
 	sequence int

@@ -131,3 +131,13 @@ func (p *process) record() (deaths int, crashes []string) {
 	defer p.mu.Unlock()
 	return p.deaths, p.crashes
 }
+
+// pid is the process that runs there now.
+func (p *process) pid() (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cmd == nil {
+		return 0, fmt.Errorf("find %s: %w", p.name, errAway)
+	}
+	return p.cmd.Process.Pid, nil
+}

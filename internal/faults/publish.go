@@ -23,25 +23,34 @@ var errAnswer = errors.New("the answer is not one that a good event may have")
 
 // try sends an event once, and says what is known then: recordAcked, recordUnsent, or nothing. The error ends the run.
 func (p *publisher) try(ctx context.Context, m *message) (recordKind, error) {
-	header := map[string]string{
-		"ce-specversion": event.SpecVersion, "ce-id": m.key.ID, "ce-source": m.key.Source, "ce-type": eventType,
-	}
 	if m.http {
-		return p.post(ctx, m, header)
+		return p.post(ctx, m)
 	}
-	return p.publish(ctx, m, header), nil
+	return p.publish(ctx, m), nil
 }
 
-// publish sends it to the stream.
-func (p *publisher) publish(ctx context.Context, m *message, header map[string]string) recordKind {
-	ctx, cancel := context.WithTimeout(ctx, publishWait)
-	defer cancel()
+// attributes are those of an event in binary mode, over HTTP and NATS alike.
+func (m *message) attributes() map[string]string {
+	return map[string]string{
+		"ce-specversion": event.SpecVersion, "ce-id": m.key.ID, "ce-source": m.key.Source, "ce-type": eventType,
+	}
+}
+
+// msg is an event as it goes to the stream.
+func (m *message) msg() *nats.Msg {
 	msg := &nats.Msg{Subject: eventSubject + m.order, Data: m.data, Header: nats.Header{}}
-	for name, value := range header {
+	for name, value := range m.attributes() {
 		msg.Header.Set(name, value)
 	}
 	msg.Header.Set(nats.MsgIdHdr, event.MessageID(m.key.Source, m.key.ID))
-	_, err := p.js.PublishMsg(ctx, msg)
+	return msg
+}
+
+// publish sends it to the stream.
+func (p *publisher) publish(ctx context.Context, m *message) recordKind {
+	ctx, cancel := context.WithTimeout(ctx, publishWait)
+	defer cancel()
+	_, err := p.js.PublishMsg(ctx, m.msg())
 	switch {
 	case err == nil:
 		return recordAcked
@@ -52,13 +61,13 @@ func (p *publisher) publish(ctx context.Context, m *message, header map[string]s
 }
 
 // post sends it to the bridge. 202 is its word that the event is stored.
-func (p *publisher) post(ctx context.Context, m *message, header map[string]string) (recordKind, error) {
+func (p *publisher) post(ctx context.Context, m *message) (recordKind, error) {
 	url := p.http + "/" + strings.Replace(eventSubject, ".", "/", 1) + m.order // events/faults.ORDER
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(m.data))
 	if err != nil {
 		return "", fmt.Errorf("post: %w", err)
 	}
-	for name, value := range header {
+	for name, value := range m.attributes() {
 		r.Header.Set(name, value)
 	}
 	r.Header.Set("Content-Type", "application/json")

@@ -22,6 +22,7 @@ const (
 	seedVariable    = "FAULTS_SEED"
 	storeVariable   = "FAULTS_STORE"
 	portVariable    = "FAULTS_PORT"
+	syncVariable    = "FAULTS_SYNC" // of the server: lazy is its own default, every two minutes
 	httpVariable    = "FAULTS_HTTP"
 	natsVariable    = "NATS_URL"
 
@@ -70,6 +71,9 @@ const serverPatience = time.Minute
 
 var errNotReady = errors.New("not ready in time")
 
+// syncLazy is for what is no question of disks.
+const syncLazy = "lazy"
+
 // serve is the NATS server, with every write synced as in the product.
 func serve(ctx context.Context, getenv func(string) string) error {
 	port, err := strconv.Atoi(getenv(portVariable))
@@ -77,8 +81,8 @@ func serve(ctx context.Context, getenv func(string) string) error {
 		return fmt.Errorf("read %s: %w", portVariable, err)
 	}
 	s, err := server.NewServer(&server.Options{
-		ServerName: "faults", Host: loopback, Port: port, JetStream: true, StoreDir: getenv(storeVariable), SyncAlways: true,
-		MaxPayload: 2 << 20, NoSigs: true,
+		ServerName: "faults", Host: loopback, Port: port, JetStream: true, StoreDir: getenv(storeVariable),
+		SyncAlways: getenv(syncVariable) != syncLazy, MaxPayload: 2 << 20, NoSigs: true,
 	})
 	if err != nil {
 		return fmt.Errorf("make server: %w", err)

@@ -48,22 +48,8 @@ type world struct {
 
 // newWorld starts the server, provisions the function, and starts its replicas. Whatever it returns must be closed.
 func newWorld(ctx context.Context, cfg Config) (w *world, err error) {
-	w = &world{cfg: cfg, fn: newFunction(cfg), processes: map[string]*process{}, links: map[string]*proxy.Proxy{}}
-	for _, port := range []*int{&w.port, &w.httpPort} {
-		if *port, err = w.holdPort(); err != nil {
-			return w, err
-		}
-	}
-	for _, dir := range []string{w.ledgers(), w.path("logs"), w.path("store")} {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return w, fmt.Errorf("make folder: %w", err)
-		}
-	}
-	if err := w.start(ctx, serverName, cfg.Self, roleVariable+"="+roleServer, storeVariable+"="+w.path("store"),
-		portVariable+"="+strconv.Itoa(w.port)); err != nil {
-		return w, err
-	}
-	if err := w.provision(ctx); err != nil {
+	w = makeWorld(cfg, newFunction(cfg))
+	if err := w.startServer(ctx); err != nil {
 		return w, err
 	}
 	for _, name := range cfg.kind().links() {
@@ -75,6 +61,29 @@ func newWorld(ctx context.Context, cfg Config) (w *world, err error) {
 		return w, err
 	}
 	return w, w.startBridge(ctx)
+}
+
+func makeWorld(cfg Config, fn *function.Function) *world {
+	return &world{cfg: cfg, fn: fn, processes: map[string]*process{}, links: map[string]*proxy.Proxy{}}
+}
+
+// startServer makes the folders, starts the server, and makes what the function needs there.
+func (w *world) startServer(ctx context.Context, env ...string) (err error) {
+	for _, port := range []*int{&w.port, &w.httpPort} {
+		if *port, err = w.holdPort(); err != nil {
+			return err
+		}
+	}
+	for _, dir := range []string{w.ledgers(), w.path("logs"), w.path("store")} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return fmt.Errorf("make folder: %w", err)
+		}
+	}
+	env = append(env, roleVariable+"="+roleServer, storeVariable+"="+w.path("store"), portVariable+"="+strconv.Itoa(w.port))
+	if err := w.start(ctx, serverName, w.cfg.Self, env...); err != nil {
+		return err
+	}
+	return w.provision(ctx)
 }
 
 // newFunction has every way an event can go: retries, dead letters, timeouts and replies.

@@ -28,8 +28,8 @@ func TestPowerCuts(t *testing.T) {
 	}
 }
 
-// TestSyncOffIsFound makes sure that a cut takes away what was not synced: what finds nothing lost then proves nothing.
-func TestSyncOffIsFound(t *testing.T) {
+// TestBugOfNoSync makes sure that a cut takes away what was not synced: what finds nothing lost then proves nothing.
+func TestBugOfNoSync(t *testing.T) {
 	t.Parallel()
 	v := cutPower(t, disk.PowerConfig{Cuts: 1, Seed: 1, Pelton: plantedPelton, Planted: "sync-off"})
 	if v.Lost() == 0 {

@@ -48,6 +48,7 @@ type Proxy struct {
 	shapes  [2]Shape
 	changed chan struct{} // closed and replaced with every change of the shapes
 	closed  bool          // no connection is let in
+	passed  int           // connections that were
 	open    map[*pair]struct{}
 }
 
@@ -68,6 +69,13 @@ func Listen(target string) (*Proxy, error) {
 
 // Addr is where it listens.
 func (p *Proxy) Addr() string { return p.listener.Addr().String() }
+
+// Passed is how many connections it has let in so far.
+func (p *Proxy) Passed() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.passed
+}
 
 // Shape changes what a direction does, for the connections that are open and those that come.
 func (p *Proxy) Shape(d Direction, s Shape) {
@@ -148,6 +156,7 @@ func (p *Proxy) admit(c *pair) bool {
 		return false
 	}
 	p.open[c] = struct{}{}
+	p.passed++
 	return true
 }
 

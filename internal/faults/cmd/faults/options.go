@@ -21,6 +21,7 @@ type options struct {
 	events  int
 	rate    float64
 	quiet   bool
+	poison  bool
 	planted string
 	replay  string
 	verdict string
@@ -49,6 +50,7 @@ var kinds = []string{"handler", "sidecar", "server", "bridge"}
 const (
 	quietTimeout     = 20 * time.Second
 	quietConcurrency = 32
+	poisonPatience   = time.Hour // many dead letters take long to replay
 )
 
 // readOptions reads the flags. What cannot be is an error.
@@ -80,6 +82,7 @@ func (o *options) register(flags *flag.FlagSet) {
 	flags.Float64Var(&o.rate, "rate", 0, "events a second")
 	flags.DurationVar(&o.cfg.Every, "every", 0, "between two faults, on average")
 	flags.BoolVar(&o.quiet, "quiet", false, "hurt nothing: then nothing may happen twice")
+	flags.BoolVar(&o.poison, "poison", false, "hurt nothing, and let no event succeed: each must become a dead letter, and be done once replayed")
 	flags.BoolVar(&o.cfg.Host, "host", false, "let `pelton up` keep the replicas, and hurt it, in place of sidecars and handlers")
 	flags.StringVar(&o.cfg.Kill, "kill", "", "kill processes of one kind and hurt nothing else: "+strings.Join(kinds, ", "))
 	flags.IntVar(&o.cfg.Batch, "batch", 0, "give handlers so many events in one call")
@@ -114,6 +117,7 @@ func (o *options) check(given map[string]bool) error {
 	for name, others := range map[string][]string{
 		"events": {"duration"}, "quiet": {"every", "planted", "kill"},
 		"ordered": {"batch"},
+		"poison":  {"quiet", "every", "planted", "kill", "ordered", "replay", "dies"},
 		"kill":    {"host"},
 		"replay":  {"seed", "profile", "duration", "events", "rate", "every", "quiet", "host", "batch", "ordered", "planted", "dies", "kill"},
 		"planted": {"profile", "duration", "events", "rate", "every", "host", "batch", "ordered", "dies", "kill"},
@@ -142,11 +146,17 @@ func (o *options) size(given map[string]bool) {
 	if o.cfg.Ordered {
 		o.cfg.Load = faults.OrderedLoad(o.rate, o.cfg.Duration)
 	}
+	if o.poison {
+		o.cfg.Load = faults.PoisonLoad(o.rate, o.cfg.Duration)
+	}
 	if o.events > 0 {
 		o.cfg.Load.Events = o.events // not one less for a rate that is no whole number
 	}
-	if o.quiet {
+	if o.quiet || o.poison {
 		o.cfg.Every, o.cfg.Timeout, o.cfg.Concurrency = 0, quietTimeout, quietConcurrency
+	}
+	if o.poison {
+		o.cfg.Patience = poisonPatience
 	}
 }
 

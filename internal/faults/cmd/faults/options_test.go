@@ -55,6 +55,9 @@ func TestFlagsCountMoreThanTheProfile(t *testing.T) {
 	if o = read(t, "-quiet", "-events", "9"); o.cfg.Every != 0 || o.cfg.Timeout != quietTimeout || o.cfg.Load.Events != 9 {
 		t.Errorf("%+v", o.cfg)
 	}
+	if o = read(t, "-poison", "-events", "9"); o.cfg.Every != 0 || o.cfg.Load.Events != 9 || len(o.cfg.Load.Shares) != 2 || o.cfg.Patience == 0 {
+		t.Errorf("%+v", o.cfg)
+	}
 	if o = read(t, "-kill", "sidecar", "-every", "9s"); o.cfg.Kill != "sidecar" || o.cfg.Every != 9*time.Second {
 		t.Errorf("%+v", o.cfg)
 	}
@@ -99,6 +102,7 @@ func TestFlagsThatCannotBeAreRefused(t *testing.T) {
 		"-dies never":             `-dies "never"`,
 		"-replay /does/not/exist": "-replay: read verdict",
 		"-kill publisher":         `-kill "publisher": want one of handler, sidecar, server, bridge`,
+		"-poison -every 1s":       "-poison, -every: want one of them",
 		"-kill server -host":      "-kill, -host: want one of them",
 		"extra":                   `argument "extra"`,
 	} {
