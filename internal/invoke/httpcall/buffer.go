@@ -11,6 +11,7 @@ type buffer struct {
 	src  io.Reader
 	b    []byte
 	r, w int
+	more func() // called before src is read again; nil is nothing
 }
 
 // errFull says that what is looked for does not fit into the buffer.
@@ -35,6 +36,9 @@ func (b *buffer) fill(limit int) error {
 		if err := b.makeRoom(limit); err != nil {
 			return err
 		}
+	}
+	if b.more != nil {
+		b.more()
 	}
 	n, err := b.src.Read(b.b[b.w:])
 	b.w += n

@@ -48,6 +48,8 @@ type conn struct {
 	watched <-chan struct{}
 	unwatch func() bool
 
+	acked bool // in this exchange: see hurry
+
 	// Bound once, so that a call allocates no closures for them.
 	probeFunc func(fd uintptr) bool
 	probed    error
@@ -65,6 +67,9 @@ func newConn(nc net.Conn) (*conn, error) {
 	}
 	c := &conn{nc: nc, raw: raw}
 	c.in = buffer{src: nc, b: make([]byte, bufferSize)}
+	if _, ok := nc.(*net.TCPConn); ok {
+		c.in.more = c.hurry
+	}
 	c.turn.step = c.takeTurn
 	c.probeFunc = c.probe
 	return c, nil
@@ -128,10 +133,21 @@ func (c *conn) probe(fd uintptr) bool {
 	return true
 }
 
+// hurry acknowledges what has come of an answer, once in an exchange, before more of it is awaited. A server that writes its header and
+// its body apart, as many do, sends the second only when the first is acknowledged (Nagle's rule), and the kernel puts that off for
+// 40 ms, in the hope of something to send along with it.
+func (c *conn) hurry() {
+	if !c.acked {
+		c.acked = true
+		_ = c.raw.Control(ackNow) // a closed connection needs none
+	}
+}
+
 // exchange sends the request whose head is in c.out and reads the answer. Its error wraps errUnsent if nothing was
 // delivered; else it is an *invoke.Error or an error of the connection.
 func (c *conn) exchange(body []byte, w wants) (answer, error) {
 	c.in.reset()
+	c.acked = false
 	if len(body) <= smallBody {
 		return c.exchangeSmall(body, w)
 	}
