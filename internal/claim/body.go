@@ -9,39 +9,62 @@ import (
 	"io"
 	"time"
 
-	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/pelton-dev/pelton/internal/function"
-	"github.com/pelton-dev/pelton/internal/stream"
 )
 
-// A piece that a server does not have may be one that it does not have yet: any replica of the stream may answer. So it is asked for
-// again before it counts as lost, and so is a server that does not answer.
-const (
-	fetchTries   = 6
-	fetchRest    = 50 * time.Millisecond // doubled after each try
-	fetchTimeout = 5 * time.Second
-)
+// closeTimeout bounds the end of a reading. What it leaves, the server forgets after a while.
+const closeTimeout = 5 * time.Second
 
 // Body is a stored body that can be read. One call uses it at a time.
 type Body struct {
-	nc    *nats.Conn
-	key   function.Key
-	ref   Ref
-	first []byte // the first piece, if Check has fetched it and nobody has taken it
+	js     jetstream.JetStream
+	key    function.Key
+	ref    Ref
+	pieces *pieces // of the last reading; nil before the first
+	first  []byte  // the first piece, if Check has fetched it and nobody has taken it
 }
 
-// Of returns the body to which a function has a claim. Nothing is asked for yet.
-func Of(nc *nats.Conn, key function.Key, r Ref) *Body { return &Body{nc: nc, key: key, ref: r} }
+// Of returns the body to which a function has a claim. Nothing is asked for yet. Close ends it.
+func Of(js jetstream.JetStream, key function.Key, r Ref) *Body {
+	return &Body{js: js, key: key, ref: r}
+}
 
 // Size is how many bytes it has.
 func (b *Body) Size() int64 { return b.ref.Size }
 
 // Check looks whether the body is there, before anybody is told of it. An error wraps ErrLost if it is not, and says else why the
 // server could not be asked.
-func (b *Body) Check(ctx context.Context) (err error) {
-	b.first, err = b.fetch(ctx, 0)
+func (b *Body) Check(ctx context.Context) error {
+	if err := b.begin(ctx); err != nil {
+		return err
+	}
+	var err error
+	b.first, err = b.pieces.next(ctx)
 	return err
+}
+
+// begin begins at the first piece.
+func (b *Body) begin(ctx context.Context) error {
+	b.end(ctx)
+	p, err := openPieces(ctx, b.js, b.key, b.ref)
+	b.pieces, b.first = p, nil
+	return err
+}
+
+func (b *Body) end(ctx context.Context) {
+	if b.pieces != nil {
+		b.pieces.close(ctx)
+		b.pieces = nil
+	}
+}
+
+// Close ends the reading on the server.
+func (b *Body) Close(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+	b.end(ctx)
 }
 
 // Open begins to read at the beginning. What is read is the whole body, or ends with an error: the last piece is given only when
@@ -52,11 +75,11 @@ func (b *Body) Open(ctx context.Context) io.Reader {
 
 // reader is one reading of a body.
 type reader struct {
-	ctx  context.Context // an io.Reader has none
-	body *Body
-	next int    // piece
-	rest []byte // of the piece before
-	sum  hash.Hash
+	ctx   context.Context // an io.Reader has none
+	body  *Body
+	given int    // pieces
+	rest  []byte // of the piece before
+	sum   hash.Hash
 }
 
 // Read gives what is left of a piece, and fetches the next when nothing is.
@@ -92,63 +115,34 @@ func (r *reader) WriteTo(w io.Writer) (total int64, err error) {
 // advance fetches the next piece.
 func (r *reader) advance() error {
 	b := r.body
-	if r.next == b.ref.pieces() {
+	if r.given == b.ref.pieces() {
 		return io.EOF
 	}
-	piece := b.first
-	b.first = nil
-	if r.next > 0 || piece == nil {
-		var err error
-		if piece, err = b.fetch(r.ctx, r.next); err != nil {
-			return err
-		}
+	piece, err := r.fetch()
+	if err != nil {
+		return err
 	}
 	_, _ = r.sum.Write(piece) // a hash takes everything
-	r.next++
-	if r.next == b.ref.pieces() && [sha256.Size]byte(r.sum.Sum(nil)) != b.ref.Sum {
+	r.given++
+	if r.given == b.ref.pieces() && [sha256.Size]byte(r.sum.Sum(nil)) != b.ref.Sum {
 		return fmt.Errorf("%w: it has another checksum than when it was stored", ErrLost)
 	}
 	r.rest = piece
 	return nil
 }
 
-func (b *Body) fetch(ctx context.Context, n int) ([]byte, error) {
-	subject, err := b.ref.subject(b.key, n)
-	if err != nil {
-		return nil, err
+// fetch takes the piece that Check has fetched, or asks for one.
+func (r *reader) fetch() ([]byte, error) {
+	b := r.body
+	if r.given == 0 && b.first != nil {
+		piece := b.first
+		b.first = nil
+		return piece, nil
 	}
-	rest := fetchRest
-	for try := 1; ; try++ {
-		piece, err := b.ask(ctx, subject)
-		if err == nil && len(piece) != b.ref.length(n) {
-			err = fmt.Errorf("%w: piece %d of %d has %d bytes, and had %d", ErrLost, n+1, b.ref.pieces(), len(piece), b.ref.length(n))
+	if r.given == 0 {
+		if err := b.begin(r.ctx); err != nil {
+			return nil, err
 		}
-		if err == nil || try == fetchTries || len(piece) > 0 || ctx.Err() != nil {
-			return piece, err
-		}
-		select {
-		case <-ctx.Done():
-			return nil, fmt.Errorf("read piece %d of a body: %w", n, ctx.Err())
-		case <-time.After(rest):
-		}
-		rest *= 2
 	}
-}
-
-// ask makes one request. The form of it that names the subject is one that a right can be narrowed by.
-func (b *Body) ask(ctx context.Context, subject string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
-	defer cancel()
-	m, err := b.nc.RequestWithContext(ctx, "$JS.API.DIRECT.GET."+stream.BodiesStream+"."+subject, nil)
-	if err != nil {
-		return nil, fmt.Errorf("read body: %w", err)
-	}
-	switch status := m.Header.Get("Status"); status {
-	case "":
-		return m.Data, nil
-	case "404":
-		return nil, fmt.Errorf("%w: %s is not there", ErrLost, subject)
-	default:
-		return nil, fmt.Errorf("read body: %s %s", status, m.Header.Get("Description"))
-	}
+	return b.pieces.next(r.ctx)
 }

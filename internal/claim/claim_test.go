@@ -12,7 +12,6 @@ import (
 	"testing/iotest"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"pgregory.net/rapid"
 
@@ -27,14 +26,13 @@ var upload = function.Key{Namespace: "default", Name: "upload"}
 // rig is a server with the streams of Pelton.
 type rig struct {
 	t  *testing.T
-	nc *nats.Conn
 	js jetstream.JetStream
 }
 
 func start(t *testing.T) *rig {
 	t.Helper()
 	srv := natstest.Start(t)
-	r := &rig{t: t, nc: srv.Conn(t), js: srv.JetStream(t)}
+	r := &rig{t: t, js: srv.JetStream(t)}
 	if _, err := stream.Ensure(t.Context(), r.js, stream.Config{}); err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +50,8 @@ func (r *rig) put(data []byte) Ref {
 
 func (r *rig) read(ref Ref) ([]byte, error) {
 	r.t.Helper()
-	b := Of(r.nc, upload, ref)
+	b := Of(r.js, upload, ref)
+	defer b.Close(r.t.Context())
 	if err := b.Check(r.t.Context()); err != nil {
 		return nil, err
 	}
@@ -105,7 +104,7 @@ func TestPutAndRead(t *testing.T) {
 			}
 		}
 		var small bytes.Buffer
-		if _, err := io.CopyBuffer(&small, struct{ io.Reader }{Of(r.nc, upload, ref).Open(t.Context())}, make([]byte, 1000)); err != nil {
+		if _, err := io.CopyBuffer(&small, struct{ io.Reader }{Of(r.js, upload, ref).Open(t.Context())}, make([]byte, 1000)); err != nil {
 			t.Error(err)
 		}
 		if !bytes.Equal(small.Bytes(), want) {
@@ -218,13 +217,13 @@ func TestAServerThatCannotBeAsked(t *testing.T) {
 	ref := r.put(random(10))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := Of(r.nc, upload, ref).Check(ctx); err == nil || errors.Is(err, ErrLost) {
+	if err := Of(r.js, upload, ref).Check(ctx); err == nil || errors.Is(err, ErrLost) {
 		t.Errorf("nobody has looked: %v", err)
 	}
 	if err := r.js.DeleteStream(t.Context(), stream.BodiesStream); err != nil {
 		t.Fatal(err)
 	}
-	if err := Of(r.nc, upload, ref).Check(t.Context()); !errors.Is(err, nats.ErrNoResponders) {
+	if err := Of(r.js, upload, ref).Check(t.Context()); err == nil || errors.Is(err, ErrLost) {
 		t.Errorf("without the stream: %v", err)
 	}
 	if _, err := Put(t.Context(), r.js, upload, Config{Timeout: time.Minute}, strings.NewReader("a")); err == nil {

@@ -42,11 +42,15 @@ func OfFunction(fn *function.Function, earlier ...*function.Function) (Permissio
 		return Permissions{}, err
 	}
 	own, results := key.Namespace+"."+key.Name, event.ResultPrefix(key.Namespace, key.Name)+"*"
+	bodies := event.BodyPrefix(key.Namespace, key.Name) + "*.*"
 	p := Permissions{
 		Publish: []string{
 			dead, runs, "pelton.park." + own + ".*.*", "pelton.busy." + own + ".*",
 			// Calls may be in its queue when its manifest has no HTTP trigger any more.
 			results, "$JS.API.DIRECT.GET." + stream.ResultStream + "." + results,
+			// It reads its bodies, and puts nothing in their place. The names of consumers there are their makers' secrets.
+			bodies, "$JS.API.CONSUMER.CREATE." + stream.BodiesStream + ".*." + bodies,
+			"$JS.API.CONSUMER.MSG.NEXT." + stream.BodiesStream + ".*", "$JS.API.CONSUMER.DELETE." + stream.BodiesStream + ".*",
 		},
 		Subscribe: []string{InboxOf(key) + ".>"},
 	}
@@ -59,9 +63,6 @@ func OfFunction(fn *function.Function, earlier ...*function.Function) (Permissio
 		}
 		if slices.ContainsFunc(manifest.Spec.Triggers, func(t function.Trigger) bool { return t.HTTP != nil }) {
 			p.Publish = append(p.Publish, event.AnswerPrefix(key.Namespace, key.Name)+"*.*")
-			// Large bodies are read, and replaced by nothing. A function whose manifest has no maxBody any more may have some that wait.
-			bodies := event.BodyPrefix(key.Namespace, key.Name)
-			p.Publish = append(p.Publish, bodies+"*.*", "$JS.API.DIRECT.GET."+stream.BodiesStream+"."+bodies+"*.*")
 		}
 		if manifest.Spec.Ordering != nil {
 			p.addOrder(manifest)

@@ -46,16 +46,24 @@ func (s *Sidecar) refuseClaim(d *delivery) (settlement, bool) {
 
 // openClaim gives the call its body. The handler is told nothing of one that is not there.
 func (s *Sidecar) openClaim(p *phases, sl *slot) (st settlement, failed bool) {
-	body := claim.Of(s.nc, s.key, sl.d.claim.ref)
+	body := claim.Of(s.js, s.key, sl.d.claim.ref)
 	ctx, cancel := context.WithDeadline(p.calls, sl.call.Deadline)
 	defer cancel()
 	if err := body.Check(ctx); err != nil {
+		body.Close(p.records)
 		st = unreadable(&invoke.Error{Code: invoke.CodeBody, Err: err})
 		st.early = true
 		return st, true
 	}
 	sl.call.Body = body
 	return settlement{}, false
+}
+
+// closeClaim ends the reading of a call's body.
+func closeClaim(ctx context.Context, call *invoke.Call) {
+	if body, ok := call.Body.(*claim.Body); ok {
+		body.Close(ctx)
+	}
 }
 
 // unreadable is for a body that could not be read to its end. If it is lost no other attempt helps; else the server was not to be

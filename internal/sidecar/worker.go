@@ -154,6 +154,7 @@ func (s *Sidecar) invoke(p *phases, sl *slot, now time.Time) settlement {
 		if st, failed := s.openClaim(p, sl); failed {
 			return st
 		}
+		defer closeClaim(p.records, &sl.call)
 	}
 	if d.asked != nil {
 		return s.invokeAsked(p, sl)

@@ -102,8 +102,11 @@ func (i *Invoker) Invoke(ctx context.Context, call *invoke.Call) (invoke.Outcome
 	if err != nil {
 		return invoke.Outcome{Kind: invoke.Reject, Reason: invoke.Text(err.Error())}, nil
 	}
-	in, stop := inputOf(ctx, call)
-	defer stop()
+	in, err := inputOf(ctx, call)
+	if err != nil {
+		return invoke.Outcome{}, invoke.NotReady(err)
+	}
+	defer in.end()
 	r, err := i.startProgram(i.cfg, env, in)
 	switch {
 	case errors.Is(err, syscall.E2BIG):

@@ -49,6 +49,7 @@ func startRun(cfg Config, path string, env []string, in *input) (*run, error) {
 		Command: cfg.Command, Path: path, Dir: cfg.Dir, Env: env, Guard: cfg.Guard,
 		Stdin: in.from, Stdout: out.w, Stderr: stderr,
 	})
+	in.started()
 	if err != nil {
 		out.abandon()
 		return nil, err
@@ -75,8 +76,8 @@ func (r *run) wait(ctx, closing context.Context, deadline time.Time) error {
 		return nil
 	case <-r.stdout.full:
 		cut = r.tooLarge()
-	case <-r.in.broken:
-		cut = &invoke.Error{Code: invoke.CodeBody, Err: r.in.err}
+	case <-r.in.broken():
+		cut = &invoke.Error{Code: invoke.CodeBody, Err: r.in.feed.err}
 	case <-late:
 		cut = &invoke.Error{Code: invoke.CodeTimeout, Err: context.DeadlineExceeded}
 	case <-closing.Done():
