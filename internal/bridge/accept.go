@@ -131,6 +131,7 @@ func (s *Server) store(ctx context.Context, t target, msgs []*nats.Msg) ([]Ack, 
 	defer cancel()
 	acks, err := c.Submit(ctx, msgs...)
 	if err != nil {
+		t.large.notStored(err)
 		return nil, refuseStore(err)
 	}
 	unload(ctx)

@@ -24,6 +24,7 @@ import (
 type large struct {
 	ref    claim.Ref
 	needed bool // its event is in the queue. One that was stored before has a body of its own
+	maybe  bool // its event may be in the queue, for all that is known: it is a duplicate when it is sent again, and has this body
 }
 
 // mark gives a message its claim to the body, if there is one. What the data is could not be guessed from it.
@@ -41,6 +42,13 @@ func (l *large) mark(m *nats.Msg) {
 func (l *large) stored(acks []Ack) {
 	if l != nil {
 		l.needed = !slices.ContainsFunc(acks, func(a Ack) bool { return a.Duplicate })
+	}
+}
+
+// notStored notes why an event was not stored, as far as is known.
+func (l *large) notStored(err error) {
+	if l != nil {
+		l.maybe = isUnknown(err)
 	}
 }
 
@@ -76,7 +84,7 @@ func (s *Server) acceptLarge(w http.ResponseWriter, r *http.Request, t target) *
 	t.large = &large{ref: ref, needed: waits}
 	p = s.give(w, r, t, nil)
 	switch {
-	case p != nil && p.Code == kindStoreTimeout.code: // it may be in the queue
+	case t.large.maybe, p != nil && p.Code == kindStoreTimeout.code: // if it is not in the queue, the janitor removes the body
 	case !t.large.needed, p != nil: // a call that has failed by now does not begin any more
 		s.dropBody(r.Context(), key, ref)
 	}

@@ -400,6 +400,57 @@ func TestADuplicateHasNoBodyOfItsOwn(t *testing.T) {
 	f.awaitQueue(0)
 }
 
+// TestACallerLeavesWhileHisLargeEventIsStored: it is stored all the same, so it keeps its body, and what is sent again is a duplicate.
+func TestACallerLeavesWhileHisLargeEventIsStored(t *testing.T) {
+	t.Parallel()
+	for name, header := range map[string]string{"event": "", "call": "respond-async"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := openLarge(t, function.ModeAsync, nil)
+			committing, goOn := make(chan struct{}), make(chan struct{})
+			var first sync.Once
+			f.work.cfg.Timeout = time.Minute
+			f.work.cfg.OnCommit = func(int) { first.Do(func() { close(committing); <-goOn }) }
+			ctx, leave := context.WithCancel(t.Context())
+			body := noise(300_000)
+			req, err := http.NewRequestWithContext(ctx, http.MethodPut, f.url+"/tasks/1?a=b", bytes.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Idempotency-Key", "k")
+			req.Header.Set("Prefer", header)
+			left := make(chan error, 1)
+			go func() {
+				resp, err := f.client.Do(req)
+				if err == nil {
+					resp.Body.Close()
+				}
+				left <- err
+			}()
+			waittest.Receive(t, committing)
+			leave()
+			if err := waittest.Receive(t, left); err == nil {
+				t.Error("answered before anything was stored")
+			}
+			f.awaitBodies(t, 0) // nobody works for him any more
+			close(goOn)
+			f.awaitQueue(1)
+			if a := f.mustSend(bytes.NewReader(body), "Idempotency-Key", "k", "Prefer", header); a.StatusCode != http.StatusAccepted {
+				t.Fatalf("sent again: %d %s", a.StatusCode, a.body)
+			}
+			f.awaitPieces(2) // those of the first
+			calls := make(chan string, 2)
+			f.app(func(_ http.ResponseWriter, r *http.Request) { calls <- described(r) })
+			if got := waittest.Receive(t, calls); got != want(body) {
+				t.Error(got)
+			}
+			f.awaitPieces(0)
+			f.awaitQueue(0)
+			f.wantNoLetters()
+		})
+	}
+}
+
 // TestABodyOfACallIsOnlyForItsTime: when nobody waits any more nobody will read it.
 func TestABodyOfACallIsOnlyForItsTime(t *testing.T) {
 	t.Parallel()

@@ -194,7 +194,9 @@ func letter(key function.Key, m event.Message) deadletter.Letter {
 func keptHeaders(m event.Message) nats.Header {
 	kept := nats.Header{}
 	for name, values := range m.Header {
-		if c := textproto.CanonicalMIMEHeaderKey(name); !strings.HasPrefix(c, "Nats-") && !strings.HasPrefix(c, "Pelton-") {
+		c := textproto.CanonicalMIMEHeaderKey(name)
+		publishers := strings.HasPrefix(c, "Http-") && m.Stream != stream.WorkStream // a function's own queue believes these
+		if !publishers && !strings.HasPrefix(c, "Nats-") && !strings.HasPrefix(c, "Pelton-") {
 			kept[name] = values
 		}
 	}

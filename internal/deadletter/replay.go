@@ -43,9 +43,10 @@ func replayMessage(l Letter) (*nats.Msg, error) {
 	}
 	header := nats.Header{}
 	for k, vs := range l.Header {
-		if !hasPrefixFold(k, "Pelton-") {
-			header[k] = vs
+		if hasPrefixFold(k, "Pelton-") || hasPrefixFold(k, "Http-") && l.Stream != stream.WorkStream {
+			continue // a publisher wrote these, and in the queue they would be believed
 		}
+		header[k] = vs
 	}
 	stored := &event.Message{
 		Subject: l.Subject, Header: l.Header, Data: l.Data, Stream: l.Stream, Sequence: l.Sequence, Time: l.Stored,

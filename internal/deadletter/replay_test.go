@@ -96,6 +96,29 @@ func TestReplayKeepsTheEvent(t *testing.T) {
 	}
 }
 
+// TestReplayOfWhatAPublisherClaims: headers that say of a message in a queue what request it was are kept only where they come from one.
+func TestReplayOfWhatAPublisherClaims(t *testing.T) {
+	t.Parallel()
+	for from, want := range map[string]bool{stream.EventsStream: false, "AUDIT": false, stream.WorkStream: true} {
+		js := start(t)
+		l := letter(7)
+		l.Stream = from
+		names := []string{event.HeaderBody, event.HeaderRequest, event.HeaderField, event.HeaderResult}
+		for _, name := range names {
+			l.Header[name] = []string{"x"}
+		}
+		publish(t, js, l)
+		if err := deadletter.Replay(t.Context(), js, 1); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names {
+			if _, has := work(t, js)[0].Header[name]; has != want {
+				t.Errorf("%s from stream %s went along: %v", name, from, has)
+			}
+		}
+	}
+}
+
 func TestReplayOfABrokenEventKeepsItBroken(t *testing.T) {
 	t.Parallel()
 	js := start(t)

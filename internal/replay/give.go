@@ -39,9 +39,10 @@ func (r *Replay) Give(ctx context.Context, id string, f Found) (duplicate bool, 
 	return ack.Duplicate, nil
 }
 
-// ours are headers of the server, which are commands, and those that Pelton sets on messages in a function's queue.
+// ours are headers of the server, which are commands, and those that Pelton sets on messages in a function's queue: what a publisher
+// has written there is no request and no claim to a body.
 func ours(name string) bool {
-	for _, prefix := range []string{"Nats-", "Pelton-"} {
+	for _, prefix := range []string{"Nats-", "Pelton-", "Http-"} {
 		if len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) {
 			return true
 		}

@@ -178,7 +178,8 @@ func TestGivenEventsAreWhatTheyWere(t *testing.T) {
 	r := newRig(t)
 	fn := r.function(function.EventTrigger{Subjects: []string{"events.>"}})
 	r.publish("events.raw", "bytes\x00", "Content-Type", "text/plain", "X-Own", "1", "Nats-Msg-Id", "mine")
-	r.publish("events.binary", "{}", "ce-specversion", "1.0", "ce-id", "1", "ce-source", "/s", "ce-type", "t", "Pelton-Attempt", "4")
+	r.publish("events.binary", "{}", "ce-specversion", "1.0", "ce-id", "1", "ce-source", "/s", "ce-type", "t", "Pelton-Attempt", "4",
+		event.HeaderRequest, "GET /", event.HeaderField, "A: b", event.HeaderResult, "{}", event.HeaderBody, "A 1 1 2")
 	p, err := replay.Open(t.Context(), r.js, fn, replay.Selection{})
 	if err == nil {
 		err = p.Ready(t.Context())
@@ -227,6 +228,11 @@ func TestGivenEventsAreWhatTheyWere(t *testing.T) {
 		}
 		if m.Subject != "pelton.work.default.hello.replay" || m.Header.Get("Pelton-Attempt") != "" {
 			t.Errorf("given on %s with %v", m.Subject, m.Header)
+		}
+		for name := range m.Header {
+			if strings.HasPrefix(name, "Http-") {
+				t.Errorf("given with %s, as if it had been a request", name)
+			}
 		}
 	}
 }

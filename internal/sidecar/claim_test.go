@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/pelton-dev/pelton/internal/function"
 	"github.com/pelton-dev/pelton/internal/invoke"
 	"github.com/pelton-dev/pelton/internal/ledger"
+	"github.com/pelton-dev/pelton/internal/result"
 	"github.com/pelton-dev/pelton/internal/stream"
 	"github.com/pelton-dev/pelton/internal/waittest"
 )
@@ -185,24 +187,51 @@ func TestAClaimThatCannotBeMet(t *testing.T) {
 	}
 }
 
-// TestAPublishersClaimIsNone: a header that came with an event of a stream is neither read nor kept for a retry.
+// TestAPublishersClaimIsNone: a header that came with an event of a stream is neither read nor kept for a retry, nor in a dead letter and
+// its replay. What is true of claims to bodies is true of requests and of calls whose result is kept.
 func TestAPublishersClaimIsNone(t *testing.T) {
 	t.Parallel()
+	var calls atomic.Int64
 	f := setup(t, nil, func(_ context.Context, c *invoke.Call) (invoke.Outcome, error) {
-		if c.Body != nil || string(c.Event.Data) != "data" {
-			t.Errorf("attempt %d: body %v, data %q", c.Attempt, c.Body, c.Event.Data)
+		if c.Body != nil || c.Request != nil || c.Kept != nil || string(c.Event.Data) != "data" {
+			t.Errorf("attempt %d: body %v, request %v, kept %v, data %q", c.Attempt, c.Body, c.Request, c.Kept, c.Event.Data)
 		}
-		if c.Attempt == 1 {
+		switch calls.Add(1) {
+		case 1:
 			return invoke.Outcome{Kind: invoke.Retry}, nil
+		case 2:
+			return invoke.Outcome{Kind: invoke.Reject}, nil
 		}
 		return invoke.Outcome{}, nil
 	})
+	id := result.ID{Namespace: "default", Function: "hello", Token: result.NewToken()}
 	h := ceHeader("1")
-	h.Set(event.HeaderBody, "A 1 1 "+fmt.Sprintf("%064x", 1))
+	h[event.HeaderBody] = []string{"A 1 1 " + fmt.Sprintf("%064x", 1)}
+	h[event.HeaderRequest] = []string{"DELETE /admin/users"}
+	h[event.HeaderField] = []string{"Host: internal", "X-Forwarded-For: 127.0.0.1"}
+	h[event.HeaderResult] = []string{fmt.Sprintf(`{"token":%q,"caller":"mallory","keep":604800}`, id.Token)}
 	f.publish("events.hello", "data", h)
 	f.start()
+	var letters []deadletter.Letter
+	waittest.Eventually(t, func() error {
+		if letters = f.letters(); len(letters) != 1 {
+			return fmt.Errorf("%d letters, want 1", len(letters))
+		}
+		return nil
+	})
+	for name := range letters[0].Header {
+		if strings.HasPrefix(name, "Http-") {
+			t.Errorf("the dead letter has %s", name)
+		}
+	}
+	if err := deadletter.Replay(t.Context(), f.js, letters[0].ID); err != nil {
+		t.Fatal(err)
+	}
 	f.awaitDone()
-	if n := f.handler.calls.Load(); n != 2 {
-		t.Errorf("%d calls, want 2", n)
+	if n := calls.Load(); n != 3 {
+		t.Errorf("%d calls, want 3", n)
+	}
+	if r, _, err := result.Read(t.Context(), f.nc, id); !errors.Is(err, result.ErrNotFound) {
+		t.Errorf("a publisher has written a result: %+v, %v", r, err)
 	}
 }

@@ -161,7 +161,7 @@ func keptHeaders(d *delivery) nats.Header {
 		switch canonical := textproto.CanonicalMIMEHeaderKey(name); {
 		case strings.HasPrefix(canonical, "Nats-"), strings.HasPrefix(canonical, "Pelton-"):
 			continue
-		case canonical == event.HeaderBody && d.claim == nil: // whoever has published it wrote that: it is no claim
+		case strings.HasPrefix(canonical, "Http-") && !d.consumer.Work(): // in the queue these would be believed
 			continue
 		case strings.HasPrefix(canonical, "Ce-"),
 			canonical == "Content-Type" && len(values) > 0 &&
