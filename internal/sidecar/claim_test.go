@@ -227,10 +227,13 @@ func TestAPublishersClaimIsNone(t *testing.T) {
 	if err := deadletter.Replay(t.Context(), f.js, letters[0].ID); err != nil {
 		t.Fatal(err)
 	}
-	f.awaitDone()
-	if n := calls.Load(); n != 3 {
-		t.Errorf("%d calls, want 3", n)
-	}
+	waittest.Eventually(t, func() error {
+		if n := calls.Load(); n != 3 {
+			return fmt.Errorf("%d calls, want 3", n)
+		}
+		return nil
+	})
+	f.awaitSettled()
 	if r, _, err := result.Read(t.Context(), f.nc, id); !errors.Is(err, result.ErrNotFound) {
 		t.Errorf("a publisher has written a result: %+v, %v", r, err)
 	}
