@@ -16,7 +16,7 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request, t target) ([]b
 	}
 	body, whole, p := s.readAll(r, t)
 	if p == nil && !whole {
-		p = bodyTooLarge(s.cfg.MaxBody)
+		p = bodyTooLarge(s.cfg.MaxBody, t)
 	}
 	return body, p
 }
@@ -29,7 +29,7 @@ func (s *Server) beginBody(w http.ResponseWriter, r *http.Request, t target, mos
 		}
 	}
 	if r.ContentLength > most {
-		return bodyTooLarge(most)
+		return bodyTooLarge(most, t)
 	}
 	if r.ContentLength < 0 {
 		// net/http drops a Content-Length that comes with a chunked body without a word. A proxy in front may have believed
@@ -70,8 +70,15 @@ func (s *Server) readAll(r *http.Request, t target) (body []byte, whole bool, p 
 	}
 }
 
-func bodyTooLarge(most int64) *problem {
-	return kindBodyTooLarge.refuse("A body may have at most %d bytes. Keep large data elsewhere and send a reference to it.", most)
+func bodyTooLarge(most int64, t target) *problem {
+	advice := "Keep large data elsewhere and send a reference to it."
+	switch {
+	case t.maxBody > most:
+		advice = "An event in the JSON format is read as a whole: send larger data in binary mode, or as it is."
+	case t.work && t.webhook == nil && t.maxBody == 0:
+		advice = "More is taken where the function's HTTP trigger has maxBody; or keep large data elsewhere and send a reference to it."
+	}
+	return kindBodyTooLarge.refuse("A body may have at most %d bytes. %s", most, advice)
 }
 
 // bodyFault says what went wrong in our words: those of net/http name addresses.

@@ -3,6 +3,8 @@ package bridge
 import (
 	"context"
 	"sync/atomic"
+
+	"github.com/pelton-dev/pelton/internal/claim"
 )
 
 // budget bounds the memory that the bodies of all requests have together, from the first byte until they are stored: however many
@@ -60,6 +62,12 @@ func unload(ctx context.Context) {
 	if c, ok := ctx.Value(connKey{}).(*conn); ok {
 		c.load.put()
 	}
+}
+
+// noRoomForLarge is noRoom for a body of which two pieces are in memory at a time.
+func (s *Server) noRoomForLarge() *problem {
+	return kindNoRoom.refuse("At most %d large bodies are taken at a time, and fewer while small ones need the memory. Send it again later.",
+		s.bodies.max/2/(2*claim.PieceSize)).retryLater()
 }
 
 func (s *Server) noRoom() *problem {

@@ -1,6 +1,8 @@
 package bridge
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"runtime/debug"
@@ -50,6 +52,9 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	rec.Header().Set(headerRequestID, uuid.Must(uuid.NewV7()).String())
 	defer s.finish(rec, r)
 	if p := s.handle(rec, r); p != nil {
+		if p.Status == http.StatusServiceUnavailable && errors.Is(p.cause, context.Canceled) && r.Context().Err() != nil {
+			panic(http.ErrAbortHandler) // the caller has left: nobody is answered, and the store is not to blame
+		}
 		s.refuse(rec, r, p)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -56,7 +55,7 @@ func (l *large) notStored(err error) {
 // have to be read as a whole.
 func (s *Server) mayBeLarge(r *http.Request, t target) bool {
 	return t.maxBody > s.cfg.MaxBody && (r.ContentLength < 0 || r.ContentLength > s.cfg.MaxBody) &&
-		(t.plain || !strings.HasPrefix(strings.ToLower(strings.TrimSpace(r.Header.Get("Content-Type"))), "application/cloudevents"))
+		(t.plain || !isEventFormat(r.Header.Get("Content-Type")))
 }
 
 // acceptLarge keeps the body of a request in pieces, and then does with the request what is done with others. Who reads the body
@@ -94,7 +93,7 @@ func (s *Server) acceptLarge(w http.ResponseWriter, r *http.Request, t target) *
 // keepBody stores what has been read of a body and all that is still to come. A body of a call that is waited for goes by itself.
 func (s *Server) keepBody(w http.ResponseWriter, r *http.Request, t target, key function.Key, waits bool, start []byte) (claim.Ref, *problem) {
 	if !connOf(r).load.grow(s.bodies.max/2, 0, 2*claim.PieceSize) { // the half is for others
-		return claim.Ref{}, s.noRoom()
+		return claim.Ref{}, s.noRoomForLarge()
 	}
 	cfg := claim.Config{Timeout: s.cfg.StoreTimeout}
 	if waits {
@@ -156,7 +155,7 @@ func (s *Server) refuseLarge(err error, t target) *problem {
 	netErr, slow := errors.AsType[net.Error](err)
 	switch {
 	case ok && errors.Is(err, errNoMore):
-		return bodyTooLarge(t.maxBody)
+		return bodyTooLarge(t.maxBody, t)
 	case ok && slow && netErr.Timeout():
 		return kindSlowBody.refuse("Of a large body, each %d bytes must arrive within %s.", claim.PieceSize, s.cfg.ReadTimeout).because(err)
 	case ok:

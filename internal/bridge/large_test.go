@@ -18,7 +18,10 @@ import (
 	"testing/iotest"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/pelton-dev/pelton/internal/claim"
 	"github.com/pelton-dev/pelton/internal/deadletter"
@@ -364,13 +367,47 @@ func TestNoRoomForALargeBody(t *testing.T) {
 	f.awaitQueue(0)
 }
 
+// TestACallerWhoLeavesWhileHisBodyIsStored: nobody is answered, and nobody is warned: the store is not to blame.
+func TestACallerWhoLeavesWhileHisBodyIsStored(t *testing.T) {
+	t.Parallel()
+	core, logs := observer.New(zap.WarnLevel)
+	f := openLarge(t, function.ModeAsync, nil, func(c *Config) { c.Logger, c.StoreTimeout = zap.New(core), time.Minute })
+	if err := f.js.DeleteStream(t.Context(), stream.BodiesStream); err != nil {
+		t.Fatal(err)
+	}
+	pieces := make(chan struct{}, 10) // a subscription in place of the stream, which never answers
+	nc := f.nats.Conn(t)
+	if _, err := nc.Subscribe("pelton.body.>", func(*nats.Msg) { pieces <- struct{}{} }); err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	for _, missing := range []int{0, 1000} {
+		c := f.dial(t)
+		head := wireHead("PUT", "/tasks/1") + fmt.Sprintf("Content-Length: %d\r\n\r\n", claim.PieceSize+missing)
+		if _, err := io.WriteString(c, head+string(noise(claim.PieceSize))); err != nil {
+			t.Fatal(err)
+		}
+		<-pieces
+		c.Close()
+		f.awaitBodies(t, 0)
+	}
+	for _, l := range logs.All() {
+		t.Errorf("%s %v", l.Message, l.ContextMap())
+	}
+}
+
 // TestLargeBodiesHaveHalfOfTheBudget: they may take long, and the memory for all others stays.
 func TestLargeBodiesHaveHalfOfTheBudget(t *testing.T) {
 	t.Parallel()
 	const one = 2 * claim.PieceSize
 	f := openLarge(t, function.ModeAsync, nil, func(c *Config) { c.MaxBodies, c.ReadTimeout = 4*one, time.Minute })
 	open := f.fill(t, wireHead("PUT", "/tasks/1"), one, 2*one)
-	wantProblem(t, f.mustSend(bytes.NewReader(noise(300_000))), 503, "too-many-bodies")
+	p := wantProblem(t, f.mustSend(bytes.NewReader(noise(300_000))), 503, "too-many-bodies")
+	if !strings.Contains(p.Detail, "At most 2 large bodies") {
+		t.Errorf("it does not say which limit: %s", p.Detail)
+	}
 	wantAccepted(t, f.mustSend(bytes.NewReader(noise(90_000))))
 	for _, c := range open {
 		c.Close()

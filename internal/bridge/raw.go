@@ -34,7 +34,7 @@ func rawEvent(r *http.Request, t target, body []byte) (*event.Event, *problem) {
 	}
 	e := &event.Event{
 		ID: id, Time: time.Now().UTC().Format(time.RFC3339Nano),
-		DataContentType: rawContentType(r.Header.Get("Content-Type"), body),
+		DataContentType: rawContentType(r.Header.Get("Content-Type"), body, t.plain),
 	}
 	if len(body) > 0 {
 		e.Data = body
@@ -80,7 +80,12 @@ func (t target) keyed(r *http.Request) target {
 
 // rawContentType believes the caller, except where curl speaks for a caller who did not say anything: it calls every -d a
 // form.
-func rawContentType(declared string, body []byte) string {
+//
+// What a web application is sent as a CloudEvent is data here: its own header tells the application what it is.
+func rawContentType(declared string, body []byte, plain bool) string {
+	if plain && isEventFormat(declared) {
+		return "application/octet-stream"
+	}
 	if declared == "" {
 		return event.GuessContentType(body)
 	}
@@ -89,6 +94,11 @@ func rawContentType(declared string, body []byte) string {
 		return "application/json"
 	}
 	return declared
+}
+
+// isEventFormat reports whether a content type says that the body is events in a format of their own.
+func isEventFormat(contentType string) bool {
+	return strings.HasPrefix(strings.ToLower(strings.TrimSpace(contentType)), "application/cloudevents")
 }
 
 // traceContext takes the caller's trace context over, so that the handler's work belongs to it.

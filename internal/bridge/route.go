@@ -188,9 +188,12 @@ func (s *Server) find(r *http.Request) (target, *problem) {
 
 // refuseMethod answers OPTIONS too, as a problem without a fault.
 func refuseMethod(r *http.Request, methods map[string]target) *problem {
-	allowed := make([]string, 0, len(methods)+1)
+	allowed := make([]string, 0, len(methods)+2)
 	for method := range methods {
 		allowed = append(allowed, method)
+	}
+	if _, head := methods[http.MethodHead]; !head && methods[http.MethodGet].sync {
+		allowed = append(allowed, http.MethodHead)
 	}
 	slices.Sort(allowed)
 	allow := strings.Join(append(allowed, http.MethodOptions), ", ")

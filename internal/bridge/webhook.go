@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -76,7 +77,7 @@ func (s *Server) verify(r *http.Request, t target, body []byte) (webhook.Deliver
 }
 
 func refuseWebhook(refused *webhook.Error) *problem {
-	detail := "Of the webhook, " + refused.Detail + "."
+	detail := strings.ToUpper(refused.Detail[:1]) + refused.Detail[1:] + "."
 	switch refused.Fault {
 	case webhook.Unsigned:
 		return kindSignature.refuse("%s", detail).with("Www-Authenticate", `Webhook realm="pelton"`)

@@ -141,6 +141,36 @@ func TestABodyThatBreaksOffLeavesNothing(t *testing.T) {
 	r.awaitEmpty()
 }
 
+// leaver is a body whose sender leaves after one piece.
+type leaver struct {
+	leave context.CancelFunc
+	left  error
+	given bool
+}
+
+func (l *leaver) Read(p []byte) (int, error) {
+	if l.given {
+		return 0, l.left
+	}
+	l.given = true
+	l.leave()
+	return len(p), nil
+}
+
+// The end of a request breaks the reading and the storing: the store is not to blame.
+func TestAStoreThatIsCutByTheBodysEndIsNotToBlame(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	body := &leaver{leave: cancel, left: errors.New("the caller has left")}
+	_, err := Put(ctx, r.js, upload, Config{Timeout: time.Minute}, body)
+	if read, ok := errors.AsType[*ReadError](err); !ok || !errors.Is(read, body.left) {
+		t.Errorf("error %v", err)
+	}
+	r.awaitEmpty()
+}
+
 // TestAFullStoreKeepsNothing gives the stream room for less than the body.
 func TestAFullStoreKeepsNothing(t *testing.T) {
 	t.Parallel()

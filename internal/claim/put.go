@@ -71,7 +71,7 @@ func (w *writer) run(ctx context.Context, body io.Reader) error {
 		piece := buffers[w.begun%2]
 		n, readErr := fill(body, piece)
 		if err := <-stored; err != nil {
-			return err
+			return errors.Join(asReadError(readErr), err)
 		}
 		if n > 0 && (readErr == nil || errors.Is(readErr, io.EOF)) {
 			_, _ = w.sum.Write(piece[:n]) // a hash takes everything
@@ -86,9 +86,17 @@ func (w *writer) run(ctx context.Context, body io.Reader) error {
 		case errors.Is(readErr, io.EOF):
 			return <-stored
 		case readErr != nil:
-			return errors.Join(&ReadError{readErr}, <-stored)
+			return errors.Join(asReadError(readErr), <-stored)
 		}
 	}
+}
+
+// asReadError is what a reader has said, unless that is the end. It is told beside an error of the store: the end of a request is often both.
+func asReadError(err error) error {
+	if err == nil || errors.Is(err, io.EOF) {
+		return nil
+	}
+	return &ReadError{err}
 }
 
 // fill reads until b is full. At the end of the body the error is io.EOF, whatever was read before.

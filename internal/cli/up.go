@@ -104,6 +104,6 @@ func (a *app) logger(level string) (*zap.Logger, error) {
 
 // upTotals is the last thing that up says.
 func upTotals(c *console) string {
-	return fmt.Sprintf("%d done, %d to retry, %d dead, %d filtered out",
-		c.total("done"), c.total("retry"), c.total("dead"), c.total("filtered"))
+	return fmt.Sprintf("%d done, %d to retry, %d dead, %d failed, %d filtered out",
+		c.total("done"), c.total("retry"), c.total("dead"), c.total("failed"), c.total("filtered"))
 }

@@ -48,7 +48,11 @@ func (d *decoder) text(path string, n *yaml.Node, into reflect.Value) {
 	case n.Kind != yaml.ScalarNode:
 		d.refuse(path, n, found(n)+" stands where text is expected", "write one value")
 	case n.ShortTag() != "!!str":
-		d.refuse(path, n, found(n)+" stands where text is expected", fmt.Sprintf("write it in quotes: %q", cut(n.Value)))
+		hint := fmt.Sprintf("write it in quotes: %q", cut(n.Value))
+		if strings.HasSuffix(path, ".maxBody") {
+			hint = maxBodyHint
+		}
+		d.refuse(path, n, found(n)+" stands where text is expected", hint)
 	case isTruthWord(n):
 		d.refuse(path, n, cut(n.Value)+" without quotes is text to some YAML readers and true or false to others",
 			fmt.Sprintf("write it in quotes: %q", n.Value))

@@ -10,6 +10,8 @@ import (
 // maxBodyPattern is what maxBody may be: from 1Mi to 4Gi.
 const maxBodyPattern = `^(([1-9][0-9]{0,2}|[1-3][0-9]{3}|40[0-8][0-9]|409[0-6])Mi|[1-4]Gi)$`
 
+const maxBodyHint = "write a number of Mi or Gi, such as 100Mi"
+
 // BodyLimit is how many bytes a body may have by maxBody; 0 if that says nothing.
 func (h *HTTPTrigger) BodyLimit() int64 {
 	for unit, bytes := range map[string]int64{"Mi": 1 << 20, "Gi": 1 << 30} {
@@ -31,7 +33,7 @@ func (c *checker) checkMaxBody(path string, h *HTTPTrigger) {
 		return
 	}
 	if !regexp.MustCompile(maxBodyPattern).MatchString(h.MaxBody) {
-		c.add(path+".maxBody", quote(h.MaxBody)+" is not a size between 1Mi and 4Gi", "write a number of Mi or Gi, such as 100Mi")
+		c.add(path+".maxBody", quote(h.MaxBody)+" is not a size between 1Mi and 4Gi", maxBodyHint)
 	}
 	if h.Webhook != nil {
 		c.add(path+".maxBody", "a webhook is verified as a whole, in memory", "delete it: a webhook may have 1Mi")

@@ -1,6 +1,7 @@
 package sidecar
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -15,9 +16,10 @@ import (
 // asked is what an event has beyond others that was an HTTP request: the request, and who waits for its answer.
 type asked struct {
 	request invoke.Request
-	answer  string    // the subject where the answer is awaited, "" if nobody waits
-	expires time.Time // until when
-	told    bool      // the one who waits has been told what came of it
+	answer  string        // the subject where the answer is awaited, "" if nobody waits
+	expires time.Time     // until when
+	short   time.Duration // what an attempt has of the caller's time, if that is less than its own
+	told    bool          // the one who waits has been told what came of it
 
 	later *later // nil unless somebody asks later
 }
@@ -77,6 +79,7 @@ func (s *Sidecar) invokeAsked(p *phases, sl *slot) settlement {
 		return s.came(p, d, outcome, err)
 	}
 	if d.asked.expires.Before(call.Deadline) {
+		d.asked.short = s.timeout - call.Deadline.Sub(d.asked.expires)
 		call.Deadline = d.asked.expires
 	}
 	to := s.newResponder(p.calls, d.asked.answer, call.Deadline)
@@ -91,8 +94,9 @@ func (s *Sidecar) invokeAsked(p *phases, sl *slot) settlement {
 	case to.begun:
 		d.asked.told = true
 		code := codeOf(err)
-		to.fail(code, err.Error())
-		return settlement{action: giveUp, reason: code, text: err.Error()}
+		text := strings.TrimPrefix(err.Error(), code+": ")
+		to.fail(code, text)
+		return settlement{action: giveUp, reason: code, text: text}
 	case err == nil && outcome.Kind == invoke.Done:
 		d.asked.told = true
 		to.reply(outcome.Reply)
@@ -110,23 +114,37 @@ func codeOf(err error) string {
 	return code
 }
 
-// tellCaller lets the one who waits know when an event has no outcome in time: a retry that comes too late is none. What has been told
-// to a caller is not kept as a dead letter; he knows, and what he asked for must not happen later behind his back.
+// tellCaller lets the one who waits know when an event has no outcome in time: a retry that comes too late is none, and neither is one of
+// an answer that was too large. What has been told to a caller is not kept as a dead letter; he knows, and what he asked for must not
+// happen later behind his back.
 func (s *Sidecar) tellCaller(d *delivery, st *settlement) {
 	a := d.asked
 	if a.answer == "" || a.told {
 		return
 	}
-	code := st.reason
+	code, text := st.reason, st.text
 	switch {
-	case st.action == park && time.Now().Add(st.delay).Before(a.expires):
+	case st.action == park && code != invoke.CodeResponseTooLarge && time.Now().Add(st.delay).Before(a.expires):
 		return
 	case st.action == bury && (code == deadletter.ReasonAttempts || code == deadletter.ReasonExpired):
-		code, _, _ = strings.Cut(st.text, ":")
+		if before, after, ok := strings.Cut(text, ": "); ok {
+			code, text = before, after
+		}
 	case st.action != bury && st.action != park:
 		return
 	}
 	a.told = true
-	(&responder{s: s, subject: a.answer}).fail(code, st.text)
-	*st = settlement{action: giveUp, reason: code, text: st.text}
+	(&responder{s: s, subject: a.answer}).fail(code, s.noOtherTry(d, st, code)+text)
+	*st = settlement{action: giveUp, reason: code, text: text}
+}
+
+// noOtherTry says, where a handler has asked for another try, why there is none.
+func (s *Sidecar) noOtherTry(d *delivery, st *settlement, code string) string {
+	switch {
+	case code != "retry":
+		return ""
+	case st.reason == deadletter.ReasonAttempts:
+		return fmt.Sprintf("attempt %d of %d was the last: ", d.attempt, s.fn.Spec.Retry.MaxAttempts)
+	}
+	return "it would come too late: "
 }

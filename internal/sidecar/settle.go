@@ -44,6 +44,7 @@ type attemptFacts struct {
 	stored  time.Time // when the event was first stored
 	now     time.Time
 	timeout time.Duration // what the attempt was given
+	caller  bool          // that was all that its caller had left
 }
 
 // decide maps what an invocation came to onto what becomes of its message: the settlement table of the design. jitter is
@@ -72,12 +73,20 @@ func decideError(err error, f attemptFacts, r function.Retry, jitter float64) se
 	case errors.As(err, &failed) && failed.Code == invoke.CodeBody:
 		return unreadable(failed)
 	case errors.As(err, &failed) && failed.Code == invoke.CodeTimeout:
-		return again(failed.Code, fmt.Sprintf("no answer within %v (spec.timeout)", f.timeout), 0, f, r, jitter)
+		return again(failed.Code, "no answer within "+f.given(), 0, f, r, jitter)
 	case errors.As(err, &failed):
 		return again(failed.Code, failed.Err.Error(), 0, f, r, jitter)
 	default:
 		return again("error", err.Error(), 0, f, r, jitter)
 	}
+}
+
+// given says what time an attempt had, and whose.
+func (f attemptFacts) given() string {
+	if f.caller {
+		return fmt.Sprintf("%v, after which the caller waits no longer", f.timeout.Round(time.Millisecond))
+	}
+	return f.timeout.String() + " (spec.timeout)"
 }
 
 // again parks the next attempt, unless attempts or age are spent.

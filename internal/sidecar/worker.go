@@ -169,6 +169,9 @@ func (s *Sidecar) came(p *phases, d *delivery, outcome invoke.Outcome, err error
 		s.pause(p)
 	}
 	facts := attemptFacts{attempt: d.attempt, stored: d.origin.Time, now: time.Now(), timeout: s.timeout}
+	if d.asked != nil && d.asked.short > 0 {
+		facts.timeout, facts.caller = d.asked.short, true
+	}
 	return plantedOutcome(decide(outcome, err, facts, s.fn.Spec.Retry, rand.Float64()))
 }
 

@@ -21,6 +21,8 @@ func (c *conn) exchangeAny(ctx context.Context, r request) (answer, error) {
 // exchangeRead is exchange for a body that is read as it is sent. As with every large body the answer is awaited meanwhile: a handler
 // may answer without having read all. If the body cannot be read to its end the connection is closed in the middle of it, so that
 // the handler does not take what it has for the whole.
+//
+// Both ends may break: whoever is first is to blame. A reading that we ended, as nobody takes the rest, says nothing of the body.
 func (c *conn) exchangeRead(ctx context.Context, body invoke.Body, w wants) (answer, error) {
 	c.in.reset()
 	if c.used && !c.alive() {
@@ -29,13 +31,17 @@ func (c *conn) exchangeRead(ctx context.Context, body invoke.Body, w wants) (ans
 	reading, stop := context.WithCancel(ctx)
 	defer stop()
 	out := &outward{nc: c.nc}
-	var unread error
+	var broken, unread error // unread: the body broke, and the handler had not
 	sent := make(chan struct{})
 	go func() {
 		defer close(sent)
-		if unread = out.send(c.out, body.Open(reading)); unread != nil {
-			_ = c.nc.Close()
+		if broken = out.send(c.out, body.Open(reading)); broken == nil {
+			return
 		}
+		if reading.Err() == nil {
+			unread = broken
+		}
+		_ = c.nc.Close()
 	}()
 	a, readErr := readAnswer(c, w)
 	stop()
@@ -47,9 +53,9 @@ func (c *conn) exchangeRead(ctx context.Context, body invoke.Body, w wants) (ans
 	<-sent
 	switch {
 	case readErr == nil:
-		a.reusable = a.reusable && unread == nil && out.err == nil
+		a.reusable = a.reusable && broken == nil && out.err == nil
 		return a, nil
-	case unread != nil && ctx.Err() == nil && !isTimeout(readErr):
+	case unread != nil && !isTimeout(readErr):
 		return answer{}, &invoke.Error{Code: invoke.CodeBody, Err: unread}
 	case out.err != nil && out.n == 0:
 		return answer{}, fmt.Errorf("%w: %w", errUnsent, withoutAddress(out.err))
