@@ -111,6 +111,10 @@ func scheduleProblems() []problemTest {
 			`7: spec.triggers[2].schedule.timeZone: "../etc/passwd"`, `7: spec.triggers[3].schedule.timeZone: "./Europe/Oslo"`,
 			"7: spec.triggers[4].schedule.timeZone: it is missing",
 		}},
+		{"maxBody", trigger(`{http: {path: /a, maxBody: 104857600}}, {http: {path: /b, maxBody: "104857600"}}`), []string{
+			"6: spec.triggers[0].http.maxBody: the number 104857600 stands where text is expected (write a number of Mi or Gi, such as 100Mi)",
+			`6: spec.triggers[1].http.maxBody: "104857600" is not a size between 1Mi and 4Gi (write a number of Mi or Gi, such as 100Mi)`,
+		}},
 		{"data", trigger("{schedule: {cron: '@daily', data: {a: no, b: !!binary aGk=, 1: c, d: .nan, e: 0x10, f: {g: 1, g: 2}}}}"), []string{
 			"6: spec.triggers[0].schedule.data.a: no without quotes is text to some",
 			"6: spec.triggers[0].schedule.data.b: the value aGk=",

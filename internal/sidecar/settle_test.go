@@ -150,3 +150,13 @@ func TestReadAckUnderstandsBothForms(t *testing.T) {
 		}
 	}
 }
+
+func TestATimeoutSaysWhatTheTimeWas(t *testing.T) {
+	t.Parallel()
+	late := &invoke.Error{Code: invoke.CodeTimeout, Err: errors.New("cause")}
+	f := attemptFacts{attempt: 1, timeout: 1982*time.Millisecond + 300*time.Nanosecond, caller: true}
+	want := "timeout: no answer within 1.982s, after which the caller waits no longer"
+	if st := decide(invoke.Outcome{}, late, f, onlyOnce, 0); st.text != want {
+		t.Errorf("%q, want %q", st.text, want)
+	}
+}
