@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -77,7 +76,7 @@ func (s *Server) verify(r *http.Request, t target, body []byte) (webhook.Deliver
 }
 
 func refuseWebhook(refused *webhook.Error) *problem {
-	detail := strings.ToUpper(refused.Detail[:1]) + refused.Detail[1:] + "."
+	detail := "The webhook is refused: " + refused.Detail + "."
 	switch refused.Fault {
 	case webhook.Unsigned:
 		return kindSignature.refuse("%s", detail).with("Www-Authenticate", `Webhook realm="pelton"`)
