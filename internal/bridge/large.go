@@ -92,6 +92,11 @@ func (s *Server) acceptLarge(w http.ResponseWriter, r *http.Request, t target) *
 
 // keepBody stores what has been read of a body and all that is still to come. A body of a call that is waited for goes by itself.
 func (s *Server) keepBody(w http.ResponseWriter, r *http.Request, t target, key function.Key, waits bool, start []byte) (claim.Ref, *problem) {
+	put, p := s.takeShare(r)
+	if p != nil {
+		return claim.Ref{}, p
+	}
+	defer put()
 	if !connOf(r).load.grow(s.bodies.max/2, 0, 2*claim.PieceSize) { // the half is for others
 		return claim.Ref{}, s.noRoomForLarge()
 	}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -23,6 +24,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/pelton-dev/pelton/internal/access"
 	"github.com/pelton-dev/pelton/internal/claim"
 	"github.com/pelton-dev/pelton/internal/deadletter"
 	"github.com/pelton-dev/pelton/internal/event"
@@ -415,6 +417,59 @@ func TestLargeBodiesHaveHalfOfTheBudget(t *testing.T) {
 	f.awaitBodies(t, 0)
 	f.awaitPieces(0)
 	wantAccepted(t, f.mustSend(bytes.NewReader(noise(300_000))))
+}
+
+// TestOneCallerHasAShareOfThePlaces: who sends slowly does not keep others from sending.
+func TestOneCallerHasAShareOfThePlaces(t *testing.T) {
+	t.Parallel()
+	const one = 2 * claim.PieceSize
+	f := openLarge(t, function.ModeAsync, nil, func(c *Config) {
+		c.MaxBodies, c.ReadTimeout = 8*one, time.Minute // 4 places, so one for each
+		c.Access = gate(t, "shop "+shopToken+"\nmail "+mailToken, "")
+	})
+	shop, mail := "Bearer "+shopToken, "Bearer "+mailToken
+	open := f.fill(t, wireHead("PUT", "/tasks/1")+"Authorization: "+shop+"\r\n", one, one)
+	p := wantProblem(t, f.mustSend(bytes.NewReader(noise(300_000)), "Authorization", shop), 503, "too-many-bodies")
+	if !strings.Contains(p.Detail, "One caller may send 1") {
+		t.Errorf("it does not say what is allowed: %s", p.Detail)
+	}
+	wantAccepted(t, f.mustSend(bytes.NewReader(noise(300_000)), "Authorization", mail))
+	wantAccepted(t, f.mustSend(bytes.NewReader(noise(90_000)), "Authorization", shop))
+	for _, c := range open {
+		c.Close()
+	}
+	f.awaitBodies(t, 0)
+	wantAccepted(t, f.mustSend(bytes.NewReader(noise(300_000)), "Authorization", shop))
+	f.shares.mu.Lock()
+	defer f.shares.mu.Unlock()
+	if len(f.shares.open) > 0 {
+		t.Errorf("shares are still taken: %v", f.shares.open)
+	}
+}
+
+// TestSendersAreToldApart by their names, else by their addresses, if those are known to be theirs.
+func TestSendersAreToldApart(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		caller, address string
+		perIP           int
+		want            string
+	}{
+		{"shop", "192.0.2.1", 64, "caller shop"},
+		{access.Anonymous, "192.0.2.1", 64, "address 192.0.2.1"},
+		{"", "192.0.2.1", 64, "address 192.0.2.1"},
+		{"", "192.0.2.1", -1, ""}, // of a proxy
+		{"", "127.0.0.1", 64, ""},
+	} {
+		s := &Server{limiter: newLimiter(1, c.perIP)}
+		ctx := withConn(t.Context(), &conn{ip: netip.MustParseAddr(c.address)})
+		if c.caller != "" {
+			ctx = context.WithValue(ctx, callerKey{}, access.Caller{Name: c.caller})
+		}
+		if got := s.sender((&http.Request{}).WithContext(ctx)); got != c.want {
+			t.Errorf("%+v: %q", c, got)
+		}
+	}
 }
 
 // TestADuplicateHasNoBodyOfItsOwn: the first one's is the event's.

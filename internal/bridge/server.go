@@ -30,6 +30,7 @@ type Server struct {
 	callers *callers // requests that wait for an answer
 	waiting atomic.Int64
 	bodies  budget
+	shares  shares // of large bodies that are being sent
 	limiter *limiter
 	errLog  *log.Logger    // for what net/http has to say
 	running sync.WaitGroup // requests being handled

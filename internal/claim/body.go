@@ -48,7 +48,7 @@ func (b *Body) Check(ctx context.Context) error {
 // begin begins at the first piece.
 func (b *Body) begin(ctx context.Context) error {
 	b.end(ctx)
-	p, err := openPieces(ctx, b.js, b.key, b.ref)
+	p, err := openPieces(ctx, b.js, b.key, b.ref, "*")
 	b.pieces, b.first = p, nil
 	return err
 }

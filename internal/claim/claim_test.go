@@ -303,3 +303,42 @@ func TestParseAnything(t *testing.T) {
 		}
 	})
 }
+
+// TestSettledIsKnownForAWhile: it can be told from a body that is lost, and does not pass for a piece.
+func TestSettledIsKnownForAWhile(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	lost, settled := r.put(random(10)), r.put(random(2*PieceSize))
+	for _, ref := range []Ref{lost, settled} {
+		if ref == settled {
+			if err := Settle(t.Context(), r.js, upload, ref); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := r.read(ref); err != nil {
+				t.Errorf("before it is removed: %v", err)
+			}
+		}
+		if err := Remove(t.Context(), r.js, upload, ref); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.read(ref); !errors.Is(err, ErrLost) {
+			t.Errorf("a removed body: %v", err)
+		}
+		if got, err := Of(r.js, upload, ref).IsSettled(t.Context()); err != nil || got != (ref == settled) {
+			t.Errorf("settled: %v, %v", got, err)
+		}
+	}
+	s, err := r.js.Stream(t.Context(), stream.BodiesStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := s.GetLastMsgForSubject(t.Context(), "pelton.body.default.upload."+settled.ID+".settled")
+	if err != nil || m.Header.Get("Nats-TTL") == "" {
+		t.Errorf("what stays does not go by itself: %v, %v", m, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if got, err := Of(r.js, upload, settled).IsSettled(ctx); err == nil || got {
+		t.Errorf("nobody has looked: %v, %v", got, err)
+	}
+}

@@ -38,13 +38,13 @@ type pieces struct {
 	number  int // of the next piece
 }
 
-// openPieces makes the consumer.
-func openPieces(ctx context.Context, js jetstream.JetStream, key function.Key, r Ref) (*pieces, error) {
+// openPieces makes the consumer, of the subject below the body's id that is called leaf: * is all of its pieces.
+func openPieces(ctx context.Context, js jetstream.JetStream, key function.Key, r Ref, leaf string) (*pieces, error) {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	p := &pieces{js: js, ref: r, name: rand.Text()}
 	_, err := js.CreateConsumer(ctx, stream.BodiesStream, jetstream.ConsumerConfig{
-		Name: p.name, AckPolicy: jetstream.AckNonePolicy, FilterSubject: event.BodyPrefix(key.Namespace, key.Name) + r.ID + ".*",
+		Name: p.name, AckPolicy: jetstream.AckNonePolicy, FilterSubject: event.BodyPrefix(key.Namespace, key.Name) + r.ID + "." + leaf,
 		InactiveThreshold: readingLasts, MemoryStorage: true, Replicas: 1,
 	})
 	if err != nil {
@@ -58,6 +58,15 @@ func openPieces(ctx context.Context, js jetstream.JetStream, key function.Key, r
 
 // next fetches a piece. After an error there are no more.
 func (p *pieces) next(ctx context.Context) ([]byte, error) {
+	m, err := p.fetch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return p.checked(m)
+}
+
+// fetch takes what comes next.
+func (p *pieces) fetch(ctx context.Context) (*nats.Msg, error) {
 	ctx, cancel := context.WithTimeout(ctx, nextTimeout)
 	defer cancel()
 	request := fmt.Appendf(nil, `{"batch":1,"expires":%d}`, missingAfter.Nanoseconds())
@@ -74,7 +83,7 @@ func (p *pieces) next(ctx context.Context) ([]byte, error) {
 	} else if status != "" {
 		return nil, fmt.Errorf("read body: %s %s", status, m.Header.Get("Description"))
 	}
-	return p.checked(m)
+	return m, nil
 }
 
 // checked compares a piece with what it must be.

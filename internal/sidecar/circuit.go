@@ -85,7 +85,7 @@ const (
 // verdictOf takes a retry for which the handler named a time for an answer: it has thought about the event.
 func verdictOf(st *settlement) verdict {
 	switch {
-	case st.action == handBack:
+	case st.action == handBack, st.action == overtaken:
 		return saysNothing
 	case !st.asked && (st.action == park || st.action == bury && st.reason != deadletter.ReasonRejected):
 		return failed

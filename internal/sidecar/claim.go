@@ -78,7 +78,7 @@ func unreadable(err *invoke.Error) settlement {
 // endClaim acknowledges an event that has a body elsewhere, and removes that if no other message has the claim now. The
 // acknowledgement comes first, and is known to have arrived: an event that is delivered once more must find its body.
 func (s *Sidecar) endClaim(ctx context.Context, d *delivery, st *settlement) {
-	if st.action == park || st.action == passOn || st.action == bury {
+	if st.action == park || st.action == passOn || st.action == bury || st.action == overtaken {
 		s.acker.ack(d.msg.Reply, time.Now())
 		return
 	}
@@ -90,7 +90,13 @@ func (s *Sidecar) endClaim(ctx context.Context, d *delivery, st *settlement) {
 		s.log.Warn("large body left to the janitor, its event is not known to be acknowledged", zap.String("event_id", d.event.ID), zap.Error(err))
 		return
 	}
-	if err := claim.Remove(ctx, s.js, s.key, d.claim.ref); err != nil {
+	if d.mayHaveCopies() {
+		err = claim.Settle(ctx, s.js, s.key, d.claim.ref)
+	}
+	if err == nil {
+		err = claim.Remove(ctx, s.js, s.key, d.claim.ref)
+	}
+	if err != nil {
 		s.log.Warn("large body left to the janitor, it could not be removed", zap.String("event_id", d.event.ID), zap.Error(err))
 	}
 }

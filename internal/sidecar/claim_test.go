@@ -6,12 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/pelton-dev/pelton/internal/claim"
 	"github.com/pelton-dev/pelton/internal/deadletter"
@@ -41,10 +44,18 @@ func (f *fixture) awaitPieces(n uint64) {
 	f.t.Helper()
 	waittest.Eventually(f.t, func() error {
 		s, err := f.js.Stream(f.t.Context(), stream.BodiesStream)
-		if err == nil && s.CachedInfo().State.Msgs != n {
-			err = fmt.Errorf("%d pieces are kept, want %d", s.CachedInfo().State.Msgs, n)
+		if err != nil {
+			return err
 		}
-		return err
+		info, err := s.Info(f.t.Context(), jetstream.WithSubjectFilter("pelton.body.>"))
+		if err != nil {
+			return err
+		}
+		maps.DeleteFunc(info.State.Subjects, func(subject string, _ uint64) bool { return strings.HasSuffix(subject, ".settled") })
+		if got := len(info.State.Subjects); uint64(got) != n {
+			return fmt.Errorf("%d pieces are kept, want %d", got, n)
+		}
+		return nil
 	})
 }
 
@@ -185,6 +196,86 @@ func TestAClaimThatCannotBeMet(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestACopyOfASettledEvent: a sidecar has stored a retry and died before the acknowledgement, so there are two messages of one event with
+// one body. Whichever is done first removes it; the other is no dead letter, and changes nothing in what is known of the call.
+func TestACopyOfASettledEvent(t *testing.T) {
+	t.Parallel()
+	for name, copies := range map[string]func(f *fixture, give func(attempt string)) (second func() error){
+		"the retry is done first": func(f *fixture, give func(string)) func() error {
+			give("1")
+			died := f.fetchOne()
+			f.start()
+			give("2")
+			return died.Nak
+		},
+		"the retry is done last": func(f *fixture, give func(string)) func() error {
+			give("1")
+			if err := f.fetchOne().Nak(); err != nil {
+				f.t.Fatal(err)
+			}
+			f.start()
+			return func() error { give("2"); return nil }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := setup(t, nil, done)
+			ref, err := claim.Put(t.Context(), f.js, f.fn.Key(), claim.Config{Timeout: time.Minute}, strings.NewReader("body"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			id := result.ID{Namespace: "default", Function: "hello", Token: result.NewToken()}
+			second := copies(f, func(attempt string) { f.call(id, ref, attempt) })
+			f.awaitResult(id, result.Done)
+			f.awaitPieces(0)
+			if err := second(); err != nil {
+				t.Fatal(err)
+			}
+			waittest.Eventually(t, func() error {
+				if got := f.runs.outcomes(); !slices.Contains(got, ledger.OutcomeReturned) {
+					return fmt.Errorf("outcomes %v, letters %+v", got, f.letters())
+				}
+				return nil
+			})
+			f.awaitSettled()
+			if n, letters := f.handler.calls.Load(), f.letters(); n != 1 || len(letters) > 0 {
+				t.Errorf("%d calls, want 1, letters %+v", n, letters)
+			}
+			f.awaitResult(id, result.Done)
+		})
+	}
+}
+
+// call stores an attempt of a call that has a body beside the queue.
+func (f *fixture) call(id result.ID, ref claim.Ref, attempt string) {
+	f.t.Helper()
+	m := &nats.Msg{Subject: "pelton.work.default.hello.http", Header: ceHeader(id.Token)}
+	if err := (result.Call{Token: id.Token, Event: id.Token, Keep: 60}).Attach(m); err != nil {
+		f.t.Fatal(err)
+	}
+	m.Header.Set(event.HeaderBody, ref.String())
+	m.Header.Set("Pelton-Attempt", attempt)
+	if _, err := f.js.PublishMsg(f.t.Context(), m); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// fetchOne takes a message as a sidecar does that dies then.
+func (f *fixture) fetchOne() jetstream.Msg {
+	f.t.Helper()
+	consumers := stream.ConsumersOf(f.fn)
+	own := consumers[len(consumers)-1]
+	c, err := f.js.Consumer(f.t.Context(), own.Stream, own.Name)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	batch, err := c.Fetch(1, jetstream.FetchMaxWait(time.Minute), jetstream.FetchPriorityGroup(stream.PriorityGroup))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return waittest.Receive(f.t, batch.Messages())
 }
 
 // TestAPublishersClaimIsNone: a header that came with an event of a stream is neither read nor kept for a retry, nor in a dead letter and

@@ -61,7 +61,7 @@ func (l *later) record(state result.State, attempts int) result.Record {
 // keepResult stores what a call came to, before its event is acknowledged. How far it has come otherwise is noted if that is possible.
 func (s *Sidecar) keepResult(ctx context.Context, d *delivery, st *settlement, next time.Time) error {
 	l := d.asked.later
-	if l == nil {
+	if l == nil || st.action == overtaken { // it is known what it came to
 		return nil
 	}
 	r := l.outcome(d, st, next)

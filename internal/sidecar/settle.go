@@ -22,6 +22,7 @@ const (
 	passOn                   // store the same attempt for a replica of a newer manifest, then acknowledge
 	ackNoMatch               // acknowledge: no trigger takes it
 	giveUp                   // acknowledge: the caller who waited for it knows, and nothing is kept
+	overtaken                // acknowledge: another copy of it was settled
 )
 
 // settlement is the decision on one message.

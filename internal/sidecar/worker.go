@@ -95,6 +95,9 @@ func (s *Sidecar) deliver(p *phases, sl *slot, src *source, m *nats.Msg, now tim
 			s.acker.ack(m.Reply, now)
 		}
 		st = s.invoke(p, sl, now)
+		if d.claim != nil {
+			s.overtake(p.records, d, &st)
+		}
 		plantedDeath(deathAfterHandler)
 		run.Duration = time.Since(now)
 		s.measure(run.Duration, st.action)
@@ -305,7 +308,7 @@ func (s *Sidecar) record(d *delivery, st *settlement, run *ledger.Run) {
 	case passOn:
 		run.Outcome = ledger.OutcomeReturned
 		s.metrics.returned.Inc()
-	case handBack:
+	case handBack, overtaken:
 		run.Outcome = ledger.OutcomeReturned
 	}
 	s.metrics.wait.Observe(run.Wait.Seconds())

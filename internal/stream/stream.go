@@ -58,8 +58,8 @@ func Ensure(ctx context.Context, js jetstream.JetStream, cfg Config) ([]Drift, e
 		}
 		switch {
 		case errors.Is(err, jetstream.ErrStreamNotFound):
-			if _, err := js.CreateStream(ctx, want); err != nil {
-				return nil, fmt.Errorf("create stream %s: %w", want.Name, explain(err))
+			if err := create(ctx, js, want); err != nil {
+				return nil, err
 			}
 			continue
 		case err != nil:
@@ -67,7 +67,8 @@ func Ensure(ctx context.Context, js jetstream.JetStream, cfg Config) ([]Drift, e
 		case want.Name == EventsStream:
 			drifts = append(drifts, drift(info.Config, want)...)
 		default:
-			if err := update(ctx, js, info.Config, want); err != nil {
+			err := fitting(want, func(want jetstream.StreamConfig) error { return update(ctx, js, info.Config, want) })
+			if err != nil {
 				return nil, err
 			}
 		}
@@ -79,6 +80,15 @@ func Ensure(ctx context.Context, js jetstream.JetStream, cfg Config) ([]Drift, e
 		}
 	}
 	return drifts, refused
+}
+
+func create(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) error {
+	return fitting(want, func(want jetstream.StreamConfig) error {
+		if _, err := js.CreateStream(ctx, want); err != nil {
+			return fmt.Errorf("create stream %s: %w", want.Name, explain(err))
+		}
+		return nil
+	})
 }
 
 func current(ctx context.Context, js jetstream.JetStream, name string) (*jetstream.StreamInfo, error) {
@@ -121,12 +131,13 @@ func wanted(cfg Config) []jetstream.StreamConfig {
 	bodies.Description = "Pelton: large bodies of HTTP requests, in pieces"
 	// Each is removed when its event is settled. What is left of all that goes wrong outlives no dead letter that may refer to it.
 	bodies.MaxAge, bodies.MaxMsgsPerSubject, bodies.AllowMsgTTL = 60*24*time.Hour, 1, true
+	bodies.MaxBytes = maxBodies
 
 	if cfg.MaxBytes > 0 {
 		events.MaxBytes, dead.MaxBytes, bodies.MaxBytes = cfg.MaxBytes/2, cfg.MaxBytes/8, cfg.MaxBytes/8
 		runs.MaxBytes = min(runs.MaxBytes, cfg.MaxBytes/16)
 	}
-	return []jetstream.StreamConfig{events, work, dead, runs, bodies, leaseStream(base), resultStream(base, cfg.MaxBytes)}
+	return []jetstream.StreamConfig{events, work, dead, runs, leaseStream(base), resultStream(base, cfg.MaxBytes), bodies} // which has what is left
 }
 
 // headerRoom is what Pelton's own headers may add to an event when it is parked or becomes a dead letter. Events are held so
@@ -178,6 +189,10 @@ func explain(err error) error {
 
 // Error codes of the server that have no sentinel in the client.
 const (
-	errCodeSubjectsOverlap = 10065
-	errCodeStorageExceeded = 10047
+	errCodeNoPeers             = 10005
+	errCodeAccountExceeded     = 10002
+	errCodeInsufficient        = 10023
+	errCodeStorageExceeded     = 10047
+	errCodeSubjectsOverlap     = 10065
+	errCodeStreamBytesExceeded = 10122
 )
