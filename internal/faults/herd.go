@@ -144,7 +144,8 @@ func (w *world) stampede(ctx context.Context, h *Herd) error {
 			return err
 		}
 		h.Open = max(h.Open, open)
-		return w.settled(ctx)
+		_, err = w.settled(ctx)
+		return err
 	})
 	if err != nil {
 		return err
