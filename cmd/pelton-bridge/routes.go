@@ -19,7 +19,7 @@ import (
 type routes struct {
 	catalog *catalog.Catalog
 	set     func([]bridge.Route) error
-	secrets string // folder with the secrets of webhooks: NAMESPACE.SECRET.KEY
+	secrets string // folder with the secrets of webhooks and callbacks: NAMESPACE.SECRET.KEY
 	log     *zap.Logger
 	changed chan struct{}           // filled by the catalog, emptied by run
 	told    map[function.Key]string // what was told of a function; only run uses it
@@ -88,19 +88,21 @@ func (rs *routes) update() {
 	rs.refused.Set(float64(len(problems)))
 }
 
-// routesOf are the routes of a function. secrets is the folder with the secrets of webhooks: without its secret, a route refuses all.
+// routesOf are the routes of a function. secrets is the folder with the secrets of webhooks and callbacks: without its secret, a webhook
+// refuses all, and a callback is not sent.
 func routesOf(e *catalog.Entry, secrets string) (list []bridge.Route) {
 	if e.HTTP == nil {
 		return nil
+	}
+	file := func(ref function.KeyRef) string {
+		return filepath.Join(secrets, filepath.Base(e.Namespace+"."+ref.Name+"."+ref.Key))
 	}
 	for _, t := range e.HTTP.Triggers {
 		list = append(list, bridge.Route{
 			Path: t.Path, Methods: t.Methods, Namespace: e.Namespace, Function: e.Name,
 			Sync: t.Mode == function.ModeSync, Timeout: time.Duration(e.HTTP.Timeout), Plain: e.HTTP.Protocol == function.ProtocolHTTP,
 			MaxBody: t.BodyLimit(),
-			Webhook: bridge.WebhookOf(&t, func(ref function.KeyRef) string {
-				return filepath.Join(secrets, filepath.Base(e.Namespace+"."+ref.Name+"."+ref.Key))
-			}),
+			Webhook: bridge.WebhookOf(&t, file), Callbacks: bridge.CallbacksOf(&t, file),
 		})
 	}
 	return list

@@ -14,7 +14,7 @@ var layers = []layer{
 	{"events", "one codec and one grammar of subjects for everybody", []string{"internal/event"}},
 	{"images of functions", "made from a manifest and its folder: no queue, no cluster", []string{"internal/bundle/..."}},
 	{"what is done with one event or one stream", "each does one thing; the layer above combines them", []string{
-		"internal/access", "internal/filter", "internal/invoke/...", "internal/stream", "internal/webhook",
+		"internal/access", "internal/callback", "internal/filter", "internal/invoke/...", "internal/stream", "internal/webhook",
 	}},
 	{"records", "they live in streams, so they build on stream", []string{
 		"internal/deadletter", "internal/ledger", "internal/catalog", "internal/replay",

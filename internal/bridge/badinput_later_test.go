@@ -13,6 +13,9 @@ func laterRoutes(t *testing.T, b *bridge) {
 	err := b.SetRoutes([]Route{
 		{Path: "/tasks", Namespace: "default", Function: "tasks", Sync: true, Plain: true, Timeout: time.Minute},
 		{Path: "/orders", Namespace: "default", Function: "orders"},
+		{Path: "/back", Namespace: "default", Function: "back", Callbacks: &Callbacks{
+			Allow: []string{"https://hooks.example.com/in/*", "https://other.example/x"}, Secrets: []SecretFile{{Path: "none"}},
+		}},
 		{Path: "/calls", Namespace: "default", Function: "calls", Sync: true},
 	})
 	if err != nil {
@@ -68,6 +71,40 @@ func laterCallRows() []badRow {
 				says: []string{"1 to 255"},
 			})
 		}
+	}
+	for i, address := range []string{
+		"", "x", "http://hooks.example.com/in/a", "https://user:pass@hooks.example.com/in/a", "https://hooks.example.com/in/a#b", "file:///etc/passwd",
+		"https://hooks.example.com./in/a", "https://[::1]/in/a", "https://hooks.example.com:/in/a", "https:hooks.example.com", "https:///in/a",
+		"https://" + strings.Repeat("a", 2048) + "/", "https://h\u00f6oks.example.com/in/a", "https://hooks.example.com/in/ a", "gopher://hooks.example.com/in/a",
+	} {
+		rows = append(rows, badRow{
+			name: fmt.Sprintf("[S22] %d callback %s", i, shown(address)), request: wirePost("/back", "1", append(prefer, headerCallback, address)...),
+			status: 400, code: "invalid-callback", says: []string{headerCallback},
+		})
+	}
+	for _, address := range []string{
+		"https://evil.example/in/a", "https://hooks.example.com/a", "https://hooks.example.com/in/../a", "https://hooks.example.com/in/%2e%2e/a",
+		"https://hooks.example.com:8443/in/a", "https://127.0.0.1/in/a", "https://169.254.169.254/in/a", "https://localhost/in/a", "https://2130706433/in/a",
+		"https://hooks.example.com.evil.example/in/a", "https://other.example/x/y", "https://0x7f.1/in/a",
+	} {
+		rows = append(rows, badRow{
+			name: "[S22] callback " + address, request: wirePost("/back", "1", append(prefer, headerCallback, address)...), status: 422,
+			code: "callback-not-allowed", says: []string{address, "https://hooks.example.com/in/*, https://other.example/x"},
+		})
+	}
+	const good = "https://hooks.example.com/in/a"
+	rows = append(rows, badRow{
+		name: "[S22] two callbacks", request: wirePost("/back", "1", append(prefer, headerCallback, good, headerCallback, good)...), status: 400,
+		code: "invalid-callback", says: []string{"2 times"},
+	}, badRow{
+		name: "[S22] a callback where none is allowed", request: wirePost("/orders", "1", append(prefer, headerCallback, good)...), status: 422,
+		code: "callback-not-allowed", says: []string{"http.callbacks"},
+	})
+	for _, path := range []string{"/back", "/tasks", "/events/x"} {
+		rows = append(rows, badRow{
+			name: "[S22] a callback of what has no result later, " + path, request: wirePost(path, "1", headerCallback, good), status: 400,
+			code: "invalid-callback", says: []string{"Prefer: respond-async"},
+		})
 	}
 	batch := append(prefer, "Content-Type", "application/cloudevents-batch+json")
 	return append(rows, badRow{

@@ -80,6 +80,8 @@ type Config struct {
 	StoreTimeout  time.Duration // from the whole request to the stream's acknowledgement
 	DrainTimeout  time.Duration // for running requests when Run ends
 
+	sender sender // of callbacks; nil is the one that reaches only the public Internet
+
 	KeepResults time.Duration // how long it is known what became of a call whose caller asks later: a second to a week
 }
 

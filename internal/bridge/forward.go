@@ -37,7 +37,8 @@ func (s *Server) forward(m *nats.Msg, r *http.Request) *problem {
 	for _, name := range oneHop {
 		h.Del(name)
 	}
-	h.Del("Proxy") // CGI makes HTTP_PROXY of it, and that is where the application's own requests would go
+	h.Del(headerCallback) // it may have a secret, and means something to us alone
+	h.Del("Proxy")        // CGI makes HTTP_PROXY of it, and that is where the application's own requests would go
 	maps.DeleteFunc(h, func(name string, _ []string) bool { return !event.IsPlainField(name) })
 	s.setForwarded(h, r)
 	fields := make([]string, 0, len(h)+1)

@@ -126,6 +126,9 @@ func (s *Server) give(w http.ResponseWriter, r *http.Request, t target, body []b
 	if t.wantsLater(r) {
 		return s.callLater(w, r, t, body)
 	}
+	if p := refuseCallback(r); p != nil {
+		return p
+	}
 	if t.sync {
 		return s.callInTurn(w, r, t, body)
 	}

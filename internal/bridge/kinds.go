@@ -13,6 +13,7 @@ var (
 	kindTypeNotSubject = kind{http.StatusBadRequest, "type-is-no-subject", "The event's type cannot be used as a subject"}
 	kindIdempotencyKey = kind{http.StatusBadRequest, "invalid-idempotency-key", "The Idempotency-Key is not valid"}
 	kindBadBody        = kind{http.StatusBadRequest, "malformed-body", "The request body cannot be read"}
+	kindBadCallback    = kind{http.StatusBadRequest, "invalid-callback", "The callback is not valid"}
 	kindQuery          = kind{http.StatusBadRequest, "invalid-query", "The query is not valid"}
 	kindTokenInQuery   = kind{http.StatusBadRequest, "token-in-query", "A token must not be part of the URL"}
 	kindBadRequest     = kind{http.StatusBadRequest, "malformed-request", "The request is not valid HTTP"}
@@ -63,6 +64,7 @@ var (
 	kindNoKeys       = kind{http.StatusServiceUnavailable, "issuer-unavailable", "The token cannot be checked at the moment"}
 	kindUnavailable  = kind{http.StatusServiceUnavailable, "store-unavailable", "Events cannot be stored at the moment"}
 	kindBatchCall    = kind{http.StatusBadRequest, "batch-call", "A batch of events has no answer"}
+	kindCallback     = kind{http.StatusUnprocessableEntity, "callback-not-allowed", "The function does not allow this callback"}
 	kindRejected     = kind{http.StatusUnprocessableEntity, "rejected", "The function does not take the request"}
 	kindBrokenCall   = kind{http.StatusBadGateway, "call-failed", "The function gave no answer"}
 	kindBadAnswer    = kind{http.StatusBadGateway, "bad-answer", "The function's answer cannot be passed on"}

@@ -32,6 +32,9 @@ func (s *Server) callLater(w http.ResponseWriter, r *http.Request, t target, bod
 		return kindBatchCall.refuse("A call has one answer. Send the events one by one, or to %s.", eventsPath)
 	}
 	if mode == event.ModeBatch {
+		if p := refuseCallback(r); p != nil {
+			return p
+		}
 		return s.keep(w, r, t, mode, events) // the preference is not honoured, and the answer does not say so
 	}
 	one, m, p := s.laterMessage(r, t, mode, events[0])
@@ -70,6 +73,10 @@ func (s *Server) laterMessage(r *http.Request, t target, mode event.Mode, e *eve
 		id:    result.ID{Namespace: t.namespace, Function: t.function, Token: result.NewToken()},
 		call:  result.Call{Event: e.ID, Caller: c.Name, Created: time.Now().UTC(), Keep: int(s.cfg.KeepResults / time.Second)},
 		keyed: mode == event.ModeNone && len(r.Header.Values("Idempotency-Key")) > 0,
+	}
+	var p *problem
+	if one.call.Callback, p = t.callback(r); p != nil {
+		return one, nil, p
 	}
 	if one.keyed {
 		t = t.keyed(r)

@@ -14,6 +14,7 @@ type metrics struct {
 	events     prometheus.Counter
 	duplicates prometheus.Counter
 	commits    prometheus.Histogram
+	callbacks  *prometheus.CounterVec
 }
 
 // newMetrics registers the metrics with r, unless it is nil.
@@ -32,12 +33,15 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 			Name: "pelton_bridge_commit_events", Help: "Events stored in one commit.",
 			Buckets: prometheus.ExponentialBuckets(1, 2, 9),
 		}),
+		callbacks: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "pelton_bridge_callbacks_total", Help: "Tries to send a result to the address that its caller named, by what came of them.",
+		}, []string{"outcome"}),
 	}
 	if r == nil {
 		return m, nil
 	}
 	var errs []error
-	for _, c := range []prometheus.Collector{m.requests, m.events, m.duplicates, m.commits} {
+	for _, c := range []prometheus.Collector{m.requests, m.events, m.duplicates, m.commits, m.callbacks} {
 		if err := r.Register(c); err != nil {
 			errs = append(errs, fmt.Errorf("register bridge metrics: %w", err))
 		}

@@ -20,7 +20,8 @@ type Route struct {
 	Methods   []string // default POST
 	Namespace string
 	Function  string
-	Webhook   *Webhook // a provider signs the requests; they need no token
+	Webhook   *Webhook   // a provider signs the requests; they need no token
+	Callbacks *Callbacks // where callers may have results sent; nil is nowhere
 
 	Sync    bool          // the caller waits for the function's answer
 	Timeout time.Duration // for at most that long; default function.DefaultTimeout
@@ -40,6 +41,7 @@ type target struct {
 	work    bool     // in a function's own queue
 	webhook *Webhook
 
+	callbacks           *Callbacks
 	namespace, function string        // of work
 	sync                bool          // the caller waits for the answer
 	timeout             time.Duration // for at most that long
@@ -62,6 +64,7 @@ func (s *Server) SetRoutes(routes []Route) error {
 		return err
 	}
 	s.routes.Store(&table)
+	s.courier.setRoutes(routes)
 	return nil
 }
 
@@ -76,6 +79,9 @@ func (s *Server) addRoute(table routeTable, r Route) error {
 	if err := r.Webhook.validate(); err != nil {
 		return err
 	}
+	if r.Callbacks != nil && len(r.Callbacks.Secrets) == 0 {
+		return errors.New("callbacks: they have no secret")
+	}
 	methods := r.Methods
 	if len(methods) == 0 {
 		methods = []string{http.MethodPost}
@@ -89,7 +95,7 @@ func (s *Server) addRoute(table routeTable, r Route) error {
 		}
 		table[r.Path][method] = target{
 			route: cmp.Or(strings.TrimSuffix(r.Path, "/*"), "/"), subject: subject, scope: []string{r.Namespace + "/" + r.Function}, work: true, webhook: r.Webhook,
-			namespace: r.Namespace, function: r.Function, sync: r.Sync, plain: r.Plain,
+			callbacks: r.Callbacks, namespace: r.Namespace, function: r.Function, sync: r.Sync, plain: r.Plain,
 			maxBody: r.MaxBody,
 			timeout: cmp.Or(r.Timeout, time.Duration(function.DefaultTimeout)),
 		}

@@ -29,6 +29,7 @@ type Server struct {
 	routes  atomic.Pointer[routeTable]
 	callers *callers // requests that wait for an answer
 	waiting atomic.Int64
+	courier *courier // tells receivers what became of calls
 	bodies  budget
 	shares  shares // of large bodies that are being sent
 	limiter *limiter
@@ -69,6 +70,9 @@ func New(cfg Config) (*Server, error) {
 		results: NewCommitter(cfg.Conn, CommitterConfig{Timeout: cfg.StoreTimeout}),
 		callers: newCallers(cfg.Conn),
 		limiter: newLimiter(cfg.MaxConns, cfg.MaxConnsPerIP), ready: make(chan struct{}), stopping: make(chan struct{}), errLog: errLog,
+	}
+	if s.courier, err = newCourier(s); err != nil {
+		return nil, err
 	}
 	s.bodies.max = cfg.MaxBodies
 	s.routes.Store(new(routeTable))
@@ -117,6 +121,7 @@ func (s *Server) Run(ctx context.Context) error {
 	for _, c := range []*Committer{s.events, s.work, s.results} {
 		committers.Go(func() { _ = c.Run(work) })
 	}
+	committers.Go(func() { s.courier.run(ctx, work) })
 	defer committers.Wait()
 	defer stop()
 

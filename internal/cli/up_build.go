@@ -121,12 +121,13 @@ const eventWarning supervisor.EventKind = "warning"
 func routesOf(fns []*function.Function) []bridge.Route {
 	var routes []bridge.Route
 	for _, fn := range fns {
+		file := func(ref function.KeyRef) string { return ref.SecretFile(fn.Origin.Dir) }
 		for _, t := range fn.Spec.Triggers {
 			if t.HTTP != nil {
 				routes = append(routes, bridge.Route{
 					Path: t.HTTP.Path, Methods: t.HTTP.Methods, Namespace: fn.Metadata.Namespace, Function: fn.Metadata.Name,
-					Webhook: bridge.WebhookOf(t.HTTP, func(ref function.KeyRef) string { return ref.SecretFile(fn.Origin.Dir) }),
-					Sync:    t.HTTP.Mode == function.ModeSync, Timeout: time.Duration(fn.Spec.Timeout),
+					Webhook: bridge.WebhookOf(t.HTTP, file), Callbacks: bridge.CallbacksOf(t.HTTP, file),
+					Sync: t.HTTP.Mode == function.ModeSync, Timeout: time.Duration(fn.Spec.Timeout),
 					Plain: fn.Spec.Handler.Protocol == function.ProtocolHTTP, MaxBody: t.HTTP.BodyLimit(),
 				})
 			}

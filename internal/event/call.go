@@ -33,6 +33,9 @@ func ResultSubject(ns, fn, token string) (string, error) { return subject("resul
 // ResultPrefix begins the subjects of all results of one function: pelton.result.NS.FN.
 func ResultPrefix(ns, fn string) string { return "pelton.result." + ns + "." + fn + "." }
 
+// CallbackSubject is where it is stored that somebody is to be told what became of a call: pelton.callback.NS.FN.TOKEN.
+func CallbackSubject(ns, fn, token string) (string, error) { return subject("callback", ns, fn, token) }
+
 // IsPlainField says whether a header field has a name of letters, digits and hyphens, as those have that are handed on to web
 // applications. CGI and what comes after it (WSGI, PHP) turn a hyphen into an underscore, and some a dot too: there a field with one of
 // these would be taken for another field, or for a variable of the server itself.

@@ -205,6 +205,52 @@ func webhookProblems() []problemTest {
 	}
 }
 
+func callbackProblems() []problemTest {
+	hook := func(text string) string { return trigger("{http: {path: /a, callbacks: {" + text + "}}}") }
+	const (
+		at     = "6: spec.triggers[0].http.callbacks"
+		secret = "secretFrom: [{secretKeyRef: {name: a, key: b}}]"
+	)
+	tests := []problemTest{
+		{"good callbacks", hook("allow: ['https://a.example/*', 'https://a.example:8443/x', 'https://b/'], " + secret), nil},
+		{"no callbacks", hook(""), []string{
+			at + ".allow: there is no address, so nobody could ask for a result to be sent (write an address such as https://",
+			at + ".secretFrom: there is no secret, and without one nobody could tell who has sent a result (write - secretKeyRef: {name:",
+		}},
+		{"a callback twice", hook("allow: ['https://a/x', 'https://a/x'], " + secret), []string{at + ".allow[1]: https://a/x is listed twice"}},
+		{
+			"17 callbacks", hook("allow: [" + manyCallbacks(17) + "], " + secret),
+			[]string{at + ".allow: 17 addresses are more than 16 (allow all below a path by /*)"},
+		},
+		{
+			"five secrets of callbacks", hook("allow: ['https://a/x'], secretFrom: [" + strings.Repeat("{secretKeyRef: {name: a, key: b}},", 5) + "]"),
+			[]string{at + ".secretFrom: 5 secrets are more than 4"},
+		},
+		{
+			"callbacks of a webhook",
+			trigger("{http: {path: /a, webhook: {scheme: slack, " + secret + "}, callbacks: {allow: ['https://a/x'], " + secret + "}}}"),
+			[]string{at + ": the provider of a webhook asks for no result"},
+		},
+	}
+	for _, address := range []string{
+		"http://a/x", "https://", "https:///x", "https://a", "https://A/x", "https://*.a/x", "https://*/x", "https://a/*/x", "https://a/x*",
+		"https://a/../x", "https://a/x/..", "https://u@a/x", "https://a:0/x", "https://a:123456/x", "https://a/x?y", "https://a/x#y", "https://a//x",
+		"https://[::1]/x", "https://a./x", "https://-a/x", "ftp://a/x", "a/x", "//a/x", "https://a/%2e",
+	} {
+		want := at + ".allow[0]: "
+		tests = append(tests, problemTest{"callback " + address, hook("allow: ['" + address + "'], " + secret), []string{want}})
+	}
+	return tests
+}
+
+func manyCallbacks(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "'https://a/%d',", i)
+	}
+	return b.String()
+}
+
 func handlerProblems() []problemTest {
 	const at = "6: spec.handler."
 	return []problemTest{

@@ -50,6 +50,7 @@ func TestProblems(t *testing.T) {
 		"schedule": scheduleProblems(),
 		"http":     httpProblems(),
 		"webhook":  webhookProblems(),
+		"callback": callbackProblems(),
 		"handler":  handlerProblems(),
 		"delivery": deliveryProblems(),
 		"set":      setProblems(),

@@ -70,6 +70,7 @@ type ScheduleTrigger struct {
 // +kubebuilder:validation:XValidation:rule="!has(self.webhook) || !has(self.methods) || self.methods.all(m, m == 'POST')",message="providers send webhooks by POST",fieldPath=".methods"
 // +kubebuilder:validation:XValidation:rule="!has(self.webhook) || !has(self.mode) || self.mode == 'async'",message="a webhook is answered as soon as it is stored",fieldPath=".mode"
 // +kubebuilder:validation:XValidation:rule="!has(self.webhook) || !has(self.maxBody) || size(self.maxBody) == 0",message="a webhook is verified as a whole, in memory",fieldPath=".maxBody"
+// +kubebuilder:validation:XValidation:rule="!has(self.webhook) || !has(self.callbacks)",message="the provider of a webhook asks for no result",fieldPath=".callbacks"
 // +kubebuilder:object:generate=true
 type HTTPTrigger struct {
 	// Letters, digits and -._~ between slashes. /* at the end takes in everything below; the longest path wins. No two
@@ -94,6 +95,8 @@ type HTTPTrigger struct {
 	MaxBody string `json:"maxBody,omitempty"`
 	// Takes what a provider has signed, and nothing else. Default: none.
 	Webhook *Webhook `json:"webhook,omitempty"`
+	// Where callers who do not wait may have the result sent. Default: nowhere.
+	Callbacks *Callbacks `json:"callbacks,omitempty"`
 }
 
 // When a request is answered: with ModeAsync once the event is stored, by a 202; with ModeSync by the handler's answer.

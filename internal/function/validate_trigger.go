@@ -147,6 +147,7 @@ func (c *checker) checkHTTP(path string, h *HTTPTrigger) {
 	c.checkMethods(path+".methods", h.Methods)
 	c.checkWebhook(path, h)
 	c.checkMaxBody(path, h)
+	c.checkCallbacks(path, h)
 }
 
 func (c *checker) checkMethods(path string, methods []string) {

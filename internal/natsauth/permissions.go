@@ -47,7 +47,7 @@ func OfFunction(fn *function.Function, earlier ...*function.Function) (Permissio
 		Publish: []string{
 			dead, runs, "pelton.park." + own + ".*.*", "pelton.busy." + own + ".*",
 			// Calls may be in its queue when its manifest has no HTTP trigger any more.
-			results, "$JS.API.DIRECT.GET." + stream.ResultStream + "." + results,
+			results, "$JS.API.DIRECT.GET." + stream.ResultStream + "." + results, "pelton.callback." + own + ".*",
 			// It reads its bodies, and puts nothing in their place. The names of consumers there are their makers' secrets.
 			bodies, "$JS.API.CONSUMER.CREATE." + stream.BodiesStream + ".*." + bodies,
 			"$JS.API.CONSUMER.MSG.NEXT." + stream.BodiesStream + ".*", "$JS.API.CONSUMER.DELETE." + stream.BodiesStream + ".*",

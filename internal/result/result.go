@@ -92,6 +92,8 @@ type Call struct {
 	Caller  string    `json:"caller,omitempty"` // who may ask; "" where nobody is asked who he is
 	Created time.Time `json:"created"`
 	Keep    int       `json:"keep"` // seconds for which the last record is kept
+
+	Callback string `json:"callback,omitempty"` // the address that is to be told the end; "" is none
 }
 
 // Record is how far a call has come.

@@ -46,7 +46,10 @@ func Finish(ctx context.Context, js jetstream.JetStream, id ID, r Record) error 
 	if err != nil {
 		return err
 	}
-	return publish(ctx, js, m)
+	if err := publish(ctx, js, m); err != nil || r.Call.Callback == "" {
+		return err
+	}
+	return wantCallback(ctx, js, id, r)
 }
 
 func publish(ctx context.Context, js jetstream.JetStream, m *nats.Msg) error {

@@ -32,7 +32,9 @@ const fullText = `{
     "triggers": [
       {"event": {"stream": "EVENTS", "subjects": ["events.image.uploaded", "events.image.*.replaced"], "filter": "data.bytes > 1024"}},
       {"schedule": {"cron": "30 3 * * MON-FRI", "timeZone": "Europe/Oslo", "data": {"mode": "nightly"}}},
-      {"http": {"path": "/thumbnails", "methods": ["POST", "PUT"], "mode": "async"}},
+      {"http": {"path": "/thumbnails", "methods": ["POST", "PUT"], "mode": "async", "callbacks": {
+        "allow": ["https://hooks.example.com/*"], "secretFrom": [{"secretKeyRef": {"name": "callbacks", "key": "signing"}}]
+      }}},
       {"http": {"path": "/hooks/github", "methods": ["POST"], "mode": "async", "webhook": {"scheme": "github", "secretFrom": [
         {"secretKeyRef": {"name": "github", "key": "webhook"}}, {"secretKeyRef": {"name": "github", "key": "previous", "optional": true}}
       ]}}}
@@ -180,7 +182,7 @@ func required(path string) bool {
 	_, notItem := strconv.Atoi(last)
 	return notItem == nil || slices.Contains([]string{
 		"triggers", "handler", "subjects", "cron", "path", "name", "subject", "event", "schedule", "http",
-		"key", "secretKeyRef", "configMapKeyRef", "secret", "configMap", "maxEvents", "scheme", "secretFrom",
+		"key", "secretKeyRef", "configMapKeyRef", "secret", "configMap", "maxEvents", "scheme", "secretFrom", "allow",
 	}, last)
 }
 

@@ -96,6 +96,19 @@ func triggerValues() []values {
 			texts("GET", "POST", "PUT", "PATCH", "DELETE", "GET"),
 		}},
 		{"spec.triggers.2.http.mode", texts("async", "sync", "", "asynk")},
+		{"spec.triggers.2.http.callbacks", []any{absent{}, map[string]any{}, map[string]any{"allow": texts("https://a/x")}}},
+		{"spec.triggers.2.http.callbacks.allow", []any{
+			[]any{},
+			texts("https://a/x", "https://a/x"), texts("https://a/x", "https://b/*"), manyTexts("https://a/%d", 16), manyTexts("https://a/%d", 17),
+		}},
+		{"spec.triggers.2.http.callbacks.allow.0", texts(
+			"https://a/", "https://a", "https://a/*", "https://a/b/*", "https://a/*/b", "https://a/b*", "http://a/b", "https://A/b", "https://*/b",
+			"https://a/../b", "https://a/b/..", "https://a/.b", "https://u@a/b", "https://a:8443/b", "https://a:0/b", "https://a:123456/b",
+			"https://a/b?c", "https://a/b#c", "https://a//b", "https://[::1]/b", "https://a./b", "https://-a/b", "", "https://a.b-c.d/~e_f/",
+			"https://a/"+strings.Repeat("b", 245), "https://a/"+strings.Repeat("b", 246), "https://\u00e5/b", "https://a/\u00e5", "https://a/b\n",
+		)},
+		{"spec.triggers.2.http.callbacks.secretFrom", []any{secrets(0), secrets(1), secrets(4), secrets(5)}},
+		{"spec.triggers.2.http.webhook", []any{map[string]any{"scheme": "slack", "secretFrom": secrets(1)}}},
 		{"spec.triggers.3.http.mode", texts("async", "sync")},
 		{"spec.triggers.3.http.methods", []any{absent{}, texts("POST"), texts("POST", "PUT"), texts("GET")}},
 		{"spec.triggers.3.http.webhook.scheme", texts("standard", "github", "stripe", "slack", "GitHub", "gitlab", "")},
@@ -103,6 +116,14 @@ func triggerValues() []values {
 		{"spec.triggers.3.http.webhook.secretFrom.0.secretKeyRef.name", texts("a", "A", "", "a/b")},
 		{"spec.triggers.3.http.webhook.secretFrom.0.secretKeyRef.key", texts("a", "A", "", "a/b", "..")},
 	}
+}
+
+func manyTexts(format string, n int) []any {
+	list := make([]any, n)
+	for i := range list {
+		list[i] = fmt.Sprintf(format, i)
+	}
+	return list
 }
 
 func secrets(n int) []any {
