@@ -13,7 +13,7 @@
 //	PELTON_ACCESS           path of a file of issuers, rules and limits
 //	PELTON_INSECURE_NO_AUTH false: true serves beyond loopback although nobody is asked who he is
 //	PELTON_TLS_DIR          directory with tls.crt and tls.key: HTTPS
-//	PELTON_WEBHOOK_SECRETS  /etc/pelton/webhooks: directory with the secrets of webhooks, in files NAMESPACE.SECRET.KEY
+//	PELTON_WEBHOOK_SECRETS  /etc/pelton/webhooks: directory with the secrets of webhooks and callbacks: NAMESPACE.SECRET.KEY
 //	PELTON_HOSTS            names that callers use for it, separated by commas; * is any: the default where callers are asked
 //	PELTON_ORIGINS          scheme://host of web pages that may send events, separated by commas
 //	PELTON_TRUST_FORWARDED  false: true passes on what X-Forwarded-* and the like say: only a proxy that sets them reaches it
