@@ -18,7 +18,7 @@
 //	PELTON_ORIGINS          scheme://host of web pages that may send events, separated by commas
 //	PELTON_TRUST_FORWARDED  false: true passes on what X-Forwarded-* and the like say: only a proxy that sets them reaches it
 //	PELTON_MAX_CONNECTIONS  4096: open connections
-//	PELTON_KEEP_RESULTS     1h: how long it is known what became of a call whose caller asks later (at most 168h)
+//	PELTON_KEEP_RESULTS     1h: how long it is known what became of a call whose caller asks later (2m to 168h)
 //	PELTON_STOP_DELAY       5s: how long it serves after SIGTERM while nobody should send it anything new
 //	PELTON_DRAIN_TIMEOUT    10s: how long requests may go on after that
 //	PELTON_LOG_LEVEL        info: debug, info, warn or error; JSON lines on stderr

@@ -67,6 +67,12 @@ func (s *Server) keep(w http.ResponseWriter, r *http.Request, t target, mode eve
 	return nil
 }
 
+// writeAccepted answers for one event that is stored.
+func writeAccepted(w http.ResponseWriter, e *event.Event, m *nats.Msg, ack Ack) {
+	answer := accepted{e.ID, m.Subject, ack.Sequence, ack.Duplicate}
+	_ = writeJSON(w, http.StatusAccepted, "application/json", answer) // a caller that left asks again with the same id
+}
+
 // read makes events of a request: CloudEvents as they are, anything else as the data of a new event.
 func (s *Server) read(r *http.Request, t target, body []byte) (event.Mode, []*event.Event, *problem) {
 	if t.plain {

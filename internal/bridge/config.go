@@ -82,7 +82,7 @@ type Config struct {
 
 	sender sender // of callbacks; nil is the one that reaches only the public Internet
 
-	KeepResults time.Duration // how long it is known what became of a call whose caller asks later: a second to a week
+	KeepResults time.Duration // how long it is known what became of a call whose caller asks later: two minutes to a week
 }
 
 func (c Config) withDefaults() Config {
@@ -125,8 +125,9 @@ func (c Config) validate() error {
 	if c.MaxBodies < 4*c.MaxBody {
 		errs = append(errs, fmt.Errorf("max bodies: %d bytes: want at least 4 times the %d of one body", c.MaxBodies, c.MaxBody))
 	}
-	if c.KeepResults < time.Second || c.KeepResults > result.MaxKeep {
-		errs = append(errs, fmt.Errorf("keep results: %s: want 1s to %s", c.KeepResults, result.MaxKeep))
+	if c.KeepResults < result.MinKeep || c.KeepResults > result.MaxKeep {
+		errs = append(errs, fmt.Errorf("keep results: %s: want %s to %s, as a call that is sent again within %[2]s is the same call",
+			c.KeepResults, result.MinKeep, result.MaxKeep))
 	}
 	if c.Token != "" && (len(c.Token) < minToken || strings.ContainsFunc(c.Token, notVisible)) {
 		errs = append(errs, fmt.Errorf("token: want at least %d visible ASCII characters", minToken))

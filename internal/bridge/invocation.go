@@ -122,16 +122,14 @@ func (s *Server) invocation(w http.ResponseWriter, r *http.Request) *problem {
 func (s *Server) recordOf(r *http.Request, id result.ID) (result.Record, *problem) {
 	ctx, cancel := context.WithTimeout(r.Context(), s.cfg.StoreTimeout)
 	defer cancel()
-	record, _, err := result.Read(ctx, s.conn, id)
+	// Whoever has no name has the token of the server, or nobody is asked who he is.
+	c, named := r.Context().Value(callerKey{}).(access.Caller)
+	record, err := s.readKnown(ctx, id, func(record result.Record) bool { return !named || c.Name == record.Call.Caller })
 	switch {
 	case errors.Is(err, result.ErrNotFound):
 		return record, unknownCall()
 	case err != nil:
 		return record, kindUnavailable.refuse("What became of the call cannot be read at the moment. Ask again later.").because(err).retryLater()
-	}
-	// Whoever has no name has the token of the server, or nobody is asked who he is.
-	if c, named := r.Context().Value(callerKey{}).(access.Caller); named && c.Name != record.Call.Caller {
-		return record, unknownCall()
 	}
 	return record, nil
 }
@@ -154,8 +152,14 @@ func writeAnswer(w http.ResponseWriter, r *http.Request, record result.Record) *
 		return kindResultTooLarge.refuse("The function has answered with status %d, and the answer was too large to be kept. "+
 			"Keep large results elsewhere, and answer with a reference.", a.Status)
 	}
-	copyFields(w.Header(), a.Fields)
-	w.Header().Set("Cache-Control", "no-store")
+	h := w.Header()
+	copyFields(h, a.Fields)
+	if r.Method != http.MethodHead { // a call made by HEAD has the length of an answer that it did not get
+		h.Del("Content-Length")
+	}
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff") // the page of a handler is not one of this server's
+	h.Add("Content-Security-Policy", "sandbox")
 	w.WriteHeader(a.Status)
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(a.Body) // a caller who has left asks again

@@ -1,8 +1,6 @@
 package bridge
 
 import (
-	"context"
-	"errors"
 	"net/http"
 	"time"
 
@@ -45,16 +43,20 @@ func (s *Server) callLater(w http.ResponseWriter, r *http.Request, t target, bod
 	if p != nil {
 		return p
 	}
-	if known.State == result.Queued { // if it has been taken from the queue, it was in there
+	if known.State == result.Queued && !known.Stored { // if it has been taken from the queue, it was in there
 		acks, p := s.store(r.Context(), t, []*nats.Msg{m})
 		if p != nil {
 			return one.refuse(p)
 		}
 		s.metrics.stored(acks)
+		if one.keyed && !s.isKnown(r.Context(), one, known, acks[0]) {
+			writeAccepted(w, events[0], m, acks[0])
+			return nil
+		}
 	}
 	w.Header().Set("Location", invocationsPath+"/"+one.id.String())
 	w.Header().Set("Preference-Applied", "respond-async")
-	_ = writeJSON(w, http.StatusAccepted, "application/json", invocationOf(one.id, known)) // a caller who has left asks again
+	_ = writeJSON(w, http.StatusAccepted, "application/json", invocationOf(one.id, known.Record)) // a caller who has left asks again
 	return nil
 }
 
@@ -96,29 +98,6 @@ func (s *Server) laterMessage(r *http.Request, t target, mode event.Mode, e *eve
 		return one, m, s.forward(m, r)
 	}
 	return one, m, checkSize(m, s.maxMessage())
-}
-
-// storeFirst stores the record with which a call begins, and returns what is known of it: of one with an Idempotency-Key that may be more.
-func (s *Server) storeFirst(ctx context.Context, one promised) (result.Record, *problem) {
-	first := result.Record{Call: one.call, State: result.Queued, At: one.call.Created}
-	m, err := result.First(one.id, first)
-	if err != nil {
-		return first, kindInternal.refuse("The request was not carried out.").because(err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.StoreTimeout)
-	defer cancel()
-	acks, err := s.results.Submit(ctx, m)
-	if err == nil && !acks[0].Duplicate || !one.keyed {
-		return first, refuseFirst(err)
-	}
-	if err != nil && !result.Exists(err) {
-		return first, refuseFirst(err)
-	}
-	known, _, err := result.Read(ctx, s.conn, one.id)
-	if errors.Is(err, result.ErrNotFound) {
-		return first, nil
-	}
-	return known, refuseFirst(err)
 }
 
 // refuseFirst says what it means that the record of a call is not known to be stored. Nothing else has been.

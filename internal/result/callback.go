@@ -29,7 +29,8 @@ func wantCallback(ctx context.Context, js jetstream.JetStream, id ID, r Record) 
 	m := &nats.Msg{Subject: subject, Header: nats.Header{}}
 	m.Header.Set(nats.MsgIdHdr, fmt.Sprintf("callback:%s:%s:%d", id, r.State, r.At.UnixNano()))
 	m.Header.Set(jetstream.MsgTTLHeader, strconv.Itoa(max(1, r.Call.Keep))+"s")
-	return publish(ctx, js, m)
+	_, err = publish(ctx, js, m)
+	return err
 }
 
 // Callbacks is from where it is taken whom to tell. Each front door takes from the same.

@@ -29,6 +29,9 @@ type state struct {
 	At       time.Time `json:"at"`
 	Next     time.Time `json:"next,omitzero"`
 	Cut      bool      `json:"cut,omitempty"` // of an answer that was too large
+	Stored   bool      `json:"stored,omitempty"`
+	Origin   uint64    `json:"origin,omitempty"`
+	Attempt  int       `json:"attempt,omitempty"`
 }
 
 // Attach notes on the message of a call what is to be kept of it.
@@ -62,7 +65,10 @@ func (r *Record) message(id ID, room int64) (*nats.Msg, error) {
 	if err := r.Call.Attach(m); err != nil {
 		return nil, err
 	}
-	s := state{State: r.State, Attempts: r.Attempts, Reason: r.Reason, Text: r.Text, At: r.At.UTC(), Next: r.Next.UTC()}
+	s := state{
+		State: r.State, Attempts: r.Attempts, Reason: r.Reason, Text: r.Text, At: r.At.UTC(), Next: r.Next.UTC(),
+		Stored: r.Stored, Origin: r.Origin, Attempt: r.Attempt,
+	}
 	if a := r.Answer; a != nil {
 		s.Cut = a.Cut || int64(len(a.Body)) > room || sizeOf(a.Fields) > maxFields
 		m.Header.Set(event.HeaderStatus, strconv.Itoa(a.Status))
@@ -98,7 +104,10 @@ func Parse(m *nats.Msg) (Record, error) {
 	if err := json.Unmarshal([]byte(m.Header.Get(headerState)), &s); err != nil || !ok {
 		return Record{}, fmt.Errorf("read result: %w", errors.Join(errNoRecord, err))
 	}
-	r := Record{Call: call, State: s.State, Attempts: s.Attempts, Reason: s.Reason, Text: s.Text, At: s.At, Next: s.Next}
+	r := Record{
+		Call: call, State: s.State, Attempts: s.Attempts, Reason: s.Reason, Text: s.Text, At: s.At, Next: s.Next,
+		Stored: s.Stored, Origin: s.Origin, Attempt: s.Attempt,
+	}
 	text := m.Header.Get(event.HeaderStatus)
 	if text == "" {
 		return r, nil

@@ -2,8 +2,8 @@
 // answer, and where both are stored.
 //
 // There is one record of a call, on a subject of its own, and each replaces the one before. Who takes the call writes the first, before
-// the call itself is stored; who makes it writes the others. A note of how far it has come never replaces what it came to, however late
-// the note arrives. The package knows nothing of HTTP servers, queues and retries. It runs nothing.
+// the call itself is stored; who makes it writes the others. What an attempt has to say never replaces the word of a later one, and
+// nothing hides that a call is done, however late it arrives. The package knows nothing of HTTP servers, queues and retries. It runs nothing.
 package result
 
 import (
@@ -21,6 +21,7 @@ import (
 const (
 	DefaultKeep = time.Hour
 	MaxKeep     = stream.ResultAge
+	MinKeep     = 2 * time.Minute // for which the streams know a call again that is sent twice
 )
 
 // State is how far a call has come.
@@ -33,6 +34,8 @@ const (
 	Waiting State = "waiting" // an attempt has failed, and another one waits for its time
 	Done    State = "done"
 	Dead    State = "dead" // it is a dead letter
+
+	forgotten State = "forgotten" // the record was taken back, and is there for a moment only
 )
 
 // Final reports whether nothing follows by itself.
@@ -101,6 +104,9 @@ type Record struct {
 	Call     Call
 	State    State
 	Attempts int            // begun
+	Stored   bool           // Queued: the call itself is known to be in its queue
+	Origin   uint64         // the sequence of the call in its queue; that of its dead letter's replay is higher
+	Attempt  int            // the attempt that says this; 0 is Attempts
 	Reason   string         // a code: why it is dead, or why there must be another attempt
 	Text     string         // what there is to say about that
 	At       time.Time      // when the record was made

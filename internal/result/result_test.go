@@ -43,27 +43,42 @@ func TestLateNotes(t *testing.T) {
 			t.Fatalf("it is %s at attempt %d, %v; want %s at %d", r.State, r.Attempts, err, state, attempts)
 		}
 	}
-	note := func(r result.Record, replayed bool) {
+	replayed := func(r result.Record) result.Record {
+		r.Origin = 7
+		return r
+	}
+	note := func(r result.Record) {
 		t.Helper()
-		if err := result.Note(t.Context(), js, id, r, replayed); err != nil {
+		if err := result.Note(t.Context(), js, id, r); err != nil {
 			t.Fatal(err)
 		}
 	}
-	note(at(result.Running, 1), false)
-	note(at(result.Running, 2), false)
-	note(at(result.Waiting, 1), false)
+	finish := func(r result.Record) {
+		t.Helper()
+		if err := result.Finish(t.Context(), js, id, r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	note(at(result.Running, 1))
+	note(at(result.Running, 2))
+	note(at(result.Waiting, 1))
 	is(result.Running, 2)
-	if err := result.Finish(t.Context(), js, id, at(result.Dead, 2)); err != nil {
-		t.Fatal(err)
-	}
-	note(at(result.Running, 3), false)
+	finish(at(result.Done, 1)) // the second attempt is made, whatever has become of the first
+	is(result.Running, 2)
+	early := at(result.Dead, 1) // the second attempt has begun, and when it is delivered again it is too late to make it
+	early.Attempt = 2
+	finish(early)
 	is(result.Dead, 2)
-	note(at(result.Running, 1), true)
+	note(at(result.Running, 3))
+	is(result.Dead, 2)
+	note(replayed(at(result.Running, 1)))
 	is(result.Running, 1)
-	if err := result.Finish(t.Context(), js, id, at(result.Done, 1)); err != nil {
-		t.Fatal(err)
-	}
-	note(at(result.Waiting, 9), true)
+	finish(at(result.Dead, 3))
+	is(result.Running, 1)
+	finish(replayed(at(result.Done, 1)))
+	finish(replayed(at(result.Dead, 1)))
+	note(replayed(at(result.Waiting, 9)))
+	finish(replayed(at(result.Dead, 9)))
 	is(result.Done, 1)
 	m, err := result.First(id, at(result.Queued, 0))
 	if err != nil {
@@ -73,6 +88,35 @@ func TestLateNotes(t *testing.T) {
 		t.Fatalf("a second beginning is answered %v", err)
 	}
 	is(result.Done, 1)
+}
+
+// TestAFirstRecordIsTakenBack unless somebody has written another one since. What was taken back can be written again.
+func TestAFirstRecordIsTakenBack(t *testing.T) {
+	t.Parallel()
+	js, id := open(t)
+	r := result.Record{Call: result.Call{Token: id.Token, Keep: 60}, State: result.Queued}
+	if err := result.MarkStored(t.Context(), js, id, r); err != nil {
+		t.Fatal(err)
+	}
+	got, sequence, err := result.Read(t.Context(), js.Conn(), id)
+	if err != nil || !got.Stored {
+		t.Fatalf("%+v, %v: want it marked", got, err)
+	}
+	if others, err := result.Forget(t.Context(), js, id, r, sequence-1); !others || err != nil {
+		t.Errorf("one that was written over: %v, %v", others, err)
+	}
+	if others, err := result.Forget(t.Context(), js, id, r, sequence); others || err != nil {
+		t.Errorf("taken back: %v, %v", others, err)
+	}
+	if _, _, err := result.Read(t.Context(), js.Conn(), id); !errors.Is(err, result.ErrNotFound) {
+		t.Errorf("after it was taken back: %v", err)
+	}
+	if err := result.MarkStored(t.Context(), js, id, r); err != nil {
+		t.Fatal(err)
+	}
+	if got, _, err := result.Read(t.Context(), js.Conn(), id); err != nil || !got.Stored {
+		t.Errorf("written again: %+v, %v", got, err)
+	}
 }
 
 // TestResultsAreForgotten when their time is over.

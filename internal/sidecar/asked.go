@@ -26,7 +26,7 @@ type asked struct {
 
 // readAsked returns what the headers say of a request, nil if the event was none. Only those who wait for this function's answers are
 // answered: whoever may publish to its queue could name any subject.
-func readAsked(h nats.Header, consumer, subject string) *asked {
+func readAsked(h nats.Header, consumer string) *asked {
 	line, answer := h[event.HeaderRequest], h[event.HeaderAnswer]
 	if len(line) == 0 && len(answer) == 0 && len(h[event.HeaderResult]) == 0 {
 		return nil
@@ -37,7 +37,7 @@ func readAsked(h nats.Header, consumer, subject string) *asked {
 	}
 	key, ok := stream.OwnerOf(consumer)
 	if len(answer) == 0 {
-		a.later = readLater(h, key, subject)
+		a.later = readLater(h, key)
 	}
 	if len(answer) == 0 || !ok || !strings.HasPrefix(answer[0], event.AnswerPrefix(key.Namespace, key.Name)) {
 		return a

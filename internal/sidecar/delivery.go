@@ -101,13 +101,20 @@ func (d *delivery) readAck(reply string) error {
 }
 
 func (d *delivery) readPelton(h nats.Header) {
-	d.asked, d.claim = readAsked(h, d.consumer.Name, d.msg.Subject), readClaim(h)
+	d.asked, d.claim = readAsked(h, d.consumer.Name), readClaim(h)
 	if n, err := strconv.Atoi(h.Get(headerAttempt)); err == nil && n > 0 {
 		d.attempt = n
 	}
 	if n, err := strconv.Atoi(h.Get(headerPassed)); err == nil && n > 0 {
 		d.passed = n
 	}
+	d.readOrigin(h)
+	if d.asked != nil && d.asked.later != nil {
+		d.asked.later.origin, d.asked.later.attempt = d.origin.Sequence, d.attempt
+	}
+}
+
+func (d *delivery) readOrigin(h nats.Header) {
 	seq, err := strconv.ParseUint(h.Get(headerSeq), 10, 64)
 	if err != nil {
 		return

@@ -21,14 +21,15 @@ const noteTimeout = 2 * time.Second
 
 // later is what a call has beyond others whose caller asks for its outcome later.
 type later struct {
-	id       result.ID
-	call     result.Call
-	kept     invoke.Answer // what the handler has answered in this attempt
-	replayed bool          // it may go on although it was dead
+	id      result.ID
+	call    result.Call
+	kept    invoke.Answer // what the handler has answered in this attempt
+	origin  uint64        // the sequence of the call, or of its replay
+	attempt int
 }
 
 // readLater returns nil for an event whose outcome nobody asks for.
-func readLater(h nats.Header, key function.Key, subject string) *later {
+func readLater(h nats.Header, key function.Key) *later {
 	if len(h[event.HeaderResult]) == 0 {
 		return nil
 	}
@@ -36,10 +37,7 @@ func readLater(h nats.Header, key function.Key, subject string) *later {
 	if !ok {
 		return nil
 	}
-	return &later{
-		id: result.ID{Namespace: key.Namespace, Function: key.Name, Token: call.Token}, call: call,
-		replayed: strings.HasSuffix(subject, ".replay"),
-	}
+	return &later{id: result.ID{Namespace: key.Namespace, Function: key.Name, Token: call.Token}, call: call}
 }
 
 // begin has the answer of a call kept, and notes that it runs, while it does. What it returns waits for that.
@@ -55,7 +53,9 @@ func (l *later) begin(ctx context.Context, s *Sidecar, call *invoke.Call) (noted
 }
 
 func (l *later) record(state result.State, attempts int) result.Record {
-	return result.Record{Call: l.call, State: state, Attempts: attempts, At: time.Now()}
+	return result.Record{
+		Call: l.call, State: state, Attempts: attempts, At: time.Now(), Stored: true, Origin: l.origin, Attempt: l.attempt,
+	}
 }
 
 // keepResult stores what a call came to, before its event is acknowledged. How far it has come otherwise is noted if that is possible.
@@ -103,7 +103,7 @@ func (l *later) outcome(d *delivery, st *settlement, next time.Time) result.Reco
 func (s *Sidecar) note(ctx context.Context, l *later, r result.Record) {
 	ctx, cancel := context.WithTimeout(ctx, noteTimeout)
 	defer cancel()
-	if err := result.Note(ctx, s.js, l.id, r, l.replayed); err != nil {
+	if err := result.Note(ctx, s.js, l.id, r); err != nil {
 		s.log.Debug("state of a call not noted", zap.String("state", string(r.State)), zap.Error(err))
 	}
 }
