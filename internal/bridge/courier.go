@@ -96,11 +96,12 @@ func (c *courier) run(taking, work context.Context) {
 		}
 		consumer, err := result.Callbacks(taking, c.js)
 		if err == nil {
-			c.take(taking, work, consumer)
-			return
+			err = c.take(taking, work, consumer)
 		}
-		c.s.log.Warn("callbacks cannot be taken, trying again", zap.Error(err))
-		rest(taking, courierRest)
+		if taking.Err() == nil {
+			c.s.log.Warn("callbacks cannot be taken, trying again", zap.Error(err))
+			rest(taking, courierRest)
+		}
 	}
 }
 
@@ -111,29 +112,41 @@ func rest(ctx context.Context, d time.Duration) {
 	}
 }
 
-func (c *courier) take(taking, work context.Context, consumer jetstream.Consumer) {
+// take tells until taking ends, or the consumer is not there any more: it must be made again.
+func (c *courier) take(taking, work context.Context, consumer jetstream.Consumer) error {
+	taking, lost := context.WithCancelCause(taking)
+	defer lost(nil)
 	var all sync.WaitGroup
-	defer all.Wait()
 	for range couriers {
 		all.Go(func() {
 			for taking.Err() == nil {
-				c.takeOne(taking, work, consumer)
+				if err := c.takeOne(taking, work, consumer); isLost(err) {
+					lost(err)
+				}
 			}
 		})
 	}
+	all.Wait()
+	return context.Cause(taking)
 }
 
-func (c *courier) takeOne(taking, work context.Context, consumer jetstream.Consumer) {
+// isLost reports whether a consumer is gone. A server that does not know it does not answer.
+func isLost(err error) bool {
+	return errors.Is(err, jetstream.ErrConsumerDeleted) || errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, nats.ErrNoResponders)
+}
+
+func (c *courier) takeOne(taking, work context.Context, consumer jetstream.Consumer) error {
 	pull, cancel := context.WithTimeout(taking, courierPull)
 	defer cancel()
 	m, err := consumer.Next(jetstream.FetchContext(pull))
 	switch {
 	case err == nil:
 		c.tell(work, m)
-	case pull.Err() == nil && !errors.Is(err, nats.ErrTimeout):
+	case pull.Err() == nil && !errors.Is(err, nats.ErrTimeout) && !isLost(err):
 		c.s.log.Debug("no callback taken", zap.Error(err))
 		rest(taking, courierRest)
 	}
+	return err
 }
 
 // tell brings one callback a step further.

@@ -67,8 +67,8 @@ func newQueues(nc *nats.Conn, replicas int, recheck time.Duration) (*queues, err
 	}, nil
 }
 
-// provision brings streams, consumers, schedules and the catalog to what the function asks for. If the error is a
-// *stream.ReplicasRefused, everything else is there.
+// provision brings streams, consumers, schedules and the catalog to what the function asks for. If the error is one that stream.Refused
+// reports, everything else is there.
 func (q *queues) provision(ctx context.Context, fn *function.Function, uid string, generation int64) error {
 	q.mu.Lock()
 	done, lost, refused := q.done[fn.Key()], q.lost[fn.Key()], q.refused
@@ -82,7 +82,7 @@ func (q *queues) provision(ctx context.Context, fn *function.Function, uid strin
 	ctx, cancel := context.WithTimeout(ctx, natsTimeout)
 	defer cancel()
 	refused = q.ensureStreams(ctx)
-	if refused != nil && !isRefused(refused) {
+	if refused != nil && !stream.Refused(refused) {
 		return refused
 	}
 	if err := stream.Check(ctx, q.js, fn); err != nil {
@@ -101,11 +101,6 @@ func (q *queues) provision(ctx context.Context, fn *function.Function, uid strin
 		delete(q.lost, fn.Key())
 	}
 	return refused
-}
-
-func isRefused(err error) bool {
-	_, ok := errors.AsType[*stream.ReplicasRefused](err)
-	return ok
 }
 
 // ensureStreams makes our own streams, for all functions. Whoever comes while another does waits for it, but not for long.
@@ -139,8 +134,8 @@ func (q *queues) lookAtStreams(ctx context.Context, l *look) error {
 	began := time.Now()
 	cfg := stream.Config{MaxPayload: q.nc.MaxPayload(), Replicas: q.replicas}
 	_, l.err = stream.Ensure(ctx, q.js, cfg)
-	if l.err == nil || isRefused(l.err) {
-		if err := catalog.Ensure(ctx, q.js, q.replicas); isRefused(err) {
+	if l.err == nil || stream.Refused(l.err) {
+		if err := catalog.Ensure(ctx, q.js, q.replicas); stream.Refused(err) {
 			l.err = errors.Join(l.err, err)
 		} else if err != nil {
 			l.err = err
@@ -150,7 +145,7 @@ func (q *queues) lookAtStreams(ctx context.Context, l *look) error {
 	defer q.mu.Unlock()
 	if q.looking == l { // nothing was forgotten meanwhile
 		q.looking = nil
-		if l.err == nil || isRefused(l.err) {
+		if l.err == nil || stream.Refused(l.err) {
 			q.streams, q.refused = began, l.err
 		}
 	}

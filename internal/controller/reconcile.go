@@ -88,8 +88,8 @@ func (r *reconciler) bring(ctx context.Context, o *unstructured.Unstructured, re
 	switch err := r.queues.provision(ctx, fn, string(o.GetUID()), o.GetGeneration()); {
 	case err == nil:
 		rep.set(condition(v1alpha1.StreamReady, metav1.ConditionTrue, v1alpha1.ReasonProvisioned, "streams and consumers are there"))
-	case isRefused(err): // the function works, and the server is asked again at the next look without a reason
-		rep.set(condition(v1alpha1.StreamReady, metav1.ConditionFalse, v1alpha1.ReasonReplicasRefused, conditionMessage(err)))
+	case stream.Refused(err): // the function works, and the server is asked again at the next look without a reason
+		rep.set(condition(v1alpha1.StreamReady, metav1.ConditionFalse, refusedReason(err), conditionMessage(err)))
 	default:
 		rep.set(condition(v1alpha1.StreamReady, metav1.ConditionFalse, streamReason(err), conditionMessage(err)))
 		_, renewErr := r.credentials.apply(ctx, o, running...) // the same: pods may go on for long
@@ -227,6 +227,13 @@ func streamReason(err error) string {
 		return v1alpha1.ReasonMismatch
 	}
 	return v1alpha1.ReasonNATSUnreachable
+}
+
+func refusedReason(err error) string {
+	if _, ok := errors.AsType[*stream.StreamRefused](err); ok {
+		return v1alpha1.ReasonNATSUnreachable
+	}
+	return v1alpha1.ReasonReplicasRefused
 }
 
 func applyReason(err error) string {

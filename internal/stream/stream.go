@@ -47,39 +47,45 @@ type Drift struct{ Stream, Detail string }
 
 // Ensure creates the streams that are missing. The streams named PELTON_* are brought to the wanted configuration; EVENTS
 // belongs to the user once it exists, so differences there are reported and left, but for the number of replicas. If the server
-// refuses to change that, everything else is done and the error is a *ReplicasRefused.
+// refuses to change that, everything else is done and the error is a *ReplicasRefused; so it is with a stream that only calls of a
+// certain kind need, and a *StreamRefused.
 func Ensure(ctx context.Context, js jetstream.JetStream, cfg Config) ([]Drift, error) {
 	var drifts []Drift
 	var refused error
 	for _, want := range wanted(cfg) {
-		info, err := current(ctx, js, want.Name)
-		if err == nil && cfg.MaxBytes == 0 && info.Config.MaxBytes > 0 {
-			want.MaxBytes = info.Config.MaxBytes
+		ensure := ensureStream
+		if want.Name == BodiesStream || want.Name == ResultStream {
+			ensure = ensureOptional
 		}
-		switch {
-		case errors.Is(err, jetstream.ErrStreamNotFound):
-			if err := create(ctx, js, want); err != nil {
-				return nil, err
-			}
-			continue
-		case err != nil:
-			return nil, fmt.Errorf("look up stream %s: %w", want.Name, err)
-		case want.Name == EventsStream:
-			drifts = append(drifts, drift(info.Config, want)...)
-		default:
-			err := fitting(want, func(want jetstream.StreamConfig) error { return update(ctx, js, info.Config, want) })
-			if err != nil {
-				return nil, err
-			}
-		}
-		err = BringReplicas(ctx, js, info.Config, cfg.Replicas)
-		if no, ok := errors.AsType[*ReplicasRefused](err); ok {
-			refused = errors.Join(refused, no)
+		found, err := ensure(ctx, js, cfg, want)
+		drifts = append(drifts, found...)
+		if Refused(err) {
+			refused = errors.Join(refused, err)
 		} else if err != nil {
 			return nil, err
 		}
 	}
 	return drifts, refused
+}
+
+func ensureStream(ctx context.Context, js jetstream.JetStream, cfg Config, want jetstream.StreamConfig) (drifts []Drift, err error) {
+	info, err := current(ctx, js, want.Name)
+	if err == nil && cfg.MaxBytes == 0 && info.Config.MaxBytes > 0 {
+		want.MaxBytes = info.Config.MaxBytes
+	}
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		return nil, create(ctx, js, want)
+	case err != nil:
+		return nil, fmt.Errorf("look up stream %s: %w", want.Name, err)
+	case want.Name == EventsStream:
+		drifts = drift(info.Config, want)
+	default:
+		if err := fitting(want, func(want jetstream.StreamConfig) error { return update(ctx, js, info.Config, want) }); err != nil {
+			return nil, err
+		}
+	}
+	return drifts, BringReplicas(ctx, js, info.Config, cfg.Replicas)
 }
 
 func create(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) error {
