@@ -134,7 +134,7 @@ func TestRefusedReplicasStopNobody(t *testing.T) {
 	}
 	fn := greeter("after")
 	for range 3 {
-		if err := q.provision(t.Context(), fn, "u", 1); !isRefused(err) || !strings.Contains(err.Error(), "stream EVENTS keeps 1 replicas") {
+		if err := q.provision(t.Context(), fn, "u", 1); !stream.Refused(err) || !strings.Contains(err.Error(), "stream EVENTS keeps 1 replicas") {
 			t.Fatalf("it says %v", err)
 		}
 		owned, err := stream.OwnedBy(t.Context(), q.js, fn.Key())
