@@ -121,6 +121,26 @@ func TestSchedulesReachNeighbours(t *testing.T) {
 	}
 }
 
+// TestDirectGetsGoAnywhere holds what the page says of direct gets: the server sends the answer to any subject it is told, under that
+// subject, with all that its asker has written into it. Once a server refuses that, the page promises too little.
+func TestDirectGetsGoAnywhere(t *testing.T) {
+	t.Parallel()
+	r, i, js := neighbours(t)
+	const own = "pelton.result.default.a.AAAAAAAAAAAAAAAAAAAA"
+	if _, err := js.Publish(t.Context(), own, []byte(`{}`)); err != nil {
+		t.Fatal(err)
+	}
+	if err := i.PublishRequest("$JS.API.DIRECT.GET.PELTON_RESULTS."+own, "pelton.run.default.b", nil); err != nil {
+		t.Fatal(err)
+	}
+	waittest.Eventually(t, func() error {
+		if n := r.count("PELTON_RUNS")["pelton.run.default.b"]; n != 1 {
+			return fmt.Errorf("%d forged run records, want 1", n)
+		}
+		return nil
+	})
+}
+
 func park(t *testing.T, js jetstream.JetStream, subject string, header nats.Header) {
 	t.Helper()
 	if _, err := js.PublishMsg(t.Context(), &nats.Msg{Subject: subject, Header: header, Data: []byte("x")}); err != nil {
