@@ -90,8 +90,10 @@ func publishes(own, other *function.Function) []attempt {
 		{"forge another's result", "pelton.result.default.b.aaaaaaaaaaaaaaaaaaaa", "x"},
 		{"read another's result", api + "DIRECT.GET.PELTON_RESULTS.pelton.result.default.b.aaaaaaaaaaaaaaaaaaaa", ""},
 		{"read another's large body", api + "DIRECT.GET.PELTON_BODIES.pelton.body.default.b.AAAA.0", ""},
-		{"read another's large body by a consumer", api + "CONSUMER.CREATE.PELTON_BODIES.spy.pelton.body.default.b.AAAA.*",
-			`{"stream_name":"PELTON_BODIES","config":{"name":"spy","filter_subject":"pelton.body.default.b.AAAA.*"}}`},
+		{
+			"read another's large body by a consumer", api + "CONSUMER.CREATE.PELTON_BODIES.spy.pelton.body.default.b.AAAA.*",
+			`{"stream_name":"PELTON_BODIES","config":{"name":"spy","filter_subject":"pelton.body.default.b.AAAA.*"}}`,
+		},
 		{"read any large body by a consumer", api + "CONSUMER.CREATE.PELTON_BODIES.spy", `{"stream_name":"PELTON_BODIES","config":{"name":"spy"}}`},
 		{"read any large body", api + "STREAM.MSG.GET.PELTON_BODIES", `{"seq":1}`},
 		{"read any large body directly", api + "DIRECT.GET.PELTON_BODIES", `{"seq":1}`},

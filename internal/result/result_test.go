@@ -2,7 +2,6 @@ package result_test
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -129,7 +128,7 @@ func TestResultsAreForgotten(t *testing.T) {
 	}
 	waittest.Eventually(t, func() error {
 		if _, _, err := result.Read(t.Context(), js.Conn(), id); !errors.Is(err, result.ErrNotFound) {
-			return fmt.Errorf("it is still there: %v", err)
+			return errors.Join(errors.New("it is still there"), err)
 		}
 		return nil
 	})

@@ -21,28 +21,34 @@ func TestKeptAnswers(t *testing.T) {
 		kept         invoke.Answer
 	}{
 		"success": {
-			"GET /", "HTTP/1.1 200 OK\r\nA: b\r\nConnection: x\r\nX: y\r\nContent-Length: 2\r\n\r\nok", invoke.Outcome{},
+			"GET /", "HTTP/1.1 200 OK\r\nA: b\r\nConnection: x\r\nX: y\r\nContent-Length: 2\r\n\r\nok",
+			invoke.Outcome{},
 			invoke.Answer{Status: 200, Fields: []string{"A: b", "Content-Length: 2"}, Body: []byte("ok")},
 		},
 		"redirect": {
-			"POST /", "HTTP/1.1 303 See Other\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n", invoke.Outcome{},
+			"POST /", "HTTP/1.1 303 See Other\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n",
+			invoke.Outcome{},
 			invoke.Answer{Status: 303, Fields: []string{"Location: /x", "Content-Length: 0"}},
 		},
 		"refusal": {
 			"POST /", "HTTP/1.1 422 No\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n",
-			invoke.Outcome{Kind: invoke.Reject, Reason: "HTTP 422: no"}, invoke.Answer{Status: 422, Body: []byte("no")},
+			invoke.Outcome{Kind: invoke.Reject, Reason: "HTTP 422: no"},
+			invoke.Answer{Status: 422, Body: []byte("no")},
 		},
 		"failure": {
 			"POST /", "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n",
-			invoke.Outcome{Kind: invoke.Retry, Reason: "HTTP 503: Service Unavailable"}, invoke.Answer{Status: 503, Fields: []string{"Content-Length: 0"}},
+			invoke.Outcome{Kind: invoke.Retry, Reason: "HTTP 503: Service Unavailable"},
+			invoke.Answer{Status: 503, Fields: []string{"Content-Length: 0"}},
 		},
 		"too large": {
-			"POST /", fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n%s", repeat("x", 300000)), invoke.Outcome{},
+			"POST /", fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n%s", repeat("x", 300000)),
+			invoke.Outcome{},
 			invoke.Answer{Status: 200, Fields: []string{"Content-Length: 300000"}, Cut: true},
 		},
 		"too large in chunks": {
 			"POST /", fmt.Sprintf("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%s0\r\n\r\n", repeat("40\r\n"+repeat("y", 64)+"\r\n", 3)),
-			invoke.Outcome{}, invoke.Answer{Status: 200, Cut: true},
+			invoke.Outcome{},
+			invoke.Answer{Status: 200, Cut: true},
 		},
 		"head alone": {"HEAD /", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", invoke.Outcome{}, invoke.Answer{
 			Status: 200, Fields: []string{"Content-Length: 5"},
