@@ -117,13 +117,15 @@ func (s *Server) Run(ctx context.Context) error {
 	defer deaf()
 	// Work goes on during the drain, and ends for certain after it.
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
+	taking, leave := context.WithCancel(ctx) // of callbacks
 	var committers sync.WaitGroup
 	for _, c := range []*Committer{s.events, s.work, s.results} {
 		committers.Go(func() { _ = c.Run(work) })
 	}
-	committers.Go(func() { s.courier.run(ctx, work) })
+	committers.Go(func() { s.courier.run(taking, work) })
 	defer committers.Wait()
 	defer stop()
+	defer leave()
 
 	srv := s.httpServer(work)
 	served := make(chan error, 1)
