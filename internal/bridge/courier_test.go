@@ -72,7 +72,7 @@ func openTold(t *testing.T, more ...func(*Config)) *toldFront {
 	}))
 	t.Cleanup(srv.Close)
 	f.address = srv.URL + "/in/7?token=hunter2"
-	f.front = openFront(t, nil, append(more, func(c *Config) { c.sender = nearby{srv.Client()} })...)
+	f.front = openFront(t, nil, append([]func(*Config){func(c *Config) { c.sender = nearby{srv.Client()} }}, more...)...)
 	secret := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(secret, []byte(callbackSecret), 0o600); err != nil {
 		t.Fatal(err)
@@ -234,14 +234,14 @@ func TestTheManifestDecidesAgain(t *testing.T) {
 // TestAFrontDoorThatGoesInTheMiddle of a try leaves it to another one.
 func TestAFrontDoorThatGoesInTheMiddle(t *testing.T) {
 	t.Parallel()
-	f := openTold(t)
 	entered := make(chan struct{}, 1)
-	f.courier.sender = stuck(entered)
+	var reaches sender
+	f := openTold(t, func(c *Config) { reaches, c.sender = c.sender, stuck(entered) })
 	f.app(func(http.ResponseWriter, *http.Request) {})
 	f.callLater(t, "/tasks", "1", headerCallback, f.address)
 	waittest.Receive(t, entered)
 	f.stop()
-	other := serveOn(t, f.nats, func(c *Config) { c.sender = f.cfg.sender })
+	other := serveOn(t, f.nats, func(c *Config) { c.sender = reaches })
 	if err := other.SetRoutes(f.routes); err != nil {
 		t.Fatal(err)
 	}
