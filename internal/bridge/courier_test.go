@@ -67,8 +67,9 @@ func openTold(t *testing.T, more ...func(*Config)) *toldFront {
 	f.status.Store(http.StatusNoContent)
 	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
+		status := int(f.status.Load()) // before the test hears of it, and says another one for the next
 		f.got <- answer{&http.Response{Header: r.Header}, body}
-		w.WriteHeader(int(f.status.Load()))
+		w.WriteHeader(status)
 	}))
 	t.Cleanup(srv.Close)
 	f.address = srv.URL + "/in/7?token=hunter2"
